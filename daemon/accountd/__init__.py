@@ -1,0 +1,17 @@
+"""One owner of ChatGPT account logins for every client on a machine.
+
+Imports go down only; each floor knows those below it and nothing above:
+
+street    cli · sandbox                          what people run; a client of the socket, and a stand-in issuer
+roof      daemon                                 builds everything, nests the lifetimes
+doors     server · client                        the socket seen from inside, and from outside
+services  hub · account · login                  state with a named lifetime
+outside   adapters · storage                     one foreign thing a file
+paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
+ground    errors · secret · config · paths       no import of ours above these
+"""
+
+__version__ = "0.1.0"
+
+CODEX_VERSION = "0.169.0"
+"""The release of the Codex app-server whose account protocol this package speaks."""

@@ -1,0 +1,200 @@
+"""The account: who is logged in, on this machine, for this CODEX_HOME. The one owner of the stored credential.
+
+Whoever would change the credential comes here, one at a time; each change is one shielded step: stored, then
+known in memory, then announced.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.errors import LoginFailed, RemoteError, RequestFailed, StorageError
+from accountd.oauth.tokens import MalformedToken, parse_claims
+from accountd.protocol.account import (
+    AccountUpdated,
+    ApiKeyAccount,
+    ChatgptAccount,
+    GetAccountResponse,
+    GetAuthStatusResponse,
+    WorkspaceRouting,
+)
+from accountd.storage.base import Provenance, api_key_record, chatgpt_record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from accountd.adapters.backend import Backend, Workspace
+    from accountd.adapters.issuer import Issuer
+    from accountd.config import LoginMethod
+    from accountd.hub import Hub
+    from accountd.oauth.tokens import TokenSet
+    from accountd.policy import Policy
+    from accountd.secret import Secret
+    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, Mode
+
+_METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt"}
+
+_log = logging.getLogger(__name__)
+
+
+class AccountService:
+    """The current account. Opened by `open_account`; every method is for use inside that block."""
+
+    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, backend: Backend, hub: Hub) -> None:
+        self._store = store
+        self._policy = policy
+        self._issuer = issuer
+        self._backend = backend
+        self._hub = hub
+        self._record: AuthRecord | None = None
+        self._changing = trio.Lock()
+        self._looking_up = trio.Lock()
+        self._workspace: tuple[ChatgptLogin, Workspace] | None = None
+
+    @property
+    def current(self) -> AuthRecord | None:
+        """The credential in use. One that the policy forbids is hidden, and kept."""
+        record = self._record
+        if record is None or record.mode is None or not self._policy.permits(_METHODS[record.mode]):
+            return None
+        return record
+
+    @property
+    def login(self) -> ChatgptLogin | None:
+        """The ChatGPT login in use, if that is what the credential is."""
+        record = self.current
+        return record.chatgpt if record is not None and record.mode == "chatgpt" else None
+
+    async def load(self) -> None:
+        """Read the store anew. A credential that cannot be read counts as none, and is warned of."""
+        try:
+            self._record = await self._store.load()
+        except StorageError as error:
+            _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
+            self._record = None
+
+    def known(self) -> GetAccountResponse | None:
+        """Say who is logged in, or None if `look_up` has to be asked, because the workspace is not known yet."""
+        login = self.login
+        if login is None:
+            return GetAccountResponse(account=None if self.current is None else ApiKeyAccount())
+        if login.account_id is None:
+            return _render_chatgpt(login, None)
+        if self._workspace is not None and self._workspace[0] is login:
+            return _render_chatgpt(login, self._workspace[1])
+        return None
+
+    async def look_up(self) -> GetAccountResponse:
+        """Say who is logged in, and ask the backend for the workspace: once for each credential.
+
+        Raises RequestFailed when the backend does not tell; the next call asks again.
+        """
+        async with self._looking_up:  # those who come while one asks wait for its answer
+            while (answer := self.known()) is None:
+                login = self.login
+                if login is not None and login.account_id is not None:
+                    self._workspace = (login, await self._ask(login.tokens.access_token, login.account_id))
+            return answer
+
+    async def _ask(self, token: Secret, account_id: str) -> Workspace:
+        try:
+            return await self._backend.look_up_workspace(token, account_id)
+        except RemoteError as error:
+            raise RequestFailed(str(error)) from error
+
+    def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
+        """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
+        record, login = self.current, self.login
+        token = login.tokens.access_token if login is not None else record and record.api_key
+        if record is None or not token:  # an empty key is no login
+            return GetAuthStatusResponse()
+        return GetAuthStatusResponse(record.mode, token.reveal() if include_token else None)
+
+    def check_permitted(self, method: LoginMethod) -> None:
+        """Raise InvalidRequest if the policy does not let anybody log in by this method."""
+        self._policy.check_method(method)
+
+    def admit_key(self, key: Secret) -> AuthRecord:
+        """Make a record of an API key, which is not tried. Raises InvalidRequest if the policy forbids it."""
+        self._policy.check_method("api")
+        return api_key_record(key)
+
+    def admit(self, tokens: TokenSet) -> AuthRecord:
+        """Make a record of a login's tokens. Raises LoginFailed if they are malformed, or forbidden by policy."""
+        try:
+            claims = parse_claims(tokens.id_token)
+        except MalformedToken as error:
+            raise LoginFailed(str(error)) from error
+        self._policy.check_workspace(claims.account_id)
+        provenance = Provenance(self._issuer.url, self._issuer.client_id)
+        return chatgpt_record(tokens, claims, provenance, time.time_ns())
+
+    async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
+        """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
+
+        Shielded: once begun it is seen through, and the store bounds its wait for other programs.
+        `announce` is called when it is done, right before `account/updated`.
+        """
+        with trio.CancelScope(shield=True):
+            async with self._changing, self._store.locked():
+                await self._store.save(record)
+                self._become(record, announce)
+
+    async def log_out(self, announce: Callable[[], None]) -> None:
+        """Revoke, as far as the issuer can be reached, delete and announce. Raises StorageError.
+
+        What is revoked is what is stored by then, whoever wrote it. Cancelling cuts the revocation short and
+        no more: once begun, a logout ends logged out.
+        """
+        async with self._changing:
+            await self.load()
+            record = self._record
+            try:
+                if record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
+                    await self._revoke(record.chatgpt)
+            finally:
+                with trio.CancelScope(shield=True):
+                    async with self._store.locked():
+                        await self._store.delete()
+                        self._become(None, announce)
+
+    async def _revoke(self, login: ChatgptLogin) -> None:
+        try:
+            await self._issuer.revoke(login.tokens.refresh_token)
+        except RemoteError as error:
+            _log.warning("logging out without the issuer: %s", error)
+
+    def _become(self, record: AuthRecord | None, announce: Callable[[], None]) -> None:
+        self._record = record
+        self._workspace = None
+        announce()
+        current, login = self.current, self.login
+        mode = current.mode if current is not None else None
+        self._hub.publish(AccountUpdated(mode, login.claims.plan if login is not None else None))
+
+
+def _render_chatgpt(login: ChatgptLogin, workspace: Workspace | None) -> GetAccountResponse:
+    claims = login.claims
+    routing = None
+    if workspace is not None and login.account_id is not None:
+        routing = WorkspaceRouting(login.account_id, workspace.backend_origin, workspace.routing_override)
+    return GetAccountResponse(
+        account=ChatgptAccount(claims.email, claims.plan, workspace.name if workspace is not None else None),
+        user_id=claims.user_id,
+        workspace_routing=routing,
+    )
+
+
+@asynccontextmanager
+async def open_account(
+    store: AuthStore, policy: Policy, issuer: Issuer, backend: Backend, hub: Hub
+) -> AsyncIterator[AccountService]:
+    """Give the account, read from its store."""
+    account = AccountService(store, policy, issuer, backend, hub)
+    await account.load()
+    yield account

@@ -1,0 +1,127 @@
+"""The Unix socket: a path that only its owner can reach, and who is at the other end of a connection."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import struct
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import trio
+
+from accountd.errors import SocketError, describe_os_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_PATH: Final = 103 if sys.platform == "darwin" else 107
+"""Bytes of a socket's path: the room in sockaddr_un, less the NUL at its end."""
+
+_BACKLOG: Final = 128
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """The process that connected, as the kernel noted it then. The pid may have gone to another one since."""
+
+    uid: int
+    pid: int
+
+
+def peer_credentials(sock: trio.socket.SocketType) -> Peer:
+    """Ask the kernel who connected."""
+    if sys.platform == "darwin":
+        local_peercred, local_peerpid, sol_local = 1, 2, 0
+        credentials = sock.getsockopt(sol_local, local_peercred, 76)
+        _version, uid = struct.unpack_from("=II", credentials)
+        return Peer(uid, sock.getsockopt(sol_local, local_peerpid))
+    pid, uid, _gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return Peer(uid, pid)
+
+
+@contextmanager
+def open_unix_listener(path: Path, *, private_folder: bool) -> Iterator[trio.SocketListener]:
+    """Listen on a path for the block, and remove it afterwards. Raises SocketError.
+
+    The folder is made with mode 0700 if it is missing; with `private_folder` an existing one must be ours and
+    is set to that mode, else it is enough that other users cannot replace what is in it. The socket has mode
+    0600 from the moment it exists. A stale socket is replaced, a live one is not.
+    """
+    encoded = os.fsencode(path)
+    if len(encoded) > MAX_PATH:
+        raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
+    try:
+        _prepare_folder(path.parent, private=private_folder)
+        sock = _bind(path)
+        identity = _identity(path)
+    except OSError as error:
+        raise SocketError(f"cannot listen on {path}: {describe_os_error(error)}") from error
+    try:
+        sock.setblocking(False)
+        yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+    finally:
+        sock.close()
+        with suppress(OSError):
+            if _identity(path) == identity:  # somebody may have put another one in its place
+                path.unlink()
+
+
+def _prepare_folder(folder: Path, *, private: bool) -> None:
+    """Make sure that nobody but us can put a socket of theirs in the place of ours."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid not in (os.getuid(), 0) or (private and found.st_uid != os.getuid()):
+        raise SocketError(f"the socket's folder belongs to somebody else: {folder}")
+    if private:
+        folder.chmod(0o700)
+    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX:
+        raise SocketError(f"other users can write to the socket's folder: {folder}; chmod go-w it")
+
+
+def _bind(path: Path) -> socket.socket:
+    """Bind and listen, one process at a time: between finding a stale socket and replacing it lies a race."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # held for a moment by everybody who does, so waiting is short
+        _clear_stale(path)
+        sock = socket.socket(socket.AF_UNIX)
+        umask = os.umask(0o177)
+        try:
+            sock.bind(os.fspath(path))
+            sock.listen(_BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        finally:
+            os.umask(umask)
+        return sock
+    finally:
+        os.close(folder)
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove the socket of a daemon that is gone. Raises SocketError if it is not gone, or is no socket."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketError(f"the socket path exists and is not a socket: {path}")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        answer = probe.connect_ex(os.fspath(path))
+    if answer not in (errno.ECONNREFUSED, errno.ENOENT):
+        raise SocketError(f"the socket is already in use by a running server: {path}")
+    with suppress(FileNotFoundError):
+        path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino

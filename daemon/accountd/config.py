@@ -1,0 +1,192 @@
+"""What the person configured, read once: the environment, and the keys of Codex's own `config.toml`.
+
+Only the keys that bear on accounts are read; Codex owns the file, and the rest of it is none of our business.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from accountd import paths
+from accountd.errors import ConfigError, describe_os_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LoginMethod = Literal["chatgpt", "api"]
+CredentialsStore = Literal["file", "keyring", "auto", "ephemeral"]
+
+DEFAULT_ISSUER = "https://auth.openai.com"
+DEFAULT_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+DEFAULT_BACKEND = "https://chatgpt.com/backend-api"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address."""
+
+    codex_home: Path
+    issuer: str = DEFAULT_ISSUER
+    client_id: str = DEFAULT_CLIENT_ID
+    revoke_url: str = DEFAULT_ISSUER + "/oauth/revoke"
+    backend: str = DEFAULT_BACKEND
+    ca_file: Path | None = None
+    originator: str | None = None
+    forced_login_method: LoginMethod | None = None
+    allowed_workspaces: tuple[str, ...] = ()
+    credentials_store: CredentialsStore = "file"
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read the configuration of this environment.
+
+    Raises ConfigError, naming the variable, or the file, the line and the key. Nothing falls back to a
+    default in silence: a policy that cannot be read must not read as "no policy".
+    """
+    home = paths.codex_home(environ)
+    file = _ConfigFile.read(home / "config.toml")
+
+    def variable(name: str) -> str | None:
+        return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
+
+    def url(name: str) -> str | None:
+        value = variable(name)
+        if value is not None and (complaint := _url_complaint(value)):
+            raise ConfigError(f"{name} {complaint}")
+        return value and value.rstrip("/")
+
+    def path(name: str) -> Path | None:
+        value = variable(name)
+        return paths.expand(value, where=name) if value else None
+
+    issuer = url("CODEX_APP_SERVER_LOGIN_ISSUER") or DEFAULT_ISSUER
+    refresh_url = url("CODEX_REFRESH_TOKEN_URL_OVERRIDE")
+    # An override of the refresh URL alone moves revocation to the same origin (protocol note 7.3).
+    token_origin = _origin(refresh_url) if refresh_url else issuer
+    return Config(
+        codex_home=home,
+        issuer=issuer,
+        client_id=variable("CODEX_APP_SERVER_LOGIN_CLIENT_ID") or DEFAULT_CLIENT_ID,
+        revoke_url=url("CODEX_REVOKE_TOKEN_URL_OVERRIDE") or token_origin + "/oauth/revoke",
+        backend=file.backend("chatgpt_base_url") or DEFAULT_BACKEND,
+        ca_file=path("CODEX_CA_CERTIFICATE") or path("SSL_CERT_FILE"),
+        originator=variable("CODEX_INTERNAL_ORIGINATOR_OVERRIDE"),
+        forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
+        allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
+        credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
+    )
+
+
+class _ConfigFile:
+    """A parsed `config.toml` that can say on which line a key stands."""
+
+    def __init__(self, path: Path, text: str, values: dict[str, Any]) -> None:
+        self._path, self._text, self._values = path, text, values
+
+    @classmethod
+    def read(cls, path: Path) -> _ConfigFile:
+        try:
+            text = path.read_text(encoding="utf-8-sig")  # as Codex: a byte order mark is no fault
+        except FileNotFoundError:
+            return cls(path, "", {})
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: is not UTF-8 text") from error
+        try:
+            return cls(path, text, tomllib.loads(text))
+        except (ValueError, RecursionError) as error:  # also for a number, or a nesting, beyond Python's limits
+            raise ConfigError(_describe_toml_error(path, text, error)) from error
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
+        value = self._values.get(key)
+        if value is not None and value not in allowed:
+            options = ", ".join(f'"{option}"' for option in allowed)
+            raise self._error(key, f"must be one of {options}")
+        return value
+
+    def workspaces(self, key: str) -> tuple[str, ...]:
+        value = self._values.get(key, [])
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self._error(key, "must be a workspace id, or a list of them")
+        return tuple(name.strip() for name in names if name.strip())
+
+    def backend(self, key: str) -> str | None:
+        """Read the backend's base URL; the two public hosts get the path that Codex adds for them."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self._error(key, "must be a URL")
+        if complaint := _url_complaint(value.strip()):
+            raise self._error(key, complaint)
+        url = value.strip().rstrip("/")
+        public = url.startswith(("https://chatgpt.com", "https://chat.openai.com"))
+        return url + "/backend-api" if public and "/backend-api" not in url else url
+
+    def _error(self, key: str, complaint: str) -> ConfigError:
+        line = self._line(key)
+        return ConfigError(f"{self._path}:{f'{line}:' if line else ''} {key} {complaint}")
+
+    def _line(self, key: str) -> int | None:
+        """Find where a key of the top level stands, or the table of its name; None if it is spelled oddly."""
+        name = rf"[\"']?{re.escape(key)}[\"']?[ \t]*"
+        for match in re.finditer(
+            rf"^[ \t]*(?:(?P<table>\[+)[ \t]*{name}[].]|{name}[.=])", self._text, re.MULTILINE
+        ):
+            try:
+                above = tomllib.loads(self._text[: match.start()] + "accountd_probe = 0")
+            except tomllib.TOMLDecodeError:
+                continue  # a line of a longer string or list
+            if match["table"] or "accountd_probe" in above:  # else it is a key of some table
+                return self._text.count("\n", 0, match.start()) + 1
+        return None
+
+
+def _describe_toml_error(path: Path, text: str, error: Exception) -> str:
+    """Name file, line and, where the broken line has one, the key. tomllib tells the line in its text alone."""
+    position = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+    if position is None:
+        return f"{path}: a number is too long, or the nesting too deep"
+    lines = text.rstrip().split("\n")
+    line = int(position[1] or len(lines))
+    key = re.match(r"\s*([\w.\"'-]+)\s*=", lines[min(line, len(lines)) - 1])
+    return f"{path}:{line}: {key[1] + ': ' if key else ''}{str(error)[: position.start()]}"
+
+
+def _url_complaint(value: str) -> str | None:
+    """Say what a base URL must be and this value is not. Does not quote it: it may hold a password."""
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+        _ = parts.port  # is parsed, and may be refused, only when it is asked for
+    except ValueError:
+        host = None
+    plain = value.isprintable() and not set(value) & set(" ?#")  # urlsplit cannot tell an empty query from none
+    if not host or parts.username is not None or not plain:
+        return "must be a URL with a host, and without user, query and fragment"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        return "must be an https URL; http is for loopback addresses only"
+    return None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a URL's host names this machine's loopback interface, without asking a resolver."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""The daemon: builds everything, nests the lifetimes in the order in which they die, and stops on a signal.
+
+Read `run_daemon` from the top for what is alive when; from the bottom, for how it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd import config as configuration
+from accountd import paths
+from accountd.account import open_account
+from accountd.adapters.backend import Backend
+from accountd.adapters.http import open_http_client
+from accountd.adapters.issuer import Issuer
+from accountd.adapters.stdio import open_stdio
+from accountd.adapters.unix_socket import open_unix_listener
+from accountd.errors import AccountdError, ConfigError
+from accountd.framing.ndjson import NdjsonFraming
+from accountd.hub import Hub
+from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
+from accountd.login.manager import open_logins
+from accountd.policy import Policy
+from accountd.server.handlers import Services
+from accountd.server.serve import Server
+from accountd.storage.file import FileStore
+from accountd.storage.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.config import Config
+    from accountd.storage.base import AuthStore
+
+SHUTDOWN_GRACE: Final = 10.0
+"""Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
+
+_log = logging.getLogger(__name__)
+
+
+def main(listen: Path | None, *, stdio: bool, log_level: str) -> int:
+    """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
+
+    It listens on `listen`, else on the default socket of this environment; with `stdio`, on none.
+    """
+    logging.basicConfig(
+        stream=sys.stderr, level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # httpx and httpcore log URLs and headers; what is worth saying about a request, we say ourselves.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    os.umask(0o077)
+    try:
+        config = configuration.load(os.environ)
+        trio.run(run_daemon, config, None if stdio else listen or paths.socket_path(os.environ))
+    except AccountdError as error:
+        sys.stderr.write(f"accountd: {error}\n")
+        return 1
+    return 0
+
+
+async def run_daemon(config: Config, socket: Path | None) -> None:
+    """Serve a socket until SIGTERM or SIGINT; without one, serve standard input and output to their end.
+
+    The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
+    and ConfigError before anything is served.
+    """
+    store = _open_store(config)
+    with ExitStack() as door:
+        listener = door.enter_context(_listen(socket)) if socket is not None else None
+        async with _open_services(config, store) as services, trio.open_nursery() as watching:
+            server = Server(services, config)
+            async with trio.open_nursery() as connections:
+                with trio.CancelScope() as accepting:
+                    await watching.start(_stop_on_signals, accepting, connections.cancel_scope)
+                    _log.info("serving %s for %s", socket or "standard input", config.codex_home)
+                    if listener is not None:
+                        await server.serve_socket(listener, connections)
+                    connections.start_soon(_serve_stdio, server, accepting)
+                    await trio.sleep_forever()
+                door.close()
+                await services.logins.cancel_all()
+                server.drain()
+                connections.cancel_scope.deadline = trio.current_time() + SHUTDOWN_GRACE
+            watching.cancel_scope.cancel()
+    _log.info("stopped")
+
+
+@asynccontextmanager
+async def _open_services(config: Config, store: AuthStore) -> AsyncIterator[Services]:
+    """Open the services, each standing on those before it."""
+    hub = Hub()
+    policy = Policy(config.forced_login_method, config.allowed_workspaces)
+    user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
+    async with open_http_client(user_agent, config.ca_file) as http:
+        issuer = Issuer(http, config.issuer, config.client_id, config.revoke_url)
+        backend = Backend(http, config.backend)
+        async with (
+            open_account(store, policy, issuer, backend, hub) as account,
+            open_logins(account, hub) as logins,
+        ):
+            yield Services(hub, account, logins, issuer)
+
+
+async def _stop_on_signals(
+    accepting: trio.CancelScope, connections: trio.CancelScope, task_status: trio.TaskStatus[None]
+) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            _log.info("stopping on %s", signal.Signals(number).name)
+            (connections if accepting.cancel_called else accepting).cancel()
+
+
+async def _serve_stdio(server: Server, accepting: trio.CancelScope) -> None:
+    await server.serve_stream(open_stdio(), NdjsonFraming())
+    accepting.cancel()
+
+
+def _listen(socket: Path) -> AbstractContextManager[trio.SocketListener]:
+    """Open the socket; the folder of the default one is ours alone, and is kept so."""
+    ours = paths.runtime_folder(os.environ)
+    return open_unix_listener(socket, private_folder=socket.parent == ours)
+
+
+def _open_store(config: Config) -> AuthStore:
+    """Choose the store that is configured. Raises ConfigError: a credential never goes where it was not told to."""
+    match config.credentials_store:
+        case "file":
+            return FileStore(config.codex_home)
+        case "ephemeral":
+            return MemoryStore()
+        case other:
+            raise ConfigError(
+                f'{config.codex_home / "config.toml"}: cli_auth_credentials_store = "{other}" is not supported '
+                'yet; use "file" or "ephemeral"'
+            )

@@ -1,0 +1,103 @@
+"""Every exception that this package raises on purpose.
+
+AccountdError
+├─ ConfigError          the person's: a file or variable says what cannot be; names the key and the file
+├─ SocketError          the person's: the socket cannot be listened on; says why
+├─ RequestError         the client's, or an answer meant for it: becomes a JSON-RPC error
+│  ├─ ParseError            -32700  not JSON
+│  ├─ InvalidRequest        -32600  not a request that can be met
+│  ├─ Overloaded            -32001  too much at once
+│  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
+├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
+├─ RemoteError          the network's: nothing above `adapters` ever sees an httpx exception
+│  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
+│  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
+└─ StorageError         the disk's or another program's: nothing above `storage` ever sees an OSError
+
+A message is for a person: it names no token, and no class of ours.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class AccountdError(Exception):
+    """Any failure that this package foresees."""
+
+
+class ConfigError(AccountdError):
+    """A configuration that cannot be used. Raised while starting, before anything is open."""
+
+
+class SocketError(AccountdError):
+    """The socket's path cannot be used. Raised before anything is listened on."""
+
+
+class RequestError(AccountdError):
+    """A failure of one request, told to its client as a JSON-RPC error. The connection goes on."""
+
+    code: ClassVar[int]
+
+
+class ParseError(RequestError):
+    """The bytes are not JSON (JSON-RPC 2.0 section 5.1)."""
+
+    code = -32700
+
+
+class InvalidRequest(RequestError):
+    """The request is malformed, ill-timed or forbidden. Codex uses this code for all three."""
+
+    code = -32600
+
+
+class Overloaded(RequestError):
+    """More requests at once than one connection may have."""
+
+    code = -32001
+
+
+class RequestFailed(RequestError):
+    """The request is fair, but the issuer, the backend, the disk or a bug stands in its way."""
+
+    code = -32603
+
+
+class LoginFailed(AccountdError):
+    """A login ends without credentials; the message is the `error` of `account/login/completed`."""
+
+
+class RemoteError(AccountdError):
+    """The issuer or the backend did not do what it was asked."""
+
+
+class RemoteUnreachable(RemoteError):
+    """No whole answer: name resolution, connection, TLS, proxy, or a deadline."""
+
+
+class RemoteRefused(RemoteError):
+    """An answer that is no success. `status` is its HTTP status, 0 where a 2xx could not be understood."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StorageError(AccountdError):
+    """Credentials could not be read, written or deleted, or their lock could not be had in time."""
+
+
+def describe_status(status: int) -> str:
+    """Render an HTTP status as Codex prints it: `404 Not Found`, or the bare number if it has no name."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Render an OS error as Codex prints it: `No space left on device (os error 28)`. Names no path."""
+    name = error.strerror or type(error).__name__
+    return name if error.errno is None else f"{name} (os error {error.errno})"

@@ -1,0 +1,58 @@
+"""What a framing is: a sans-IO translator between one connection's bytes and whole messages."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+MAX_MESSAGE: Final = 1 << 20
+"""Bytes. The largest message of the account protocol is a set of tokens of a few kilobytes."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One whole message came in."""
+
+    payload: bytes
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The framing itself has something to say: a handshake, a pong. Send these bytes as they are."""
+
+    data: bytes
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Input that is no message, though the connection can go on. `complaint` is for the client."""
+
+    complaint: str
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """No more messages will come. `complaint` says which rule the client broke, if it did not just leave."""
+
+    complaint: str | None = None
+
+
+Event = Message | Reply | Rejected | Ended
+
+
+class Framing(Protocol):
+    """One connection's framing. Feed it every byte in order; nothing follows an Ended."""
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take what the client sent, b"" when it has stopped sending. Never raises, whatever the bytes."""
+        ...
+
+    def send(self, payload: bytes) -> bytes:
+        """Wrap one message for the client; b"" if nothing can be sent, before the handshake or after a close."""
+        ...
+
+    def close(self) -> bytes:
+        """Give the last bytes of the connection, whichever side ends it. Nothing may be sent after them."""
+        ...
+
+
+def too_large(limit: int) -> str:
+    """Say that a message is over the limit, which is in bytes."""
+    return f"message is larger than {limit} bytes"

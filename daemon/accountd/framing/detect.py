@@ -1,0 +1,52 @@
+"""Which framing a client speaks, from the first bytes that it sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from accountd.framing.base import Ended
+from accountd.framing.ndjson import NdjsonFraming
+
+if TYPE_CHECKING:
+    from accountd.framing.base import Event, Framing
+
+_UPGRADE: Final = b"GET "  # a WebSocket begins with an HTTP request (RFC 6455 section 4.1); JSON never does
+
+
+def detect_framing(first: bytes) -> Framing | None:
+    """Choose the framing for a connection that began with these bytes, or None if more must come first.
+
+    Whatever is no HTTP GET is taken for JSON lines, so that rubbish gets an answer that a person can read.
+    """
+    if not first.startswith(_UPGRADE):
+        return None if _UPGRADE.startswith(first) else NdjsonFraming()
+    # wsproto takes a megabyte and tens of milliseconds; a daemon whose clients write lines has no use for it.
+    from accountd.framing.websocket import WebSocketFraming
+
+    return WebSocketFraming()
+
+
+class DetectedFraming:
+    """A Framing that becomes one or the other when the first bytes have come."""
+
+    def __init__(self) -> None:
+        self._first = b""
+        self._framing: Framing | None = None
+
+    def receive(self, data: bytes) -> list[Event]:
+        """See Framing.receive. A client that leaves before it can be told apart has sent nothing."""
+        if self._framing is not None:
+            return self._framing.receive(data)
+        if not data:
+            return [Ended()]
+        self._first += data
+        self._framing = detect_framing(self._first)
+        return self._framing.receive(self._first) if self._framing is not None else []
+
+    def send(self, payload: bytes) -> bytes:
+        """See Framing.send. Nothing, as long as it is not known what the client would understand."""
+        return self._framing.send(payload) if self._framing is not None else b""
+
+    def close(self) -> bytes:
+        """See Framing.close."""
+        return self._framing.close() if self._framing is not None else b""

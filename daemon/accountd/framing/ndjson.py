@@ -1,0 +1,50 @@
+"""Newline-delimited JSON: one object a line, as over stdio (protocol note 1.2)."""
+
+from __future__ import annotations
+
+from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, too_large
+
+
+class NdjsonFraming:
+    """Lines end with LF, CR before it is ignored, and blank lines are skipped. A last line needs no LF."""
+
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self._max_message = max_message
+        self._partial = bytearray()
+        self._ended = False
+
+    def receive(self, data: bytes) -> list[Event]:
+        """See Framing.receive. A line over the limit ends the connection, whether or not its end has come."""
+        if self._ended:
+            return []
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(self._partial) + lines[0]
+            self._partial.clear()
+        self._partial += rest
+        if not data:
+            lines.append(bytes(self._partial))
+        events: list[Event] = []
+        for line in lines:
+            if len(line) > self._max_message:
+                return [*events, self._end(too_large(self._max_message))]
+            if stripped := line.strip():
+                events.append(Message(stripped))
+        if len(self._partial) > self._max_message:
+            events.append(self._end(too_large(self._max_message)))
+        elif not data:
+            events.append(self._end())
+        return events
+
+    def _end(self, complaint: str | None = None) -> Ended:
+        self._ended = True
+        self._partial.clear()
+        return Ended(complaint=complaint)
+
+    def send(self, payload: bytes) -> bytes:
+        """See Framing.send. JSON as we encode it has no raw newline in it."""
+        return payload + b"\n"
+
+    def close(self) -> bytes:
+        """See Framing.close."""
+        return b""

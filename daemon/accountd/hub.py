@@ -1,0 +1,50 @@
+"""Where notifications go out: published once, seen by every subscription in the same order."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from accountd.protocol.jsonrpc import render_notification
+from accountd.protocol.methods import NOTIFICATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from accountd.protocol.account import Wire
+
+
+class Notification(msgspec.Struct, frozen=True):
+    """One notification as all clients get it: encoded once, stamped once."""
+
+    method: str
+    payload: bytes
+
+
+class Hub:
+    """The list of subscriptions. Nothing here waits: a subscription bounds itself, and takes care of its own."""
+
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+        self._subscriptions: dict[object, Callable[[Notification], None]] = {}
+
+    def publish(self, body: Wire) -> None:
+        """Hand a notification to every subscription. Cannot be cancelled, so it may stand in a `finally`."""
+        method = NOTIFICATIONS[type(body)]
+        payload = render_notification(method, body, self._now_ns() // 1_000_000)
+        notification = Notification(method, payload)
+        for deliver in tuple(self._subscriptions.values()):
+            deliver(notification)
+
+    @contextmanager
+    def subscribe(self, deliver: Callable[[Notification], None]) -> Iterator[None]:
+        """Have `deliver` called with what is published during the block. It must not block and not raise."""
+        key = object()
+        self._subscriptions[key] = deliver
+        try:
+            yield
+        finally:
+            del self._subscriptions[key]

@@ -1,0 +1,1 @@
+"""Logins: attempts to become the account. `lifecycle` says what one may do, `manager` runs them."""

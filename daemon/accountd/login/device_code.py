@@ -1,0 +1,85 @@
+"""The device-code login: the person types a short code into a browser on any machine, and we ask until they have.
+
+What the answers mean, and when to ask again, is in `oauth.device`; this module does the asking.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd.errors import (
+    InvalidRequest,
+    LoginFailed,
+    RemoteError,
+    RemoteRefused,
+    RemoteUnreachable,
+    RequestFailed,
+)
+from accountd.oauth.device import DeviceCodePolling
+from accountd.protocol.account import DeviceCodeLoginStarted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.adapters.issuer import Issuer
+    from accountd.oauth.device import Approval, DeviceCode
+    from accountd.oauth.tokens import TokenSet
+
+_log = logging.getLogger(__name__)
+
+
+class DeviceCodeFlow:
+    """A Flow. `open` asks the issuer for a code."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[DeviceCodeAttempt]:
+        """See Flow.open. InvalidRequest where the issuer does not offer the flow, else RequestFailed."""
+        try:
+            code = await self._issuer.request_device_code()
+        except RemoteError as error:
+            if isinstance(error, RemoteRefused) and error.status == 404:
+                raise InvalidRequest(str(error)) from error
+            raise RequestFailed(f"failed to request device code: {error}") from error
+        yield DeviceCodeAttempt(self._issuer, code)
+
+
+class DeviceCodeAttempt:
+    """An Attempt that has its code."""
+
+    def __init__(self, issuer: Issuer, code: DeviceCode) -> None:
+        self._issuer = issuer
+        self._code = code
+
+    def started(self, login_id: str) -> DeviceCodeLoginStarted:
+        """See Attempt.started."""
+        return DeviceCodeLoginStarted(login_id, self._issuer.verification_url, self._code.user_code)
+
+    async def wait_approval(self) -> Approval:
+        """See Attempt.wait_approval. A network that is down is waited for, until the code expires."""
+        polling = DeviceCodePolling(self._code, trio.current_time())
+        while True:
+            await trio.sleep(polling.delay(trio.current_time()))
+            try:
+                answer = await self._issuer.poll_device_code(self._code)
+            except RemoteUnreachable as error:
+                _log.warning("the issuer was not reached while waiting for approval: %s", error)
+                polling.no_answer()
+                continue
+            approval = polling.answer(answer.status, answer.body)
+            if approval is not None:
+                return approval
+
+    async def exchange(self, approval: Approval) -> TokenSet:
+        """See Attempt.exchange. The redirect URI is the issuer's own, where no browser ever goes."""
+        redirect_uri = f"{self._issuer.url}/deviceauth/callback"
+        try:
+            return await self._issuer.exchange_code(approval.code, approval.verifier, redirect_uri)
+        except RemoteError as error:
+            raise LoginFailed(f"device code exchange failed: {error}") from error

@@ -1,0 +1,72 @@
+"""One login's life, as data: its states, and the moves between them that are legal.
+
+    waiting ──▶ exchanging ──▶ committing ──▶ completed
+       │            │               │
+       ├────────────┼───────────────┴──▶ failed
+       └────────────┴──▶ cancelled
+
+`committing` is the point of no return: from there a cancellation comes too late, and is told so.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import trio
+
+
+class State(Enum):
+    """Where a login is."""
+
+    WAITING = "waiting"  # for the person
+    EXCHANGING = "exchanging"  # the approval for tokens, at the issuer
+    COMMITTING = "committing"  # the tokens to the store
+    COMPLETED = "completed"  # stored, and the account is the new one
+    FAILED = "failed"  # nothing stored
+    CANCELLED = "cancelled"  # nothing stored, because somebody said so
+
+
+MOVES: Final[dict[State, frozenset[State]]] = {
+    State.WAITING: frozenset({State.EXCHANGING, State.FAILED, State.CANCELLED}),
+    State.EXCHANGING: frozenset({State.COMMITTING, State.FAILED, State.CANCELLED}),
+    State.COMMITTING: frozenset({State.COMPLETED, State.FAILED}),
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+
+
+class Login:
+    """One attempt. Its scope is around all of it that can be cancelled; `ended` is set when it is over."""
+
+    def __init__(self, login_id: str) -> None:
+        self.id = login_id
+        self.state = State.WAITING
+        self.scope = trio.CancelScope()
+        self.ended = trio.Event()
+
+    async def advance(self, state: State) -> None:
+        """Take the next step, unless a cancellation is on its way: then that is raised, and nothing moves.
+
+        A cancelled task may still be about to run, with its answer in hand; the look and the move are one.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.move(state)
+
+    def move(self, state: State) -> None:
+        """Go to the next state. An illegal move is a bug of ours."""
+        if state not in MOVES[self.state]:
+            raise AssertionError(f"a login cannot go from {self.state.value} to {state.value}")
+        self.state = state
+
+    def cancel(self) -> bool:
+        """Cancel the attempt if it can be. True promises that nothing was stored and nothing will be."""
+        if State.CANCELLED not in MOVES[self.state]:
+            return False
+        self.move(State.CANCELLED)
+        self.scope.cancel()
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Login {self.id} {self.state.value}>"

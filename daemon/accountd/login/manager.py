@@ -1,0 +1,161 @@
+"""Runs the logins: begins them, lets the newest win, and completes each exactly once.
+
+A login belongs to this manager, not to the connection that began it. How a person approves is a flow's
+business (`device_code`); it ends in tokens, and from there on all logins are alike.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import trio
+
+from accountd.errors import LoginFailed, RequestFailed, StorageError
+from accountd.login.lifecycle import Login, State
+from accountd.protocol.account import AccountLoginCompleted, ApiKeyLoginDone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from accountd.account import AccountService
+    from accountd.hub import Hub
+    from accountd.oauth.tokens import TokenSet
+    from accountd.protocol.account import Wire
+    from accountd.secret import Secret
+
+    Reply = Callable[[Wire], None]
+
+ApprovalT = TypeVar("ApprovalT")
+
+NOT_COMPLETED: Final = "Login was not completed"
+
+_log = logging.getLogger(__name__)
+
+
+class Attempt(Protocol[ApprovalT]):
+    """A flow that has begun: the person can approve from now on."""
+
+    def started(self, login_id: str) -> Wire:
+        """Give the result of `account/login/start`: what a client needs to show."""
+        ...
+
+    async def wait_approval(self) -> ApprovalT:
+        """Wait until the person has approved. Raises LoginFailed."""
+        ...
+
+    async def exchange(self, approval: ApprovalT) -> TokenSet:
+        """Get the tokens for an approval. Raises LoginFailed."""
+        ...
+
+
+class Flow(Protocol[ApprovalT]):
+    """A way to log in."""
+
+    def open(self) -> AbstractAsyncContextManager[Attempt[ApprovalT]]:
+        """Prepare all that a person needs in order to approve. Raises RequestError."""
+        ...
+
+
+class LoginManager:
+    """The logins under way: one, and those that it replaced and that have not quite ended."""
+
+    def __init__(self, nursery: trio.Nursery, account: AccountService, hub: Hub) -> None:
+        self._nursery = nursery
+        self._account = account
+        self._hub = hub
+        self._logins: dict[str, Login] = {}
+
+    async def start(self, flow: Flow[ApprovalT], reply: Reply) -> None:
+        """Begin a login; `reply` is called when it has begun, and before anything is heard of its end.
+
+        A failure until then is raised here, as a RequestError, and leaves an earlier login as it was. Later
+        ones are notifications. Cancelling this call cancels what has not begun.
+        """
+        self._account.check_permitted("chatgpt")
+        await self._nursery.start(self._run, flow, reply)
+
+    async def start_api_key(self, key: Secret, reply: Reply) -> None:
+        """Log in with an API key, at once. Raises RequestError."""
+        record = self._account.admit_key(key)
+        await self.cancel_all()
+
+        def announce() -> None:
+            reply(ApiKeyLoginDone())
+            self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
+
+        try:
+            await self._account.commit(record, announce)
+        except StorageError as error:
+            raise RequestFailed(f"failed to save api key: {error}") from error
+
+    async def cancel(self, login_id: str) -> bool:
+        """Cancel a login. True promises that nothing was stored and nothing will be.
+
+        A commit that is under way is waited for: it is too late for that login, and its completion says so.
+        """
+        login = self._logins.get(login_id)
+        if login is None:
+            return False
+        if login.cancel():
+            return True
+        await login.ended.wait()
+        return False
+
+    async def cancel_all(self) -> None:
+        """Cancel every login, and wait until each has completed, in whichever way."""
+        for login in tuple(self._logins.values()):
+            login.cancel()
+        for login in tuple(self._logins.values()):
+            await login.ended.wait()
+
+    async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
+        """Live one login from its beginning to its completion."""
+        async with flow.open() as attempt:
+            login = Login(str(uuid.uuid4()))
+            for older in self._logins.values():
+                older.cancel()  # the newest wins
+            self._logins[login.id] = login
+            _log.info("login %s: waiting for the person", login.id)
+            reply(attempt.started(login.id))
+            task_status.started()
+            try:
+                with login.scope:
+                    await self._see_through(login, attempt)
+            except (LoginFailed, StorageError) as error:
+                self._complete(login, str(error))
+            except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
+                _log.exception("login %s: unforeseen", login.id)
+                self._complete(login, "internal error; the log of accountd says more")
+            finally:
+                if not login.ended.is_set():  # cancelled: by its scope, or with everything else
+                    self._complete(login, NOT_COMPLETED)
+
+    async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
+        """Take a login through its states. Every failure leaves by an exception."""
+        approval = await attempt.wait_approval()
+        await login.advance(State.EXCHANGING)
+        tokens = await attempt.exchange(approval)
+        record = self._account.admit(tokens)
+        await login.advance(State.COMMITTING)
+        await self._account.commit(record, announce=lambda: self._complete(login, None))
+
+    def _complete(self, login: Login, error: str | None) -> None:
+        """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""
+        if login.state is not State.CANCELLED:
+            login.move(State.COMPLETED if error is None else State.FAILED)
+        del self._logins[login.id]
+        login.ended.set()
+        _log.info("login %s: %s%s", login.id, login.state.value, f": {error}" if error else "")
+        self._hub.publish(AccountLoginCompleted(login.id, success=error is None, error=error))
+
+
+@asynccontextmanager
+async def open_logins(account: AccountService, hub: Hub) -> AsyncIterator[LoginManager]:
+    """Give the login manager; leaving the block cancels its logins and waits for their commits."""
+    async with trio.open_nursery() as nursery:
+        yield LoginManager(nursery, account, hub)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,1 @@
+"""The OAuth side as values: no socket, no clock, no client. Each module is one mechanism of the issuer's."""

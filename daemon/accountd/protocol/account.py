@@ -1,0 +1,196 @@
+"""The account messages: one frozen Struct for each params, result and notification, and the account itself.
+
+Facts: protocol note 3; the names are those of the peer's published schema. Fields are camelCase on the
+wire. Unknown fields are ignored; the methods and fields behind `experimentalApi` say so in `methods`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
+
+
+class Wire(msgspec.Struct, frozen=True, rename="camel"):
+    """The base of every message body."""
+
+
+class Empty(Wire, frozen=True):
+    """`{}`: the result of a method that has nothing to say but that it was done."""
+
+
+# initialize
+
+
+class ClientInfo(Wire, frozen=True):
+    """Who a client says it is; `name` goes into the user agent and is the OAuth originator."""
+
+    name: str
+    version: str
+    title: str | None = None
+
+
+class Extensions(Wire, frozen=True):
+    """The `extensions` of a client's capabilities that this server knows: an object declares one."""
+
+    accountd: dict[str, Any] | None = None
+
+
+class Capabilities(Wire, frozen=True):
+    """What a client asks of its connection. Those that concern the agent, not accounts, are ignored."""
+
+    experimental_api: bool = False
+    opt_out_notification_methods: tuple[str, ...] | None = None
+    extensions: Extensions | None = None
+
+
+class InitializeParams(Wire, frozen=True):
+    """`initialize`."""
+
+    client_info: ClientInfo
+    capabilities: Capabilities | None = None
+
+
+class InitializeResponse(Wire, frozen=True):
+    """`initialize`: who answers. `codex_home` is absolute."""
+
+    user_agent: str
+    codex_home: str
+    platform_family: str
+    platform_os: str
+
+
+# account/login/start
+
+
+class ApiKeyLogin(Wire, frozen=True, tag_field="type", tag="apiKey"):
+    """Log in with an API key; done at once, and the key is not tried."""
+
+    api_key: str
+
+
+class BrowserLogin(Wire, frozen=True, tag_field="type", tag="chatgpt"):
+    """Log in with a browser on this machine."""
+
+    codex_streamlined_login: bool = False
+    use_hosted_login_success_page: bool = False
+    app_brand: Literal["codex", "chatgpt"] | None = None
+
+
+class DeviceCodeLogin(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCode"):
+    """Log in with a code that is typed into a browser on any machine."""
+
+
+class ExternalTokensLogin(Wire, frozen=True, tag_field="type", tag="chatgptAuthTokens"):
+    """Log in with tokens that the client got by itself and keeps fresh."""
+
+    access_token: str
+    chatgpt_account_id: str
+    chatgpt_plan_type: str | None = None
+
+
+LoginAccountParams = ApiKeyLogin | BrowserLogin | DeviceCodeLogin | ExternalTokensLogin
+
+
+class ApiKeyLoginDone(Wire, frozen=True, tag_field="type", tag="apiKey"):
+    """The key is stored."""
+
+
+class DeviceCodeLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCode"):
+    """What the person needs: where to go, and what to type there."""
+
+    login_id: str
+    verification_url: str
+    user_code: str
+
+
+# account/login/cancel
+
+
+class CancelLoginAccountParams(Wire, frozen=True):
+    """`account/login/cancel`."""
+
+    login_id: str
+
+
+class CancelLoginAccountResponse(Wire, frozen=True):
+    """`canceled` promises that nothing was stored and nothing will be."""
+
+    status: Literal["canceled", "notFound"]
+
+
+# account/read, getAuthStatus
+
+
+class GetAccountParams(Wire, frozen=True):
+    """`account/read`."""
+
+    refresh_token: bool = False
+
+
+class ApiKeyAccount(Wire, frozen=True, tag_field="type", tag="apiKey"):
+    """Logged in with an API key; there is nothing to know about its owner."""
+
+
+class ChatgptAccount(Wire, frozen=True, tag_field="type", tag="chatgpt"):
+    """Logged in with ChatGPT, by whichever flow."""
+
+    email: str | None
+    plan_type: str
+    workspace_name: str | None
+
+
+Account = ApiKeyAccount | ChatgptAccount
+
+
+class WorkspaceRouting(Wire, frozen=True):
+    """Where the backend of the account's workspace is. `backend_origin` is a URL without a path."""
+
+    chatgpt_account_id: str
+    backend_origin: str
+    account_routing_override: str
+
+
+class GetAccountResponse(Wire, frozen=True):
+    """`account/read`: who is logged in, or null."""
+
+    account: Account | None
+    user_id: str | None = None
+    requires_openai_auth: bool = True
+    workspace_routing: WorkspaceRouting | None = None
+
+
+class GetAuthStatusParams(Wire, frozen=True):
+    """`getAuthStatus`."""
+
+    include_token: bool | None = None
+    refresh_token: bool | None = None
+
+
+class GetAuthStatusResponse(Wire, frozen=True):
+    """`getAuthStatus`: the token is an access token or API key, for those who asked; never a refresh token."""
+
+    auth_method: AuthMode | None = None
+    auth_token: str | None = None
+    requires_openai_auth: bool = True
+
+
+# notifications
+
+
+class AccountLoginCompleted(Wire, frozen=True):
+    """`account/login/completed`: exactly one for every login; `login_id` is null for one that was done at once."""
+
+    login_id: str | None
+    success: bool
+    error: str | None = None
+    onboarding_entrypoint: Literal["life_sciences"] | None = None
+
+
+class AccountUpdated(Wire, frozen=True):
+    """`account/updated`: the account is another one, or none, from here on."""
+
+    auth_mode: AuthMode | None
+    plan_type: str | None

@@ -1,0 +1,114 @@
+"""Say what is wrong with a request's params in the words of Codex, whose clients may know them.
+
+Codex is written in Rust and passes on what its JSON library, serde, complains about. msgspec complains in
+other words; this module translates. It runs only for requests that have failed already.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+# Each pattern is matched at the start: a value that a message quotes must not be taken for the message.
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_WRONG_TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`(?:, got `[^`]+`)?(?: - at `\$(?P<path>[^`]*)`)?")
+_WRONG_VALUE = re.compile(r"Invalid (?:enum )?value .*- at `\$(?P<path>[^`]*)`", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+_WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array": "a sequence"}
+
+
+def explain_validation_error(message: str, params: bytes, wanted: Any) -> str:
+    """Translate msgspec's `message` about `params`, which should have been of the type `wanted`."""
+    if match := _MISSING.match(message):
+        return f"missing field `{match['field']}`"
+    match = _WRONG_VALUE.match(message) or _WRONG_TYPE.match(message)
+    if match is None:
+        return _as_it_is(message)
+    path = [name or int(index) for name, index in _STEP.findall(match["path"] or "")]
+    try:
+        value = _value_at(msgspec.json.decode(params), path)
+    except (ValueError, RecursionError):  # the first decoding stopped before it came to this
+        return _as_it_is(message)
+    options = _options(wanted, path)
+    if match.re is _WRONG_VALUE:
+        # msgspec reads the first of two equal tags, and complains of the second if that is another.
+        return f"duplicate field `{path[-1]}`" if value in options else _unknown_variant(value, options)
+    kind = match["wanted"].split(" | ")[0]
+    expected = "variant identifier" if options and kind == "str" else _WANTED.get(kind)
+    return f"invalid type: {_describe(value)}, expected {expected or _name_of(_type_at(wanted, path))}"
+
+
+def _as_it_is(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _unknown_variant(value: object, options: tuple[str, ...]) -> str:
+    names = [f"`{option}`" for option in options]
+    return f"unknown variant `{value}`, expected " + (
+        " or ".join(names) if len(names) < 3 else f"one of {', '.join(names)}"
+    )
+
+
+def _value_at(value: Any, path: list[str | int]) -> Any:
+    """Follow a path through decoded JSON, as far as it leads."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            break
+    return value
+
+
+def _type_at(wanted: Any, path: list[str | int]) -> Any:
+    """Follow a path through the fields of Structs; None where it leaves them."""
+    for step in path:
+        fields = {
+            field.encode_name: field.type for struct in _structs(wanted) for field in msgspec.structs.fields(struct)
+        }
+        wanted = fields.get(str(step))
+    return wanted
+
+
+def _structs(wanted: Any) -> list[type[msgspec.Struct]]:
+    """List the Structs of which something may be one."""
+    members = get_args(wanted) or (wanted,)
+    return [member for member in members if isinstance(member, type) and issubclass(member, msgspec.Struct)]
+
+
+def _options(wanted: Any, path: list[str | int]) -> tuple[str, ...]:
+    """List what may stand in the tag field of a union of Structs, or in an enumerated field of a Struct."""
+    if not path:
+        return ()
+    owners = _structs(_type_at(wanted, path[:-1]))
+    tags = [str(owner.__struct_config__.tag) for owner in owners if owner.__struct_config__.tag_field == path[-1]]
+    field = _type_at(wanted, path)
+    literals = [member for member in (field, *get_args(field)) if get_origin(member) is Literal]
+    return (*tags, *(option for literal in literals for option in get_args(literal)))
+
+
+def _name_of(wanted: Any) -> str:
+    """Name an object as serde does; a union of Structs has no name that we know."""
+    structs = _structs(wanted)
+    return f"struct {structs[0].__name__}" if len(structs) == 1 else "a map"
+
+
+def _describe(value: object) -> str:
+    """Name a JSON value as serde does: `string "yes"`, `integer `5``, `null`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"boolean `{str(value).lower()}`"
+        case int():
+            return f"integer `{value}`"
+        case float():
+            return f"floating point `{value}`"
+        case str():
+            return f"string {msgspec.json.encode(value).decode()}"
+        case list():
+            return "sequence"
+        case _:
+            return "map"

@@ -1,0 +1,125 @@
+"""The envelope: JSON-RPC 2.0 as the Codex app-server writes it, without a `jsonrpc` member (protocol note 1.2).
+
+A message is decoded in two steps: first the envelope, with `params` left as bytes; then the params, when the
+method is known. So a request with bad params still has an id that its error can be sent to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from accountd.errors import InvalidRequest, ParseError, RequestError
+
+RequestId = int | str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request or, where `id` is UNSET, a notification. `params` is UNSET or JSON text."""
+
+    method: str
+    id: RequestId | UnsetType
+    params: msgspec.Raw | UnsetType
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A client's answer to a request of the server's."""
+
+    id: RequestId
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """Bytes that are no message, and the error that says why. `id` is null unless one could be read."""
+
+    id: RequestId | None
+    error: RequestError
+
+
+class _Envelope(msgspec.Struct):
+    method: str | UnsetType = UNSET
+    id: RequestId | UnsetType | None = UNSET
+    params: msgspec.Raw | UnsetType = UNSET
+    result: msgspec.Raw | UnsetType = UNSET
+    error: msgspec.Raw | UnsetType = UNSET
+
+
+class _Result(msgspec.Struct):
+    id: RequestId
+    result: Any
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int
+    message: str
+
+
+class _Error(msgspec.Struct):
+    id: RequestId | None
+    error: _ErrorBody
+
+
+class _Notification(msgspec.Struct, rename="camel"):
+    method: str
+    params: Any
+    emitted_at_ms: int
+
+
+_decoder: Final = msgspec.json.Decoder(_Envelope)
+_members_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_id_decoder: Final[msgspec.json.Decoder[RequestId]] = msgspec.json.Decoder(RequestId)
+_encoder: Final = msgspec.json.Encoder()
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def parse_message(payload: bytes) -> Request | Response | Malformed:
+    """Read one message. Never raises: what cannot be read is a value too, since the connection goes on."""
+    try:
+        payload.decode()  # msgspec skips over text that nobody has asked for yet, well-formed or not
+        envelope = _decoder.decode(payload)
+    except msgspec.ValidationError:
+        return _explain_malformed(payload)
+    except _UNDECODABLE as error:
+        return Malformed(None, ParseError(f"Parse error: {error}"))
+    if isinstance(envelope.method, str) and envelope.id is not None:
+        return Request(envelope.method, envelope.id, envelope.params)
+    answers = envelope.result is not UNSET or envelope.error is not UNSET
+    if answers and envelope.id is not None and envelope.id is not UNSET:
+        return Response(envelope.id)
+    return _explain_malformed(payload)
+
+
+def _explain_malformed(payload: bytes) -> Malformed:
+    """Say why JSON is no message; with its id, where it has a good one, so that the error finds its call."""
+    try:
+        msgspec.json.decode(payload, type=msgspec.Raw)  # is it JSON to its end?
+        members = _members_decoder.decode(payload)
+    except msgspec.ValidationError:
+        return Malformed(None, InvalidRequest("Invalid request: a message must be an object"))
+    except _UNDECODABLE as error:  # the first decoding stopped before it came to this
+        return Malformed(None, ParseError(f"Parse error: {error}"))
+    request_id: RequestId | None = None
+    if "id" in members:
+        try:
+            request_id = _id_decoder.decode(members["id"])
+        except _UNDECODABLE:
+            return Malformed(None, InvalidRequest("Invalid request: id must be a string or an integer"))
+    if "method" in members:
+        return Malformed(request_id, InvalidRequest("Invalid request: method must be a string"))
+    return Malformed(request_id, InvalidRequest("Invalid request: missing field `method`"))
+
+
+def render_result(request_id: RequestId, result: object) -> bytes:
+    """Write the answer to a request that succeeded."""
+    return _encoder.encode(_Result(request_id, result))
+
+
+def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
+    """Write the answer to a request that failed; a null id says that it could not be read."""
+    return _encoder.encode(_Error(request_id, _ErrorBody(error.code, str(error))))
+
+
+def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:
+    """Write a notification, stamped with the Unix time in milliseconds."""
+    return _encoder.encode(_Notification(method, params, emitted_at_ms))

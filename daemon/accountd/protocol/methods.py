@@ -1,0 +1,89 @@
+"""THE table: every method with its params and its gates, and every notification.
+
+A method is added here, given a function of its name in `server.handlers`, and that is all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from accountd.errors import InvalidRequest
+from accountd.protocol import account
+from accountd.protocol.explain import explain_validation_error
+
+
+class Method(msgspec.Struct, frozen=True):
+    """What a method takes, and who may call it when.
+
+    `params` is None for a method that takes nothing and ignores whatever it is sent.
+    `in_turn`: later requests of the same connection wait until this one is answered, because it changes what
+    they would see. `experimental`: the params types that need `experimentalApi`. `before_initialize`: the one
+    method that opens a connection.
+    """
+
+    params: Any = None
+    in_turn: bool = False
+    experimental: tuple[type[msgspec.Struct], ...] = ()
+    before_initialize: bool = False
+
+
+METHODS: Final[dict[str, Method]] = {
+    "initialize": Method(account.InitializeParams, in_turn=True, before_initialize=True),
+    "account/login/start": Method(
+        account.LoginAccountParams, in_turn=True, experimental=(account.ExternalTokensLogin,)
+    ),
+    "account/login/cancel": Method(account.CancelLoginAccountParams, in_turn=True),
+    "account/read": Method(account.GetAccountParams),
+    "account/logout": Method(in_turn=True),
+    "getAuthStatus": Method(account.GetAuthStatusParams),
+}
+
+NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
+    account.AccountLoginCompleted: "account/login/completed",
+    account.AccountUpdated: "account/updated",
+}
+
+_DECODERS: Final = {
+    name: msgspec.json.Decoder(method.params) for name, method in METHODS.items() if method.params is not None
+}
+
+
+def find_method(name: str) -> Method:
+    """Look a method up. Raises InvalidRequest with Codex's words for an unknown one."""
+    try:
+        return METHODS[name]
+    except KeyError:
+        known = ", ".join(f"`{known}`" for known in METHODS)
+        raise InvalidRequest(f"Invalid request: unknown variant `{name}`, expected one of {known}") from None
+
+
+def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
+    """Decode a method's params into its Struct. Raises InvalidRequest in serde's words, as Codex answers."""
+    decoder = _DECODERS.get(name)
+    if decoder is None:
+        return None
+    if isinstance(params, msgspec.UnsetType) or bytes(params) == b"null":
+        raise InvalidRequest("Invalid request: missing field `params`")
+    try:
+        return decoder.decode(params)
+    except msgspec.ValidationError as error:
+        text = explain_validation_error(str(error), bytes(params), METHODS[name].params)
+        raise InvalidRequest(f"Invalid request: {text}") from None  # the cause may quote a key or token
+    except (ValueError, RecursionError):  # what the envelope's decoding had skipped
+        raise InvalidRequest("Invalid request: params could not be read") from None
+
+
+def experimental_reason(name: str, params: object) -> str | None:
+    """Name what in a request needs `experimentalApi`, as Codex names it, or None if nothing does."""
+    if type(params) in METHODS[name].experimental:
+        tag = type(params).__struct_config__.tag  # type: ignore[attr-defined]  # a Struct, by the line above
+        return f"{name}.{tag}"
+    return None
+
+
+def is_in_turn(name: str) -> bool:
+    """Say whether later requests of a connection wait for this method, known or not, to be answered."""
+    method = METHODS.get(name)
+    return method is not None and method.in_turn

@@ -1,0 +1,1 @@
+"""The socket seen from inside: connections, and what their requests are answered."""

@@ -1,0 +1,172 @@
+"""One client's connection: a nursery with a reader, a writer and one task a request.
+
+    reader ──▶ requests ──▶ outbox ──▶ writer
+                  hub ────────▲
+
+Answers and notifications leave in the order in which they were put into the outbox. Requests begin in the
+order in which they came; one that changes the account is finished before a later one begins.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.errors import InvalidRequest, Overloaded
+from accountd.framing.base import Ended, Message, Rejected, Reply
+from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
+from accountd.protocol.methods import is_in_turn
+from accountd.server.dispatch import Dispatcher
+from accountd.server.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from accountd.config import Config
+    from accountd.framing.base import Framing
+    from accountd.hub import Notification
+    from accountd.server.handlers import Services
+
+MAX_REQUESTS: Final = 128
+"""Requests of one connection that may be under way at once. Codex's inbound queue has the same size."""
+
+DRAIN_TIMEOUT: Final = 5.0
+"""Seconds for which the requests of a client that has stopped sending may go on, and for its answers to leave."""
+
+_RECEIVE_SIZE: Final = 65536
+
+_log = logging.getLogger(__name__)
+
+
+class Connection:
+    """One connection, to be `run` once."""
+
+    def __init__(self, stream: trio.abc.Stream, framing: Framing, services: Services, config: Config) -> None:
+        self._stream = stream
+        self._framing = framing
+        self._hub = services.hub
+        self._dispatcher = Dispatcher(services, config, self._send)
+        self._outbox = Outbox(stream, self._cut)
+        self._scope = trio.CancelScope()
+        self._receiving = trio.CancelScope()
+        self._ended = False
+        self._turn: trio.Event | None = None
+
+    async def run(self) -> None:
+        """Serve until the client leaves, breaks a rule or does not read; then close the stream.
+
+        Raises nothing of the client's doing.
+        """
+        async with self._stream:
+            with self._scope:
+                await self._serve()
+
+    def drain(self) -> None:
+        """Read no more; `run` ends when what has been asked for is answered."""
+        self._ended = True
+        self._receiving.cancel()
+
+    async def _serve(self) -> None:
+        async with trio.open_nursery() as writing:
+            writing.start_soon(self._write)
+            with self._hub.subscribe(self._deliver):
+                async with trio.open_nursery() as requests:
+                    await self._read(requests)
+                    requests.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
+            writing.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
+            self._outbox.put(self._framing.close())
+            self._outbox.close()
+
+    async def _write(self) -> None:
+        with self._gone_is_the_end():
+            await self._outbox.run()
+
+    async def _read(self, requests: trio.Nursery) -> None:
+        """Take in what the client sends; what can be answered at once is answered before more is read."""
+        with self._gone_is_the_end():
+            while not self._ended:
+                data = b""
+                with trio.CancelScope() as self._receiving:
+                    data = bytes(await self._stream.receive_some(_RECEIVE_SIZE))
+                await self._outbox.batch(partial(self._take, data, requests))
+
+    def _take(self, data: bytes, requests: trio.Nursery) -> None:
+        self._ended = self._ended or not data
+        for event in self._framing.receive(data):
+            match event:
+                case Message(payload):
+                    self._accept(payload, requests)
+                case Reply(reply):
+                    self._outbox.put(reply)
+                case Rejected(complaint):
+                    self._send(render_error(None, InvalidRequest(complaint)))
+                case Ended(complaint):
+                    self._ended = True
+                    if complaint is not None:
+                        _log.info("closing a connection: %s", complaint)
+                        self._send(render_error(None, InvalidRequest(complaint)))
+
+    def _accept(self, payload: bytes, requests: trio.Nursery) -> None:
+        """Take one message: answer it now if that needs no waiting, else in a task of its own."""
+        match parse_message(payload):
+            case Malformed(request_id, error):
+                self._send(render_error(request_id, error))
+            case Response():
+                _log.debug("ignored an answer to a question that was not asked")
+            case Request() as request if len(requests.child_tasks) >= MAX_REQUESTS:
+                self._dispatcher.refuse(request, Overloaded("Server overloaded; retry later."))
+            case Request() as request:
+                turn = self._turn
+                if turn is None or turn.is_set():
+                    rest = self._dispatcher.begin(request)
+                else:
+                    rest = _after(turn, self._dispatcher, request)
+                if rest is None:
+                    return
+                if is_in_turn(request.method):
+                    self._turn = trio.Event()
+                    rest = _then(rest, self._turn)
+                requests.start_soon(_run, rest)
+
+    def _deliver(self, notification: Notification) -> None:
+        session = self._dispatcher.session
+        if session is not None and session.wants(notification.method):
+            self._send(notification.payload)
+
+    def _send(self, payload: bytes) -> None:
+        """Queue one message for the client."""
+        self._outbox.put(self._framing.send(payload))
+
+    def _cut(self) -> None:
+        _log.warning("disconnecting a client that does not read")
+        self._scope.cancel()
+
+    @contextmanager
+    def _gone_is_the_end(self) -> Iterator[None]:
+        """End the whole connection when its client turns out to be gone, requests included."""
+        try:
+            yield
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._scope.cancel()
+
+
+async def _after(turn: trio.Event, dispatcher: Dispatcher, request: Request) -> None:
+    await turn.wait()
+    rest = dispatcher.begin(request)
+    if rest is not None:
+        await rest
+
+
+async def _then(rest: Awaitable[None], turn: trio.Event) -> None:
+    try:
+        await rest
+    finally:
+        turn.set()
+
+
+async def _run(rest: Awaitable[None]) -> None:
+    await rest

@@ -1,0 +1,101 @@
+"""From a request to its answer: which method, may this client call it now, and what is said if it fails.
+
+The order of the gates is Codex's: a request that is malformed is told so even before `initialize`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from accountd import identity
+from accountd.errors import InvalidRequest, RequestError, RequestFailed
+from accountd.protocol.account import InitializeResponse
+from accountd.protocol.jsonrpc import render_error, render_result
+from accountd.protocol.methods import experimental_reason, find_method, parse_params
+from accountd.server.handlers import HANDLERS
+from accountd.server.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from accountd.config import Config
+    from accountd.protocol.account import InitializeParams, Wire
+    from accountd.protocol.jsonrpc import Request
+    from accountd.server.handlers import Services
+    from accountd.server.session import Session
+
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """One connection's requests. `session` is None until `initialize` has been answered."""
+
+    def __init__(self, services: Services, config: Config, send: Callable[[bytes], None]) -> None:
+        self.session: Session | None = None
+        self._services = services
+        self._config = config
+        self._send = send
+
+    def begin(self, request: Request) -> Awaitable[None] | None:
+        """Call the method. Either the answer has been sent, or what is given back must be awaited for it.
+
+        Nothing is raised, but by awaiting: a cancellation, after which no answer is sent.
+        """
+        try:
+            rest = self._call(request)
+        except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
+            self.refuse(request, error)
+            return None
+        return None if rest is None else self._finish(request, rest)
+
+    async def _finish(self, request: Request, rest: Awaitable[None]) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
+            self.refuse(request, error)
+
+    def refuse(self, request: Request, error: Exception) -> None:
+        """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
+        if not isinstance(error, RequestError):
+            _log.error("%.100s failed in a way that was not foreseen", request.method, exc_info=error)
+            error = RequestFailed("internal error; the log of accountd says more")
+        else:
+            _log.info("%.100s was refused: %.300s", request.method, error)
+        if isinstance(request.id, (int, str)):
+            self._send(render_error(request.id, error))
+
+    def _call(self, request: Request) -> Awaitable[None] | None:
+        """Pass the gates and call the handler. A notification, which has no id, calls nothing."""
+        request_id = request.id
+        if not isinstance(request_id, (int, str)):
+            return None
+        method = find_method(request.method)
+        params = parse_params(request.method, request.params)
+
+        def reply(result: Wire) -> None:
+            self._send(render_result(request_id, result))
+
+        if method.before_initialize:
+            self._initialize(params, reply)
+            return None
+        if self.session is None:
+            raise InvalidRequest("Not initialized")
+        reason = experimental_reason(request.method, params)
+        if reason is not None and not self.session.experimental:
+            raise InvalidRequest(f"{reason} requires experimentalApi capability")
+        return HANDLERS[request.method](self._services, params, reply)
+
+    def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
+        if self.session is not None:
+            raise InvalidRequest("Already initialized")
+        session = open_session(params, self._config.originator)
+        reply(
+            InitializeResponse(
+                user_agent=session.user_agent,
+                codex_home=str(self._config.codex_home),
+                platform_family="unix",
+                platform_os=identity.platform_os(),
+            )
+        )
+        self.session = session

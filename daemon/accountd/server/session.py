@@ -1,0 +1,51 @@
+"""What a connection knows of its client once it has been initialized."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from accountd.errors import InvalidRequest
+from accountd.identity import render_user_agent
+
+if TYPE_CHECKING:
+    from accountd.protocol.account import InitializeParams
+
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+
+class Session(msgspec.Struct, frozen=True):
+    """The rights and wishes of one client. Made by `initialize`, and the same until the connection ends."""
+
+    client: str
+    user_agent: str
+    experimental: bool
+    extension: bool
+    opted_out: frozenset[str]
+
+    def wants(self, method: str) -> bool:
+        """Say whether a notification is to be sent to this client."""
+        return method not in self.opted_out
+
+
+def open_session(params: InitializeParams, originator: str | None) -> Session:
+    """Make the session that a client asks for. Raises InvalidRequest for a name that no header could carry.
+
+    `originator` replaces the client's name where the person has configured one.
+    """
+    info, capabilities = params.client_info, params.capabilities
+    if not _HEADER_VALUE.fullmatch(info.name):
+        raise InvalidRequest(f"Invalid clientInfo.name: '{info.name}'. Must be a valid HTTP header value.")
+    return Session(
+        client=info.name,
+        user_agent=render_user_agent(originator or info.name, client=f"{info.name}; {info.version}"),
+        experimental=capabilities is not None and capabilities.experimental_api,
+        extension=(
+            capabilities is not None
+            and capabilities.extensions is not None
+            and capabilities.extensions.accountd is not None
+        ),
+        opted_out=frozenset((capabilities and capabilities.opt_out_notification_methods) or ()),
+    )

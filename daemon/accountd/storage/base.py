@@ -1,0 +1,199 @@
+"""What is stored: `auth.json`, as Codex 0.169 writes it (protocol notes 0.5 and 7.1), and what a store can do.
+
+Other programs read and write the same document, so what we do not know in it is kept, key by key.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+import msgspec
+
+from accountd.errors import StorageError
+from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims
+from accountd.secret import Secret
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+Mode = Literal["apikey", "chatgpt"]
+
+COMMIT_TIMEOUT: Final = 30.0
+"""Seconds to wait for other programs to let go of the credential locks; they hold them for one refresh."""
+
+
+class MalformedRecord(StorageError):
+    """The stored document cannot be read as credentials. Its text is never part of the message."""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Members of the document that are not ours to understand. They may hold secrets, so they are not shown."""
+
+    members: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Unknown({', '.join(self.members)})"
+
+
+_NOTHING: Final = Unknown({})
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Which issuer gave the tokens, and to which OAuth client."""
+
+    issuer: str
+    client_id: str
+
+
+class ChatgptLogin(msgspec.Struct, frozen=True):
+    """The `tokens` of the document. `login_owner_id` is made anew for each login, and kept by its refreshes."""
+
+    tokens: TokenSet
+    claims: Claims
+    account_id: str | None = None
+    login_owner_id: str | None = None
+    provenance: Provenance | None = None
+    unknown: Unknown = _NOTHING
+
+
+class AuthRecord(msgspec.Struct, frozen=True):
+    """One stored credential. `mode` is None for one that this daemon keeps but cannot use."""
+
+    mode: Mode | None
+    api_key: Secret | None = None
+    chatgpt: ChatgptLogin | None = None
+    last_refresh: str | None = None
+    unknown: Unknown = _NOTHING
+
+
+class AuthStore(Protocol):
+    """A place for one credential. Every method may raise StorageError, and nothing else."""
+
+    async def load(self) -> AuthRecord | None:
+        """Read the credential; None if there is none. Raises MalformedRecord for one that cannot be read."""
+        ...
+
+    def locked(self) -> AbstractAsyncContextManager[None]:
+        """Keep every other program from changing the credential. Cancellable while it waits."""
+        ...
+
+    async def save(self, record: AuthRecord) -> None:
+        """Replace the credential, durably and whole or not at all. Call it with the store locked.
+
+        What it replaces is lost, but for a document that could not be read: that is kept aside.
+        """
+        ...
+
+    async def delete(self) -> None:
+        """Remove the credential; it is no error if there is none. Call it with the store locked."""
+        ...
+
+
+def api_key_record(api_key: Secret) -> AuthRecord:
+    """Make the record of a login with an API key."""
+    return AuthRecord("apikey", api_key=api_key)
+
+
+def chatgpt_record(tokens: TokenSet, claims: Claims, provenance: Provenance, now_ns: int) -> AuthRecord:
+    """Make the record of a login that has just got its tokens. `now_ns` is Unix time in nanoseconds."""
+    owner = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    login = ChatgptLogin(tokens, claims, claims.account_id, owner, provenance)
+    return AuthRecord("chatgpt", chatgpt=login, last_refresh=render_time(now_ns))
+
+
+def render_time(now_ns: int) -> str:
+    """Write a time as RFC 3339 in UTC with nanoseconds, as Codex does."""
+    seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def render_record(record: AuthRecord) -> bytes:
+    """Write a record as the document, in the order and layout that Codex uses."""
+    document: dict[str, Any] = {}
+    if record.mode is not None:
+        document["auth_mode"] = record.mode
+    document["OPENAI_API_KEY"] = record.api_key and record.api_key.reveal()
+    if record.chatgpt is not None:
+        document["tokens"] = _render_tokens(record.chatgpt)
+    if record.last_refresh is not None:
+        document["last_refresh"] = record.last_refresh
+    return msgspec.json.format(msgspec.json.encode(document | record.unknown.members), indent=2)
+
+
+def _render_tokens(login: ChatgptLogin) -> dict[str, Any]:
+    tokens: dict[str, Any] = {
+        "id_token": login.tokens.id_token.reveal(),
+        "access_token": login.tokens.access_token.reveal(),
+        "refresh_token": login.tokens.refresh_token.reveal(),
+    }
+    if login.provenance is not None:
+        tokens["oauth_provenance"] = login.provenance
+    if login.login_owner_id is not None:
+        tokens["login_owner_id"] = login.login_owner_id
+    return tokens | {"account_id": login.account_id} | login.unknown.members
+
+
+class _Tokens(msgspec.Struct):
+    id_token: str
+    access_token: str
+    refresh_token: str
+    account_id: str | None = None
+    login_owner_id: str | None = None
+    oauth_provenance: Provenance | None = None
+
+
+class _Document(msgspec.Struct):
+    auth_mode: str | None = None
+    api_key: str | None = msgspec.field(name="OPENAI_API_KEY", default=None)
+    tokens: _Tokens | None = None
+    last_refresh: str | None = None
+
+
+_OTHER_CREDENTIALS: Final = ("personal_access_token", "bedrock_api_key", "bedrock_access_keys", "agent_identity")
+
+
+def parse_record(document: bytes) -> AuthRecord:
+    """Read a document that anybody may have written. Raises MalformedRecord."""
+    try:
+        members = msgspec.json.decode(document)
+        known = msgspec.convert(members, _Document)
+        login = _parse_login(known.tokens, members["tokens"]) if known.tokens is not None else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MalformedToken):
+        raise MalformedRecord("the document is not a credential that Codex could have written") from None
+    return AuthRecord(
+        mode=_parse_mode(known, members),
+        api_key=None if known.api_key is None else Secret(known.api_key),
+        chatgpt=login,
+        last_refresh=known.last_refresh,
+        unknown=_unknown(members, _Document),
+    )
+
+
+def _parse_login(tokens: _Tokens, members: dict[str, Any]) -> ChatgptLogin:
+    id_token = Secret(tokens.id_token)
+    return ChatgptLogin(
+        TokenSet(id_token, Secret(tokens.access_token), Secret(tokens.refresh_token)),
+        parse_claims(id_token),
+        tokens.account_id,
+        tokens.login_owner_id,
+        tokens.oauth_provenance,
+        _unknown(members, _Tokens),
+    )
+
+
+def _parse_mode(known: _Document, members: dict[str, Any]) -> Mode | None:
+    """Find which credential of the document counts. Without `auth_mode`, an API key goes before tokens."""
+    if known.auth_mode is None and any(members.get(other) is not None for other in _OTHER_CREDENTIALS):
+        return None
+    if known.auth_mode in (None, "apikey") and known.api_key is not None:
+        return "apikey"
+    if known.auth_mode in (None, "chatgpt") and known.tokens is not None:
+        return "chatgpt"
+    return None
+
+
+def _unknown(members: dict[str, Any], known: type[msgspec.Struct]) -> Unknown:
+    return Unknown({key: value for key, value in members.items() if key not in known.__struct_encode_fields__})

@@ -1,0 +1,127 @@
+"""The credential as `auth.json` in CODEX_HOME: plain text that only its owner can read, as Codex keeps it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd.errors import StorageError, describe_os_error
+from accountd.storage.base import COMMIT_TIMEOUT, MalformedRecord, parse_record, render_record
+from accountd.storage.locks import hold_credential_locks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.storage.base import AuthRecord
+
+_log = logging.getLogger(__name__)
+
+
+class FileStore:
+    """An AuthStore. Every touch of the disk is in a thread, which a cancellation waits for."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.path = home / "auth.json"
+
+    async def load(self) -> AuthRecord | None:
+        """See AuthStore.load."""
+        return await trio.to_thread.run_sync(_load, self.path)
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """See AuthStore.locked. Makes CODEX_HOME, readable by its owner alone, if there is none yet."""
+        try:
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(describe_os_error(error)) from error
+        async with hold_credential_locks(self._home, COMMIT_TIMEOUT):
+            yield
+
+    async def save(self, record: AuthRecord) -> None:
+        """See AuthStore.save."""
+        await trio.to_thread.run_sync(_save, self.path, render_record(record))
+
+    async def delete(self) -> None:
+        """See AuthStore.delete."""
+        await trio.to_thread.run_sync(_delete, self.path)
+
+
+def _load(path: Path) -> AuthRecord | None:
+    try:
+        document = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(describe_os_error(error)) from error
+    return parse_record(document)
+
+
+def _save(path: Path, document: bytes) -> None:
+    target = Path(os.path.realpath(path))  # a link to a file elsewhere stays a link
+    try:
+        _keep_malformed_aside(target)
+        _replace(target, document)
+    except OSError as error:
+        raise StorageError(describe_os_error(error)) from error
+
+
+def _replace(target: Path, document: bytes) -> None:
+    """Replace a file so that, whatever happens when, it has the old content or the new one, whole."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename or removal in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have no such thing for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _keep_malformed_aside(target: Path) -> None:
+    """Give a document that cannot be read, and so is about to be lost, a second name."""
+    try:
+        _load(target)
+    except MalformedRecord:
+        if target.stat().st_size == 0:
+            return
+        aside = target.with_name(f"{target.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+        with suppress(FileExistsError):  # kept by a try of the same second, which failed after it
+            os.link(target, aside)
+        aside.chmod(0o600)
+        _log.warning("%s could not be read; it is kept as %s while a new login replaces it", target, aside.name)
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink()
+        _sync_folder(path.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(describe_os_error(error)) from error
