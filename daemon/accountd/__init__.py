@@ -8,7 +8,7 @@ doors     server · client                        the socket seen from inside, a
 services  hub · account · login                  state with a named lifetime
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
-ground    errors · secret · config · paths       no import of ours above these
+ground    errors · secret · config · paths · identity    what everything else may know
 """
 
 __version__ = "0.1.0"

@@ -155,7 +155,7 @@ def _describe_toml_error(path: Path, text: str, error: Exception) -> str:
     position = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
     if position is None:
         return f"{path}: a number is too long, or the nesting too deep"
-    lines = text.rstrip().split("\n")
+    lines = text.rstrip("\n").split("\n")
     line = int(position[1] or len(lines))
     key = re.match(r"\s*([\w.\"'-]+)\s*=", lines[min(line, len(lines)) - 1])
     return f"{path}:{line}: {key[1] + ': ' if key else ''}{str(error)[: position.start()]}"

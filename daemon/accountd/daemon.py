@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,7 +75,7 @@ async def run_daemon(config: Config, socket: Path | None) -> None:
     """
     store = _open_store(config)
     with ExitStack() as door:
-        listener = door.enter_context(_listen(socket)) if socket is not None else None
+        listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
         async with _open_services(config, store) as services, trio.open_nursery() as watching:
             server = Server(services, config)
             async with trio.open_nursery() as connections:
@@ -123,12 +123,6 @@ async def _stop_on_signals(
 async def _serve_stdio(server: Server, accepting: trio.CancelScope) -> None:
     await server.serve_stream(open_stdio(), NdjsonFraming())
     accepting.cancel()
-
-
-def _listen(socket: Path) -> AbstractContextManager[trio.SocketListener]:
-    """Open the socket; the folder of the default one is ours alone, and is kept so."""
-    ours = paths.runtime_folder(os.environ)
-    return open_unix_listener(socket, private_folder=socket.parent == ours)
 
 
 def _open_store(config: Config) -> AuthStore:

@@ -19,7 +19,6 @@ A message is for a person: it names no token, and no class of ours.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import ClassVar
 
 
@@ -91,6 +90,8 @@ class StorageError(AccountdError):
 
 def describe_status(status: int) -> str:
     """Render an HTTP status as Codex prints it: `404 Not Found`, or the bare number if it has no name."""
+    from http import HTTPStatus  # which the verbs of the command line have no use for
+
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -16,7 +17,7 @@ import trio
 from accountd.errors import RemoteUnreachable, describe_os_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     import httpx
@@ -53,7 +54,7 @@ class HttpClient:
     Redirects are never followed, since a request carries credentials that are meant for its own host alone.
     """
 
-    def __init__(self, user_agent: str, open_httpx: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, user_agent: str, open_httpx: Callable[[], Awaitable[httpx.AsyncClient]]) -> None:
         self._headers = {"User-Agent": user_agent}
         self._open_httpx = open_httpx
         self._opening = trio.Lock()
@@ -99,15 +100,15 @@ class HttpClient:
     async def _client(self) -> httpx.AsyncClient:
         async with self._opening:
             if self._httpx is None:
-                # The import is the slow part, and nobody else should wait for it.
-                self._httpx = await trio.to_thread.run_sync(self._open_httpx)
+                self._httpx = await self._open_httpx()
             return self._httpx
 
 
 @asynccontextmanager
 async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterator[HttpClient]:
     """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
-    client = HttpClient(user_agent, lambda: _open_httpx(ca_file))
+    # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
+    client = HttpClient(user_agent, partial(trio.to_thread.run_sync, _open_httpx, ca_file))
     try:
         yield client
     finally:
@@ -141,10 +142,14 @@ def _open_httpx(ca_file: Path | None) -> httpx.AsyncClient:
 
 async def _read(answer: httpx.Response) -> bytes:
     body = bytearray()
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > MAX_ANSWER:
-            raise RemoteUnreachable(f"the answer of {answer.url.host} is larger than {MAX_ANSWER} bytes")
+    # Cancelled, not left: that unwinds the generators within httpx, which nobody else would close in time.
+    with trio.CancelScope() as too_large:
+        async for piece in answer.aiter_bytes():
+            body += piece
+            if len(body) > MAX_ANSWER:
+                too_large.cancel()
+    if len(body) > MAX_ANSWER:
+        raise RemoteUnreachable(f"the answer of {answer.url.host} is larger than {MAX_ANSWER} bytes")
     return bytes(body)
 
 

@@ -46,18 +46,18 @@ def peer_credentials(sock: trio.socket.SocketType) -> Peer:
 
 
 @contextmanager
-def open_unix_listener(path: Path, *, private_folder: bool) -> Iterator[trio.SocketListener]:
+def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
     """Listen on a path for the block, and remove it afterwards. Raises SocketError.
 
-    The folder is made with mode 0700 if it is missing; with `private_folder` an existing one must be ours and
-    is set to that mode, else it is enough that other users cannot replace what is in it. The socket has mode
-    0600 from the moment it exists. A stale socket is replaced, a live one is not.
+    A missing folder is made with mode 0700; one that is there must be safe from other users. The socket has
+    mode 0600 from the moment it exists. A stale one is replaced, a live one is not.
     """
     encoded = os.fsencode(path)
     if len(encoded) > MAX_PATH:
         raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
     try:
-        _prepare_folder(path.parent, private=private_folder)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_folder(path.parent)
         sock = _bind(path)
         identity = _identity(path)
     except OSError as error:
@@ -72,16 +72,16 @@ def open_unix_listener(path: Path, *, private_folder: bool) -> Iterator[trio.Soc
                 path.unlink()
 
 
-def _prepare_folder(folder: Path, *, private: bool) -> None:
-    """Make sure that nobody but us can put a socket of theirs in the place of ours."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid not in (os.getuid(), 0) or (private and found.st_uid != os.getuid()):
-        raise SocketError(f"the socket's folder belongs to somebody else: {folder}")
-    if private:
-        folder.chmod(0o700)
-    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX:
-        raise SocketError(f"other users can write to the socket's folder: {folder}; chmod go-w it")
+def _check_folder(folder: Path) -> None:
+    """Make sure that no other user can put a socket of theirs in the place of ours, here or further up."""
+    for place in (folder, *folder.resolve().parents):
+        found = place.stat()
+        if found.st_uid not in (os.getuid(), 0):
+            raise SocketError(f"a folder on the way to the socket belongs to somebody else: {place}")
+        # Above the folder itself a writable group is let be: on many systems it is the user's own.
+        writable = stat.S_IWOTH if place != folder else stat.S_IWOTH | stat.S_IWGRP
+        if found.st_mode & writable and not found.st_mode & stat.S_ISVTX:
+            raise SocketError(f"other users can write to a folder on the way to the socket: {place}")
 
 
 def _bind(path: Path) -> socket.socket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from accountd.framing.base import Ended
 from accountd.framing.ndjson import NdjsonFraming
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ class DetectedFraming:
         if self._framing is not None:
             return self._framing.receive(data)
         if not data:
-            return [Ended()]
+            self._framing = NdjsonFraming()  # either would do: nothing follows its end
+            return self._framing.receive(data)
         self._first += data
         self._framing = detect_framing(self._first)
         return self._framing.receive(self._first) if self._framing is not None else []

@@ -25,9 +25,9 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A client's answer to a request of the server's."""
+    """A client's answer to a request of the server's, or its complaint, with a null id, about what it was sent."""
 
-    id: RequestId
+    id: RequestId | None
 
 
 class Malformed(msgspec.Struct, frozen=True):
@@ -84,9 +84,8 @@ def parse_message(payload: bytes) -> Request | Response | Malformed:
         return Malformed(None, ParseError(f"Parse error: {error}"))
     if isinstance(envelope.method, str) and envelope.id is not None:
         return Request(envelope.method, envelope.id, envelope.params)
-    answers = envelope.result is not UNSET or envelope.error is not UNSET
-    if answers and envelope.id is not None and envelope.id is not UNSET:
-        return Response(envelope.id)
+    if envelope.method is UNSET and (envelope.result is not UNSET or envelope.error is not UNSET):
+        return Response(None if envelope.id is UNSET else envelope.id)
     return _explain_malformed(payload)
 
 

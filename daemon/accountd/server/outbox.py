@@ -67,7 +67,9 @@ class Outbox:
 
         To be closed only when nothing is in a batch any more.
         """
-        while not self._closed:
+        while True:
+            await self.batch(lambda: None)
+            if self._closed:
+                return
             await self._wake.wait()
             self._wake = trio.Event()
-            await self.batch(lambda: None)

@@ -1,0 +1,54 @@
+# The words of this project. Each sets up what it needs in .venv, which is made once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFORMANCE ?= ../shared/conformance
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list the words
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: demo
+demo: $(VENV)/.runtime  ## show whole logins, end to end, without a network or an account
+	$(BIN)/python contrib/demo.py
+
+.PHONY: test
+test: check  ## check, then run every test
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/.development  ## read: format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: fix
+fix: $(VENV)/.development  ## write: what check would only complain about
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: $(VENV)/.development  ## run the tests, and show the lines and branches that they miss
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --show-missing --skip-covered
+
+.PHONY: conformance
+conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
+	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
+
+.PHONY: clean
+clean:  ## remove what the other words made
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.runtime: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@

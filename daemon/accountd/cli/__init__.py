@@ -1,0 +1,80 @@
+"""The `accountd` command: the table of its verbs, one file each, and the one place where it fails.
+
+A verb's module is imported when it is the one that was asked for. `add_parser(subparsers)` gives the command
+line its options and names its `run(args)`, which gives the exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from accountd import CODEX_VERSION, __version__
+from accountd.cli.exits import DOCUMENTATION, ERROR, INTERRUPTED, NO_DAEMON, USAGE, Failure
+from accountd.cli.parsing import Parser
+from accountd.cli.terminal import complain
+
+if TYPE_CHECKING:
+    import argparse
+
+VERBS = ("login", "logout", "status", "serve", "sandbox")
+
+_DESCRIPTION = "One owner of ChatGPT account logins for every client on this machine."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and give its exit code. Foreseen failures are one line on stderr."""
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except OSError as error:  # of stdout; a socket's or a file's are put into words where they happen
+        # What is still in its buffer must not complain once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # whoever closes the pipe knows
+            complain(f"cannot write the output: {error.strerror}")
+        return ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Failure as failure:
+        complain(str(failure))
+        return failure.code
+    return code
+
+
+def _run(argv: list[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files, here as ever
+    try:
+        parser = _build_parser(argv)
+        args = parser.parse_args(argv)
+    except SystemExit as done:  # argparse has said what there was to say
+        return int(done.code or 0)
+    if args.verb is None:
+        parser.print_help(sys.stderr)
+        return USAGE
+    return _run_verb(args)
+
+
+def _run_verb(args: argparse.Namespace) -> int:
+    from accountd.client.errors import ClientError, DaemonUnreachable  # --help needs neither
+    from accountd.errors import AccountdError
+
+    try:
+        return int(args.run(args))
+    except DaemonUnreachable as error:
+        raise Failure(str(error), NO_DAEMON) from error
+    except (ClientError, AccountdError) as error:
+        raise Failure(str(error)) from error
+
+
+def _build_parser(argv: list[str]) -> Parser:
+    """Build the parser for this command line: with one verb if it names one, with all for help and errors."""
+    parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
+    version = f"accountd {__version__} (account protocol of Codex {CODEX_VERSION})"
+    parser.add_argument("--version", action="version", version=version)
+    subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", prog="accountd")
+    for verb in argv[:1] if argv[:1] and argv[0] in VERBS else VERBS:
+        importlib.import_module(f"accountd.cli.{verb}").add_parser(subparsers)
+    return parser

@@ -1,0 +1,84 @@
+"""Who is logged in, asked of the daemon and put into words. Shared by the verbs that say it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accountd.cli.terminal import one_line
+from accountd.client.errors import CallFailed
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from accountd.client.blocking import Client
+
+_PATIENCE = 60.0
+"""Seconds; to answer, the daemon may have to refresh a token and to ask the backend for the workspace."""
+_INTERNAL_ERROR = -32603
+_CHATGPT = ("chatgpt", "chatgptAuthTokens")
+
+
+class Account(NamedTuple):
+    """What `account/read` and `getAuthStatus` say together.
+
+    `mode` is the protocol's AuthMode, or None if nobody is logged in. `trouble` says why the details of a
+    ChatGPT login are unknown. `stale` is a stored login that the issuer does not accept any more.
+    """
+
+    mode: str | None
+    email: str | None = None
+    plan: str | None = None
+    workspace: str | None = None
+    trouble: str | None = None
+    stale: bool = False
+
+    def headline(self) -> str:
+        """Say in one sentence who is logged in, and how."""
+        if self.stale:
+            return "Not logged in: the login that is stored here is no longer accepted."
+        if self.mode is None:
+            return "Not logged in."
+        if self.mode == "apikey":
+            return "Logged in with an API key."
+        who = f" as {one_line(self.email)}" if self.email else ""
+        if self.trouble:
+            who = f" (workspace details are unavailable: {one_line(self.trouble)})"
+        how = ", with tokens that another program keeps fresh" if self.mode == "chatgptAuthTokens" else ""
+        return f"Logged in with ChatGPT{who}{how}."
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the members that every JSON output has for an account."""
+        return {
+            "loggedIn": self.mode is not None,
+            "authMode": self.mode,
+            "email": self.email,
+            "planType": self.plan,
+            "workspaceName": self.workspace,
+            "detailsError": self.trouble,
+        }
+
+
+def read_account(client: Client, interrupt: socket | None = None) -> Account:
+    """Ask who is logged in. Raises CallFailed when the daemon cannot tell, and what Client raises."""
+    asked = client.send("account/read", {"refreshToken": False}), client.send("getAuthStatus", {})
+    trouble = None
+    try:
+        account = client.wait_response(asked[0], _PATIENCE, interrupt).get("account")
+    except CallFailed as error:
+        account, trouble = None, error
+    mode = client.wait_response(asked[1], _PATIENCE, interrupt).get("authMethod")
+    if trouble is not None:
+        # The workspace is looked up over the network; a login does not end because that fails.
+        if trouble.code != _INTERNAL_ERROR or mode not in _CHATGPT:
+            raise trouble
+        return Account(mode, trouble=trouble.message)
+    if account is None:
+        return Account(None, stale=mode in _CHATGPT)
+    if account.get("type") == "apiKey":
+        return Account("apikey")
+    return Account(
+        mode or "chatgpt",
+        email=account.get("email"),
+        plan=account.get("planType"),
+        workspace=account.get("workspaceName"),
+    )

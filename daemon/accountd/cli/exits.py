@@ -1,0 +1,28 @@
+"""The exit codes of the command, and the exception that ends it with one."""
+
+OK = 0
+ERROR = 1
+USAGE = 2
+NOT_LOGGED_IN = 3
+NO_DAEMON = 5
+SIGNALLED = 128
+"""Added to the number of the signal that ended the command, as shells do: 143 for SIGTERM."""
+INTERRUPTED = SIGNALLED + 2  # SIGINT; the module that names it takes long to import
+
+DOCUMENTATION = """\
+exit codes:
+  0    done
+  1    it failed; the reason is on stderr
+  2    the command line is wrong
+  3    nobody is logged in (status)
+  5    there is no daemon, and none could be started
+  130  cancelled with Ctrl-C; 143 with SIGTERM
+"""
+
+
+class Failure(Exception):
+    """Ends the command: `message` goes to stderr as one line, and says what to do."""
+
+    def __init__(self, message: str, code: int = ERROR) -> None:
+        super().__init__(message)
+        self.code = code

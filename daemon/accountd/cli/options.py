@@ -1,0 +1,50 @@
+"""What the verbs that use the daemon have in common: their options, and the way from these to a connection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accountd import paths
+from accountd.cli import autostart
+from accountd.cli.terminal import complain
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.client.blocking import Client
+
+
+def add_client_options(parser: argparse.ArgumentParser) -> None:
+    """Give a verb the options that say which daemon it means."""
+    group = parser.add_argument_group("daemon")
+    group.add_argument(
+        "--socket",
+        metavar="PATH",
+        help="the daemon's Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)",
+    )
+    group.add_argument(
+        "--no-start", action="store_true", help="do not start a daemon if none is running; exit with 5 instead"
+    )
+
+
+def connect(args: argparse.Namespace) -> Client:
+    """Connect to the daemon of the command line, or of the environment; start it unless told not to."""
+    if args.socket:
+        path = paths.expand(args.socket.removeprefix("unix://"), where="--socket")
+    else:
+        path = paths.socket_path(os.environ)
+    client = autostart.connect(path, os.environ, start=not args.no_start)
+    _warn_about_another_home(client)
+    return client
+
+
+def _warn_about_another_home(client: Client) -> None:
+    """Say so if a person who named a CODEX_HOME is about to see the account of another."""
+    served = client.server.get("codexHome")
+    if not os.environ.get("CODEX_HOME", "").strip() or not isinstance(served, str):
+        return
+    wanted = paths.codex_home(os.environ)
+    if wanted.resolve() != Path(served).resolve():
+        complain(f"warning: CODEX_HOME is {wanted}, but the daemon at {client.path} owns the login of {served}")

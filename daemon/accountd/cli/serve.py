@@ -1,0 +1,62 @@
+"""`accountd serve`: be the daemon, in the foreground. The one verb that is no client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accountd import paths
+from accountd.cli.exits import USAGE, Failure
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from accountd.cli.parsing import Subparsers
+
+_STDIO = "stdio://"
+_LEVELS = ("debug", "info", "warning", "error")
+
+_EPILOG = """\
+Other verbs start a daemon by themselves when none is running; run this one to
+see its log, to have a service manager run it, or to give a client its own.
+
+example:
+  accountd serve --listen unix:///run/user/1000/accountd/accountd.sock
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the daemon in the foreground",
+        description="Run the daemon until SIGTERM or Ctrl-C. Its log goes to stderr.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="URL",
+        help="unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)",
+    )
+    parser.add_argument(
+        "--log-level", choices=_LEVELS, default="info", help="how much to log (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Be the daemon until it is told to stop; then give its exit code."""
+    path = _parse_listen(args.listen) if args.listen is not None else None
+    from accountd.daemon import main as daemon_main  # the clients must not wait for this import
+
+    return daemon_main(path, stdio=args.listen == _STDIO, log_level=args.log_level)
+
+
+def _parse_listen(url: str) -> Path | None:
+    """Give the path of a --listen URL, or None if it is stdio://."""
+    path = url.removeprefix("unix://")
+    if url == _STDIO:
+        return None
+    if path in (url, ""):
+        raise Failure(f"unsupported --listen URL `{url}`; expected `stdio://` or `unix://PATH`", USAGE)
+    return paths.expand(path, where="--listen")

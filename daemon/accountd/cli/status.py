@@ -1,0 +1,64 @@
+"""`accountd status`: who is logged in, and which daemon says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from accountd.cli.account import read_account
+from accountd.cli.exits import NOT_LOGGED_IN, OK
+from accountd.cli.options import add_client_options, connect
+from accountd.cli.terminal import one_line, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.cli.parsing import Subparsers
+
+_EPILOG = """\
+Exits with 0 if somebody is logged in, and with 3 if nobody is.
+
+example:
+  accountd status --json | jq -r .email
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "status",
+        help="say who is logged in",
+        description="Say who is logged in and how, and which daemon it is that says so.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_client_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status; the exit code says whether somebody is logged in."""
+    with connect(args) as client:
+        account = read_account(client)
+        home = client.server.get("codexHome")
+        # `NAME/0.169.0 (…)`: clients of Codex take the version from there too (protocol note 0.19).
+        version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
+        protocol = version[1] if version else None
+    if args.json:
+        daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol}
+        say(json.dumps({**account.as_json(), **daemon}))
+    else:
+        say(account.headline() if account.mode else f"{account.headline()} Log in with `accountd login`.")
+        say()
+        rows = {
+            "Plan": account.plan,
+            "Workspace": account.workspace,
+            "CODEX_HOME": home,
+            "Socket": str(client.path),
+            "Protocol": protocol and f"Codex {protocol}",
+        }
+        for name, value in rows.items():
+            if value:
+                say(f"{name:<12}{one_line(str(value))}")
+    return OK if account.mode else NOT_LOGGED_IN

@@ -1,0 +1,1 @@
+"""The library for programs that use the daemon: `blocking`, on the standard library alone."""

@@ -1,0 +1,44 @@
+"""What can go wrong between a client and the daemon.
+
+ClientError
+├─ DaemonUnreachable     no connection: the path, its permissions, or who serves it
+│  └─ NothingListens         nobody is there; the one that starting a daemon can mend
+├─ ConnectionLost        there was one: the other side closed it, or sent what is not the protocol
+├─ CallTimedOut          no answer within the time that the caller gave; the connection can still be used
+└─ CallFailed            the daemon answered with an error
+
+Interrupted is no failure: the caller's own `interrupt` became readable.
+"""
+
+
+class ClientError(Exception):
+    """Any failure that this library foresees. The message is one for a person."""
+
+
+class DaemonUnreachable(ClientError):
+    """No connection could be had."""
+
+
+class NothingListens(DaemonUnreachable):
+    """There is no socket, or one that its daemon left behind."""
+
+
+class ConnectionLost(ClientError):
+    """The connection ended before what was waited for came."""
+
+
+class CallTimedOut(ClientError):
+    """The daemon is there, but has not answered. An answer that comes later is dropped."""
+
+
+class CallFailed(ClientError):
+    """The daemon's error: `code` is JSON-RPC's, `message` what the daemon says."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Interrupted(Exception):
+    """A wait was ended by its `interrupt`. Nothing is lost: the same thing can be waited for again."""

@@ -1,0 +1,14 @@
+"""A stand-in for the issuer and the backend, with real pages: for demos, tests, and authors of clients.
+
+routes        THE table of what it answers, and `Sandbox`; start here
+issuer        codes and tokens                   script        what it shall do: every knob
+backend       the ChatGPT API                    state         what it has issued, and to whom
+verification  /codex/device, the person's side   pages         its HTML
+control       /sandbox/…, the script's side      server        the only file with a socket
+"""
+
+from accountd.sandbox.message import ConnectionDropped, Request, Response
+from accountd.sandbox.routes import Sandbox
+from accountd.sandbox.script import Claims, Fault, Script
+
+__all__ = ["Claims", "ConnectionDropped", "Fault", "Request", "Response", "Sandbox", "Script"]

@@ -1,0 +1,129 @@
+"""The pages as pure functions. Their HTML is in `pages/`; what goes into it is escaped, and they load nothing."""
+
+from __future__ import annotations
+
+import html
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+from accountd.sandbox.message import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from accountd.sandbox.script import Claims
+    from accountd.sandbox.state import DeviceLogin
+
+_FOLDER: Final = Path(__file__).with_name("pages")
+
+HEADERS: Final = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+class _Html(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+_CLOSE: Final = "You can close this page."
+_AGAIN: Final = _Html('<a href="/codex/device">Type another code</a>')
+
+
+def render_enter(typed: str = "", complaint: str = "") -> Response:
+    """Ask for a code; with a complaint, ask again for one that was not good."""
+    main = _fill(
+        "enter",
+        typed=typed,
+        invalid=_Html(' aria-invalid="true" aria-describedby="complaint"' if complaint else ""),
+        alert=_fill("alert", complaint=complaint) if complaint else "",
+    )
+    return _page(404 if complaint else 200, "Connect a device", main)
+
+
+def render_decide(login: DeviceLogin, claims: Claims) -> Response:
+    """Show what is about to be approved, and ask."""
+    main = _fill(
+        "decide",
+        user_code=login.user_code,
+        email=claims.email,
+        workspace=claims.workspace_name or "none",
+        plan=claims.plan,
+        client_id=login.client_id,
+    )
+    return _page(200, "Let this app log in?", main)
+
+
+def render_approved() -> Response:
+    """Say that the app will go on by itself."""
+    text = "Go back to your app or terminal: in a moment it finishes the login by itself."
+    return _outcome(200, "good", "Approved", text, _CLOSE)
+
+
+def render_denied() -> Response:
+    """Say that the app will be told."""
+    return _outcome(200, "", "Denied", "The app is told, and its login ends.", _CLOSE)
+
+
+def render_used() -> Response:
+    """Say that this code was approved or denied before."""
+    text = (
+        "A code is good for one decision, and this one was approved or denied. Start the login again for another."
+    )
+    return _outcome(409, "bad", "This code has been used", text, _AGAIN)
+
+
+def render_expired() -> Response:
+    """Say that the code came too late."""
+    return _outcome(410, "bad", "This code has expired", "Start the login again in your app for a new one.", _AGAIN)
+
+
+def render_no_browser_login() -> Response:
+    """Say that the sandbox has no browser login."""
+    text = "The sandbox does not offer the browser login yet. Log in with a device code instead."
+    return _outcome(501, "bad", "Not here yet", text, _Html('<a href="/">What the sandbox offers</a>'))
+
+
+def render_index(origin: str, groups: Mapping[str, Iterable[tuple[str, str, str]]]) -> Response:
+    """List what there is: by group, each thing's method, path and what it is for."""
+    sections = [
+        _fill("group", group=name, items=_join(_fill("item", method=m, path=p, says=s) for m, p, s in items))
+        for name, items in groups.items()
+    ]
+    return _page(200, "What it offers", _fill("index", origin=origin, groups=_join(sections)))
+
+
+_MARKS: Final = {"good": "✓", "bad": "!", "": "✕"}
+
+
+def _outcome(status: int, mood: str, title: str, text: str, more: str) -> Response:
+    main = _fill("outcome", mood=mood, mark=_MARKS[mood], title=title, text=text, next=more)
+    return _page(status, title, main)
+
+
+def _page(status: int, title: str, main: _Html) -> Response:
+    return Response(status, HEADERS, _fill("layout", title=title, main=main).encode())
+
+
+def _fill(template: str, **values: str) -> _Html:
+    escaped = {key: text if isinstance(text, _Html) else html.escape(text) for key, text in values.items()}
+    return _Html(_template(template).substitute(escaped))
+
+
+def _join(parts: Iterable[_Html]) -> _Html:
+    return _Html("".join(parts))
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((_FOLDER / f"{name}.html").read_text(encoding="utf-8"))

@@ -1,0 +1,85 @@
+"""What the sandbox shall do: every knob, its default, and how a change to them is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from accountd.errors import ConfigError
+
+_Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
+
+
+class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who logs in: what tokens issued from now on say (protocol note 6)."""
+
+    email: str = "ada@example.com"
+    account_id: str = "account-sandbox"
+    user_id: str = "user-sandbox"
+    plan: str = "plus"
+    workspace_name: str | None = "Sandbox workspace"
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One request that goes wrong: the `nth` to `path`, counted from 1 since the script was last set.
+
+    `status` 0 drops the connection without an answer. A `body` that is text is sent as it is, anything else as
+    JSON. `after` lets the request take effect first, so that only its answer is lost or wrong.
+    """
+
+    path: str
+    nth: Annotated[int, Meta(ge=1)]
+    status: Annotated[int, Meta(ge=0, le=599)]
+    body: Any | UnsetType = UNSET
+    after: bool = False
+
+    def __post_init__(self) -> None:
+        if 0 < self.status < 200:
+            raise ValueError("status must be 0, or from 200 to 599")
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole script. Without one, every device login waits for a person at `/codex/device`.
+
+    `approve_after_polls`  so many polls are "pending", and the next one is approved; null: a person decides
+    `deny`, `expire`       what is decided instead: at once, or after `approve_after_polls`
+    `disabled`             device-code login answers 404, as where a workspace forbids it
+    `delay`                seconds before each answer, but for those of `/sandbox/…`
+    `interval`             what the answer with the code says of polling, text or number; null: nothing
+    `token_lifetime`       seconds for which access and ID tokens issued from now on are good
+    `code_lifetime`        seconds for which user codes issued from now on are good
+    """
+
+    approve_after_polls: Annotated[int, Meta(ge=0)] | None = None
+    deny: bool = False
+    expire: bool = False
+    disabled: bool = False
+    delay: _Seconds = 0.0
+    interval: str | int | None = "1"
+    faults: tuple[Fault, ...] = ()
+    claims: Claims = Claims()
+    token_lifetime: _Seconds = 3600.0
+    code_lifetime: _Seconds = 900.0
+
+
+def merge_script(script: Script, changes: bytes) -> Script:
+    """Give the script with the changes of a JSON object made to it; `claims` change one by one.
+
+    Raises ConfigError, naming the key that is unknown or has a wrong value.
+    """
+    try:
+        new = msgspec.json.decode(changes, type=dict[str, Any])
+        old = msgspec.to_builtins(script)
+        if isinstance(new.get("claims"), dict):
+            new["claims"] = old["claims"] | new["claims"]
+        merged = msgspec.convert(old | new, Script)
+        msgspec.json.encode(merged)  # a fault's body nested too deep to be sent is found here
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"script: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"script: not JSON: {error}") from None
+    except RecursionError:
+        raise ConfigError("script: nested too deep") from None
+    return merged

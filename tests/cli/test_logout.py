@@ -1,0 +1,28 @@
+"""`accountd logout`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accountd.cli import main
+from fakes.app_server import AppServer, Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_it_logs_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The daemon is asked once, and the person is told."""
+    with AppServer(path, {"account/logout": {}}) as server:
+        assert main(["logout"]) == 0
+        assert server.methods == ["account/logout"]
+    assert capsys.readouterr() == ("Logged out.\n", "")
+
+
+def test_a_failure_is_told_in_the_daemons_words(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error response is one line on stderr, and exit code 1."""
+    with AppServer(path, {"account/logout": Refusal(-32603, "logout failed: Read-only file system")}):
+        assert main(["logout"]) == 1
+    assert capsys.readouterr() == ("", "accountd: logout failed: Read-only file system\n")

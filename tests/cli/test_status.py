@@ -1,0 +1,147 @@
+"""`accountd status`: what is said of every kind of login, and the exit code that scripts go by."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from accountd.cli import main
+from fakes.app_server import INITIALIZED, AppServer, Message, Raw, Refusal, Script
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHATGPT = {"type": "chatgpt", "email": "dev@example.com", "planType": "pro", "workspaceName": "Personal"}
+
+
+def script(account: Message | Refusal | None, mode: str | None) -> Script:
+    """Write the answers of a daemon in this state."""
+    read = account if isinstance(account, Refusal) else {"account": account, "requiresOpenaiAuth": True}
+    return {"account/read": read, "getAuthStatus": {"authMethod": mode, "authToken": None}}
+
+
+def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who, how, plan and workspace; then the daemon's home, socket and protocol version. Exit code 0."""
+    with AppServer(path, script(CHATGPT, "chatgpt")) as server:
+        assert main(["status"]) == 0
+        assert server.params("account/read") == {"refreshToken": False}
+    assert capsys.readouterr().out.splitlines() == [
+        "Logged in with ChatGPT as dev@example.com.",
+        "",
+        "Plan        pro",
+        "Workspace   Personal",
+        "CODEX_HOME  /home/someone/.codex",
+        f"Socket      {path}",
+        "Protocol    Codex 0.169.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "headline", "code"),
+    [
+        (script(None, None), "Not logged in. Log in with `accountd login`.", 3),
+        (
+            script(None, "chatgpt"),
+            "Not logged in: the login that is stored here is no longer accepted. Log in with `accountd login`.",
+            3,
+        ),
+        (script({"type": "apiKey"}, "apikey"), "Logged in with an API key.", 0),
+        (script({**CHATGPT, "email": None}, "chatgpt"), "Logged in with ChatGPT.", 0),
+        (
+            script(CHATGPT, "chatgptAuthTokens"),
+            "Logged in with ChatGPT as dev@example.com, with tokens that another program keeps fresh.",
+            0,
+        ),
+        (
+            script(Refusal(-32603, "workspace routing discovery failed"), "chatgpt"),
+            "Logged in with ChatGPT (workspace details are unavailable: workspace routing discovery failed).",
+            0,
+        ),
+    ],
+)
+def test_every_state_has_its_sentence_and_its_code(
+    path: Path, capsys: pytest.CaptureFixture[str], answers: Script, headline: str, code: int
+) -> None:
+    """The first line says who is logged in and how; 0 means somebody, 3 nobody."""
+    with AppServer(path, answers):
+        assert main(["status"]) == code
+    assert capsys.readouterr().out.splitlines()[0] == headline
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "code"),
+    [
+        (
+            script(CHATGPT, "chatgpt"),
+            {"loggedIn": True, "authMode": "chatgpt", "email": "dev@example.com", "planType": "pro"},
+            0,
+        ),
+        (script(None, None), {"loggedIn": False, "authMode": None, "email": None, "planType": None}, 3),
+        (
+            script(Refusal(-32603, "timed out"), "chatgpt"),
+            {"loggedIn": True, "authMode": "chatgpt", "detailsError": "timed out"},
+            0,
+        ),
+    ],
+)
+def test_json_has_the_same_facts(
+    path: Path, capsys: pytest.CaptureFixture[str], answers: Script, expected: dict[str, Any], code: int
+) -> None:
+    """`--json` prints one object, with the members always there, and the exit code stays the same."""
+    with AppServer(path, answers):
+        assert main(["status", "--json"]) == code
+    status = json.loads(capsys.readouterr().out)
+    assert {**status, **expected} == status
+    assert {
+        **status,
+        "codexHome": "/home/someone/.codex",
+        "socket": str(path),
+        "protocolVersion": "0.169.0",
+    } == status
+    assert {"workspaceName", "detailsError"} <= status.keys()
+
+
+def test_a_read_that_fails_for_nobody_is_an_error(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """When `account/read` fails and there is no ChatGPT login to excuse it, its message is the error."""
+    with AppServer(path, script(Refusal(-32603, "disk on fire"), None)):
+        assert main(["status"]) == 1
+    assert capsys.readouterr() == ("", "accountd: disk on fire\n")
+
+
+def test_text_from_elsewhere_cannot_steer_the_terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in an address or a name are shown as such, and a name stays on its line."""
+    evil = {**CHATGPT, "email": "a\x1b]0;b\x07@c", "workspaceName": "x\nPlan  free\u202e"}
+    with AppServer(path, script(evil, "chatgpt")):
+        main(["status"])
+    out = capsys.readouterr().out
+    assert "ChatGPT as a�]0;b�@c." in out
+    assert "Workspace   x Plan free�\n" in out
+
+
+def test_garbage_is_one_line_on_stderr(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What listens there but is no daemon is named as such; exit code 1."""
+    with AppServer(path, greeting=Raw(b"220 smtp.example.com\r\n")):
+        assert main(["status"]) == 1
+    text = f"accountd: the daemon at {path} sent something that is not JSON; is it an accountd?\n"
+    assert capsys.readouterr() == ("", text)
+
+
+def test_another_codex_home_is_warned_of(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who sets CODEX_HOME and reaches the daemon of another one is told both; a link to the same is the same."""
+    served, link = tmp_path / "served", tmp_path / "link"
+    served.mkdir()
+    link.symlink_to(served)
+    with AppServer(path, script(None, None), greeting={**INITIALIZED, "codexHome": str(served)}):
+        monkeypatch.setenv("CODEX_HOME", str(tmp_path / "mine"))
+        assert main(["status"]) == 3
+        warning = capsys.readouterr().err
+        named = f"CODEX_HOME is {tmp_path}/mine, but the daemon at {path} owns the login of {served}"
+        assert warning == f"accountd: warning: {named}\n"
+        for value in (str(link), ""):
+            monkeypatch.setenv("CODEX_HOME", value)
+            main(["status"])
+            assert capsys.readouterr().err == ""

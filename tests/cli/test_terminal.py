@@ -1,0 +1,271 @@
+"""What a person sees on a real terminal, and what Ctrl-C does: the verbs as processes on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.app_server import AppServer, Refusal, Script, Then
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
+STARTED = {
+    "type": "chatgptDeviceCode",
+    "loginId": LOGIN_ID,
+    "verificationUrl": "https://auth.example.com/codex/device",
+    "userCode": "ABCD-12345",
+}
+WHO: Script = {
+    "account/read": {"account": {"type": "chatgpt", "email": "dev@example.com", "planType": "pro"}},
+    "getAuthStatus": {"authMethod": "chatgpt"},
+}
+COMPLETED = ("account/login/completed", {"loginId": LOGIN_ID, "success": True, "error": None})
+NOT_COMPLETED = (
+    "account/login/completed",
+    {"loginId": LOGIN_ID, "success": False, "error": "Login was not completed"},
+)
+
+
+class Terminal:
+    """A verb on a terminal of its own, which is its controlling one: what is typed there are its signals."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.screen = ""
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            # setsid alone gives no controlling terminal; opening one without O_NOCTTY does.
+            [
+                sys.executable,
+                "-c",
+                "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); "
+                "os.execv(sys.executable, [sys.executable, '-m', 'accountd', *sys.argv[1:]])",
+                *arguments,
+            ],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._master, keys.encode())
+
+    def echoes(self) -> bool:
+        """Say whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
+    def wait_for(self, text: str) -> None:
+        """Read until this text is on the screen; fail after ten seconds."""
+        deadline = time.monotonic() + 10
+        while text not in self.screen:
+            assert self._read(deadline), f"no {text!r} on the screen: {self.screen!r}"
+
+    def wait(self) -> int:
+        """Read to the end, and give the exit code."""
+        deadline = time.monotonic() + 10
+        while self._read(deadline):
+            pass
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        """Leave nothing running or open."""
+        self.process.kill()
+        self.process.wait(10)
+        os.close(self._master)
+
+    def _read(self, deadline: float) -> bool:
+        ready, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            return False
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # Linux's way to say that the other side is closed
+            return False
+        self.screen += data.decode()
+        return bool(data)
+
+
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    """Close the terminals that a test puts here."""
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+@pytest.fixture
+def run(terminals: list[Terminal], path: Path) -> type[Terminal]:
+    """Start verbs on terminals that are closed after the test."""
+
+    class Opened(Terminal):
+        def __init__(self, *arguments: str) -> None:
+            super().__init__(*arguments)
+            terminals.append(self)
+
+    return Opened
+
+
+def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) -> None:
+    """On a terminal one line counts down each second; it is gone when the login is complete."""
+    with AppServer(path, {"account/login/start": STARTED, **WHO}) as server:
+        terminal = run("login")
+        terminal.wait_for("\rWaiting for approval · 15:00 left · Ctrl-C cancels")
+        terminal.wait_for("\rWaiting for approval · 14:59 left · Ctrl-C cancels")
+        server.notify(*COMPLETED)
+        assert terminal.wait() == 0
+    last = terminal.screen.rstrip().rpartition("\r")[2]
+    assert last == "Logged in with ChatGPT as dev@example.com."
+    assert "\x1b" not in terminal.screen
+
+
+def test_ctrl_c_cancels_the_login(path: Path, run: type[Terminal]) -> None:
+    """Ctrl-C cancels by the login's id, waits for its completion, says so, and is exit code 130."""
+    cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": cancelled}) as server:
+        terminal = run("login")
+        terminal.wait_for("15:00 left")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+        assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
+    assert terminal.screen.rstrip().rpartition("\r")[2] == "Login cancelled."
+    assert "Traceback" not in terminal.screen
+
+
+def test_a_cancel_that_comes_too_late_says_so(path: Path, run: type[Terminal]) -> None:
+    """If the login is complete before its cancel, the person is told, and who is logged in; exit code 0."""
+    late = Then({"status": "notFound"}, (COMPLETED,))
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": late, **WHO}):
+        terminal = run("login")
+        terminal.wait_for("15:00 left")
+        terminal.type("\x03")
+        assert terminal.wait() == 0
+    assert "Too late to cancel: the login was already complete." in terminal.screen
+    assert "Logged in with ChatGPT as dev@example.com." in terminal.screen
+
+
+def test_a_cancel_of_a_login_that_just_failed_says_why(path: Path, run: type[Terminal]) -> None:
+    """If the login ended in failure before its cancel, its error is told; the exit code is that of the signal."""
+    failed = ("account/login/completed", {"loginId": LOGIN_ID, "success": False, "error": "code expired"})
+    late = Then({"status": "notFound"}, (failed,))
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": late}):
+        terminal = run("login")
+        terminal.wait_for("15:00 left")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert "accountd: the login failed: code expired" in terminal.screen
+
+
+def test_a_daemon_that_dies_while_cancelling_is_one_line(path: Path, run: type[Terminal]) -> None:
+    """A cancel that is refused, or that nobody answers any more, is an error and no success."""
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": Refusal(-32603, "oops")}):
+        terminal = run("login")
+        terminal.wait_for("15:00 left")
+        terminal.type("\x03")
+        assert terminal.wait() == 1
+    assert "accountd: oops" in terminal.screen
+
+
+def test_a_second_ctrl_c_leaves_at_once(path: Path, run: type[Terminal]) -> None:
+    """When the daemon does not answer the cancel, another Ctrl-C ends the command and says what is unknown."""
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": None}) as server:
+        terminal = run("login")
+        terminal.wait_for("15:00 left")
+        terminal.type("\x03")
+        server.wait_for("account/login/cancel")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert "see `accountd status` for what became of the login" in terminal.screen
+
+
+def test_ctrl_c_after_the_login_is_complete(path: Path, run: type[Terminal]) -> None:
+    """While the daemon looks up whose login it is, Ctrl-C ends the wait, and the login is told as complete."""
+    script: Script = {
+        "account/login/start": Then(STARTED, (COMPLETED,)),
+        "account/read": None,
+        "getAuthStatus": None,
+    }
+    with AppServer(path, script) as server:
+        terminal = run("login")
+        server.wait_for("getAuthStatus")
+        terminal.type("\x03")
+        assert terminal.wait() == 0
+    assert "Logged in with ChatGPT (workspace details are unavailable: not waited for)." in terminal.screen
+
+
+def test_ctrl_c_before_there_is_a_code(path: Path, run: type[Terminal]) -> None:
+    """While the code is being fetched, Ctrl-C cancels too: a login that begins after all is cancelled by its id."""
+    cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
+    script: Script = {"account/login/start": None, "account/login/cancel": cancelled}
+    with AppServer(path, script) as server:
+        terminal = run("login")
+        server.wait_for("account/login/start")
+        terminal.type("\x03")
+        terminal.wait_for("^C")  # it is echoed when the signal is sent
+        server.send(json.dumps({"id": 2, "result": STARTED}).encode() + b"\n")
+        assert terminal.wait() == 130
+        assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
+    assert "Login cancelled." in terminal.screen
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_sigterm_cancels_as_well(path: Path, arguments: list[str]) -> None:
+    """SIGTERM, without a terminal, cancels in the same way; exit code 143."""
+    cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": cancelled}) as server:
+        command = [sys.executable, "-m", "accountd", "login", *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()  # what is printed can be read while it waits
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read()
+        assert process.returncode == 143
+        assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
+    if arguments:
+        assert json.loads(first)["event"] == "started"
+        assert json.loads(rest) == {"event": "cancelled"}
+    else:
+        assert rest.endswith("\nLogin cancelled.\n")
+
+
+def test_a_key_is_asked_for_without_showing_it(path: Path, run: type[Terminal]) -> None:
+    """On a terminal the key is asked for with the echo off; it reaches the daemon and not the screen."""
+    script: Script = {
+        "account/login/start": {"type": "apiKey"},
+        "account/read": {"account": {"type": "apiKey"}},
+        "getAuthStatus": {"authMethod": "apikey"},
+    }
+    with AppServer(path, script) as server:
+        terminal = run("login", "--with-api-key")
+        terminal.wait_for("OpenAI API key (is not shown): ")
+        assert not terminal.echoes()
+        terminal.type("sk-secret-1\n")
+        assert terminal.wait() == 0
+        assert server.params("account/login/start") == {"type": "apiKey", "apiKey": "sk-secret-1"}
+    assert "Logged in with an API key." in terminal.screen
+    assert "sk-secret-1" not in terminal.screen
+
+
+@pytest.mark.parametrize(("keys", "code"), [("\x04", 2), ("\n", 2), ("\x03", 130)])
+def test_no_key_is_typed(run: type[Terminal], keys: str, code: int) -> None:
+    """The end of input and an empty line are a wrong command line; Ctrl-C leaves; no daemon is asked."""
+    terminal = run("login", "--with-api-key")
+    terminal.wait_for("(is not shown): ")
+    terminal.type(keys)
+    assert terminal.wait() == code
+    assert "Traceback" not in terminal.screen

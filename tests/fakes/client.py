@@ -1,0 +1,75 @@
+"""A client of one connection, over streams in memory: newline JSON, on the clock of the test."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+import trio.testing
+
+from accountd.config import Config
+from accountd.framing.detect import DetectedFraming
+from accountd.server.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.server.handlers import Services
+
+    MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
+
+CONFIG = Config(codex_home=Path("/home/ada/.codex"))
+
+
+class Client:
+    """The client's end. `connection` is the server's."""
+
+    def __init__(self, stream: MemoryStream, connection: Connection) -> None:
+        self.stream = stream
+        self.connection = connection
+        self.messages: list[dict[str, Any]] = []
+        self._partial = b""
+
+    async def send(self, *messages: dict[str, Any] | bytes) -> None:
+        """Send messages, all in one piece."""
+        lines = (m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages)
+        await self.stream.send_all(b"".join(line + b"\n" for line in lines))
+
+    async def receive(self) -> dict[str, Any]:
+        """Give the next message, of any kind. Raises EOFError at the end."""
+        while not self.messages:
+            data = await self.stream.receive_some()
+            if not data:
+                raise EOFError
+            *lines, self._partial = (self._partial + bytes(data)).split(b"\n")
+            self.messages += map(json.loads, lines)
+        return self.messages.pop(0)
+
+    async def call(self, method: str, params: object = None, request_id: int | str = 1) -> dict[str, Any]:
+        """Send a request and give the next message, which is its answer where nothing else is going on."""
+        await self.send({"id": request_id, "method": method, "params": params})
+        return await self.receive()
+
+    async def initialize(self, **capabilities: object) -> dict[str, Any]:
+        """Send `initialize`, and give its answer."""
+        info = {"name": "a test", "version": "1.0"}
+        return await self.call("initialize", {"clientInfo": info, "capabilities": capabilities})
+
+
+@asynccontextmanager
+async def open_client(
+    services: Services, *, initialize: bool = True, **capabilities: object
+) -> AsyncIterator[Client]:
+    """Connect a client for the block; after it, the connection must end by itself."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    connection = Connection(theirs, DetectedFraming(), services, CONFIG)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        client = Client(ours, connection)
+        if initialize:
+            await client.initialize(**capabilities)
+        yield client
+        await ours.aclose()

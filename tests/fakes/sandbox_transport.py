@@ -1,0 +1,38 @@
+"""The sandbox in the place of the network: what httpx would send, it answers, and no socket is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from accountd.sandbox.message import ConnectionDropped, Request
+
+if TYPE_CHECKING:
+    from accountd.sandbox import Sandbox
+
+
+class SandboxTransport(httpx.AsyncBaseTransport):
+    """Sends to a sandbox. A dropped connection is what httpx makes of one; `offline` makes every request fail."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.offline = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx."""
+        if self.offline:
+            raise httpx.ConnectError("All connection attempts failed", request=request)
+        try:
+            response = await self._sandbox.respond(
+                Request(
+                    request.method,
+                    request.url.path,
+                    request.url.query.decode(),
+                    {name.lower(): value for name, value in request.headers.items()},
+                    await request.aread(),
+                )
+            )
+        except ConnectionDropped:
+            raise httpx.RemoteProtocolError("Server disconnected without a response", request=request) from None
+        return httpx.Response(response.status, headers=dict(response.headers), content=response.body)

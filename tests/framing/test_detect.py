@@ -1,0 +1,86 @@
+"""The first bytes of a connection choose its framing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from accountd.framing.base import Ended, Message, Reply
+from accountd.framing.detect import DetectedFraming, detect_framing
+from accountd.framing.ndjson import NdjsonFraming
+from accountd.framing.websocket import WebSocketFraming
+
+REQUEST = b"GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize("end", range(len(REQUEST) + 1))
+def test_a_get_is_a_websocket_as_soon_as_it_can_be_told(end: int) -> None:
+    """Up to `GET` more must come; from the space on it is an upgrade."""
+    framing = detect_framing(REQUEST[:end])
+    assert framing is None if end < 4 else isinstance(framing, WebSocketFraming)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"{",
+        b'{"id":1}\n',
+        b"\n",
+        b" GET ",
+        b"get / HTTP/1.1",
+        b"GETX",
+        b"POST / HTTP/1.1",
+        b"\x16\x03\x01",
+        b"\xff",
+    ],
+)
+def test_everything_else_is_lines(first: bytes) -> None:
+    """JSON, other HTTP, TLS and rubbish are lines, so that they get an answer that a person can read."""
+    assert isinstance(detect_framing(first), NdjsonFraming)
+
+
+def test_the_bytes_that_were_looked_at_are_still_to_be_fed() -> None:
+    """Detection consumes nothing."""
+    framing = detect_framing(b"{}\n")
+    assert framing is not None
+    assert framing.receive(b"{}\n") == [Message(b"{}")]
+
+
+def test_a_framing_detects_itself() -> None:
+    """Byte by byte or whole, what was looked at is not lost, and an answer goes out in the client's framing."""
+    lines = DetectedFraming()
+    assert lines.send(b"{}") == lines.close() == b""
+    assert [event for byte in b"{}\n" for event in lines.receive(bytes([byte]))] == [Message(b"{}")]
+    assert lines.send(b"{}") == b"{}\n"
+    upgrade = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    websocket = DetectedFraming()
+    [accepted] = [event for byte in upgrade for event in websocket.receive(bytes([byte]))]
+    assert isinstance(accepted, Reply)
+    assert DetectedFraming().receive(upgrade) == [accepted]
+    assert websocket.send(b"{}") == b"\x81\x02{}"
+    assert websocket.close() == b"\x88\x02\x03\xe8"
+
+
+@pytest.mark.parametrize("first", [b"", b"G", b"GET"])
+def test_a_client_that_leaves_early_has_sent_nothing(first: bytes) -> None:
+    """Before it can be told what a client speaks, its end is the end: nothing follows, nothing is sent."""
+    framing = DetectedFraming()
+    assert first == b"" or framing.receive(first) == []
+    assert framing.receive(b"") == [Ended()]
+    assert framing.receive(b"") == framing.receive(b"{}\n") == []
+    assert framing.close() == b""
+
+
+def test_wsproto_is_not_imported_for_lines() -> None:
+    """A daemon whose clients all write lines never loads the WebSocket library."""
+    program = (
+        "import sys; from accountd.framing.detect import detect_framing as detect\n"
+        "detect(b'{'); assert 'wsproto' not in sys.modules\n"
+        "detect(b'GET '); assert 'wsproto' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

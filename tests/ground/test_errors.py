@@ -1,0 +1,55 @@
+"""The exception tree, and how statuses and OS errors are worded."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+
+import pytest
+
+from accountd import errors
+from accountd.errors import AccountdError, RemoteRefused, RequestError, describe_os_error, describe_status
+
+
+def test_the_tree_at_the_top_of_the_file_is_the_real_one() -> None:
+    """Each class stands in the drawing under its base, with its code if it has one."""
+    drawing = [line for line in (errors.__doc__ or "").splitlines() if line.lstrip("├└│─ ")[:1].isupper()]
+    drawn = {line.lstrip("├└│─ ").split()[0]: line for line in drawing}
+    classes = dict(inspect.getmembers(errors, inspect.isclass))
+    tree = {name: found for name, found in classes.items() if issubclass(found, AccountdError)}
+    assert set(tree) <= set(drawn)
+    for name, found in tree.items():
+        depth = len(found.__mro__) - len(AccountdError.__mro__)
+        assert len(drawn[name]) - len(drawn[name].lstrip("├└│─ ")) == 3 * depth, name
+        if issubclass(found, RequestError) and found is not RequestError:
+            assert str(found.code) in drawn[name]
+
+
+def test_a_refusal_carries_its_status() -> None:
+    """A caller decides by the status, a person reads the message."""
+    error = RemoteRefused("no", 404)
+    assert (str(error), error.status) == ("no", 404)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(404, "404 Not Found"), (500, "500 Internal Server Error"), (400, "400 Bad Request"), (799, "799"), (0, "0")],
+)
+def test_a_status_is_worded_as_codex_words_it(status: int, text: str) -> None:
+    """The number and its name; the bare number if it has none."""
+    assert describe_status(status) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path"), "No space left on device (os error 28)"),
+        (TimeoutError(), "TimeoutError"),
+        (OSError("some words"), "OSError"),
+        (OSError(999, None), "OSError (os error 999)"),
+    ],
+)
+def test_an_os_error_is_worded_as_codex_words_it(error: OSError, text: str) -> None:
+    """The system's words and number, without the path; an error without them is known by its class."""
+    assert describe_os_error(error) == text

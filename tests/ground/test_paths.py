@@ -1,0 +1,127 @@
+"""Where home, socket and log are, for each environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from accountd import paths
+from accountd.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the person another home, and stand in it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path.resolve()
+
+
+def socket_name(**environ: str) -> str:
+    """Give the socket's name under a runtime folder."""
+    path = paths.socket_path({"XDG_RUNTIME_DIR": "/run/user/1", **environ})
+    assert path.parent == Path("/run/user/1/accountd")
+    return path.name
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, ".codex"), ("", ".codex"), ("  ", ".codex"), (" a ", "a"), ("~/a", "a"), ("./a", "a")],
+)
+def test_codex_home_is_configured_or_usual(value: str | None, expected: str, home: Path) -> None:
+    """`CODEX_HOME` is trimmed and made absolute; blank is unset."""
+    assert paths.codex_home({} if value is None else {"CODEX_HOME": value}) == home / expected
+
+
+@pytest.mark.parametrize("name", ["CODEX_HOME", "ACCOUNTD_SOCKET"])
+def test_the_home_of_nobody_is_refused(name: str) -> None:
+    """A path that leads nowhere is the person's error, and names the variable."""
+    with pytest.raises(
+        ConfigError, match=f"^{name} must be an absolute path, because '~nobody-here/x' leads nowhere"
+    ):
+        paths.socket_path({name: "~nobody-here/x"})
+
+
+def test_without_any_home_codex_home_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home folder, as in containers, is told what to set; if it is set, all is well."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(ConfigError, match="CODEX_HOME must be an absolute path"):
+        paths.socket_path({})
+    assert socket_name(CODEX_HOME="/data").startswith("accountd-")
+
+
+def test_a_relative_path_needs_a_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder that was deleted is the person's error too."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError, match="CODEX_HOME must be an absolute path"):
+        paths.codex_home({"CODEX_HOME": "relative"})
+
+
+def test_the_socket_can_be_named() -> None:
+    """`ACCOUNTD_SOCKET` is a path, or a `unix://` address as the real server takes it; blank is unset."""
+    assert paths.socket_path({"ACCOUNTD_SOCKET": "/a/b"}) == Path("/a/b")
+    assert paths.socket_path({"ACCOUNTD_SOCKET": " unix:///a/b "}) == Path("/a/b")
+    assert paths.socket_path({"ACCOUNTD_SOCKET": "b"}) == Path.cwd() / "b"
+    assert socket_name(ACCOUNTD_SOCKET="") == socket_name(ACCOUNTD_SOCKET="unix://") == "accountd.sock"
+
+
+def test_each_codex_home_has_a_socket_of_its_own(home: Path) -> None:
+    """The usual home has the plain name; every other has one that is always the same and no other home's."""
+    assert socket_name() == socket_name(CODEX_HOME="~/.codex") == "accountd.sock"
+    assert socket_name(CODEX_HOME=f"{home}/.codex/") == "accountd.sock"
+    other = socket_name(CODEX_HOME="/other")
+    assert other == socket_name(CODEX_HOME="/other/") == "accountd-bf2faee25960.sock"
+    assert len({other, socket_name(CODEX_HOME="/another"), socket_name()}) == 3
+
+
+def test_two_names_of_one_home_share_a_socket(home: Path) -> None:
+    """Links and detours do not make a second daemon over the same credentials; a circle is a home of its own."""
+    (home / "link").symlink_to(home / ".codex")
+    (home / "circle").symlink_to(home / "circle")
+    assert socket_name(CODEX_HOME=str(home / "link")) == "accountd.sock"
+    assert socket_name(CODEX_HOME=str(home / "x" / ".." / ".codex")) == "accountd.sock"
+    assert socket_name(CODEX_HOME=str(home / "circle")).startswith("accountd-")
+
+
+def test_the_runtime_folder_is_private_to_us() -> None:
+    """It is a folder of our own in the session's; a relative `XDG_RUNTIME_DIR` does not count."""
+    assert paths.runtime_folder({"XDG_RUNTIME_DIR": "/run/user/1"}) == Path("/run/user/1/accountd")
+    for environ in ({}, {"XDG_RUNTIME_DIR": ""}, {"XDG_RUNTIME_DIR": "relative"}):
+        folder = paths.runtime_folder(environ)
+        assert folder.is_absolute()
+        assert folder.name == "accountd"
+
+
+def test_a_runtime_folder_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the only folder that is left could be another user's, the person is told what to set."""
+
+    def refuse(name: str) -> str:
+        raise PermissionError(f"{name} is owned by uid 1")
+
+    monkeypatch.setattr("platformdirs.user_runtime_dir", refuse)
+    with pytest.raises(ConfigError, match="no private folder for the socket; set XDG_RUNTIME_DIR"):
+        paths.runtime_folder({})
+
+
+def test_platformdirs_is_not_imported_where_the_session_has_a_folder() -> None:
+    """The verbs of the command line start in the time of the standard library."""
+    program = (
+        "import sys; from accountd import paths\n"
+        "paths.socket_path({'XDG_RUNTIME_DIR': '/run'}); assert 'platformdirs' not in sys.modules\n"
+        "assert not {'msgspec', 'trio'} & set(sys.modules)\n"
+        "paths.socket_path({}); assert 'platformdirs' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_the_log_is_in_codex_home() -> None:
+    """A daemon without a terminal writes beside the credentials that it serves."""
+    assert paths.log_file({"CODEX_HOME": "/h"}) == Path("/h/log/accountd.log")

@@ -1,0 +1,151 @@
+"""The verbs against the real daemon, which they start by themselves, and the sandbox as its issuer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from accountd.client.blocking import Client
+from accountd.client.errors import NothingListens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
+
+Environ = dict[str, str]
+
+
+def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end."""
+    command = [sys.executable, "-m", "accountd", *arguments]
+    return subprocess.run(
+        command, env=environ, input=stdin, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def daemon_pid(path: str) -> int:
+    """Ask the kernel who listens."""
+    with Client(path) as client:
+        credentials = client._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[:4], sys.byteorder)
+
+
+@pytest.fixture
+def environ() -> Iterator[Environ]:
+    """Give an environment without a daemon; the daemon that a verb starts in it is ended."""
+    home = Path(tempfile.mkdtemp(prefix="accountd-"))  # short enough for a socket's path
+    path = home / "s"
+    yield {**os.environ, "HOME": str(home), "CODEX_HOME": str(home / "codex"), "ACCOUNTD_SOCKET": str(path)}
+    with contextlib.suppress(NothingListens):
+        os.kill(daemon_pid(str(path)), signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while path.exists():
+            assert time.monotonic() < deadline, "the daemon does not stop"
+            time.sleep(0.01)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def sandbox(environ: Environ) -> Iterator[Callable[..., Environ]]:
+    """Start a sandbox with these options, and give the environment in which it is the issuer."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*options: str) -> Environ:
+            command = [sys.executable, "-m", "accountd", "sandbox", *options]
+            process = stack.enter_context(
+                subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            )
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            found: Environ = {}
+            while "ACCOUNTD_SANDBOX_PID" not in found:
+                line = process.stdout.readline()
+                assert line, "the sandbox did not start"
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                found[name] = shlex.split(value)[0]
+            own = {name: environ[name] for name in ("ACCOUNTD_SOCKET",)}
+            return {**environ, **found, **own}
+
+        yield start
+
+
+def test_a_login_from_its_code_to_its_logout(sandbox: Callable[..., Environ]) -> None:
+    """The first verb starts the daemon; a code is approved; all verbs agree who is logged in, until nobody is."""
+    environ = sandbox("--approve-after", "0")
+    assert run(environ, "status", "--no-start").returncode == 5
+    login = run(environ, "login")
+    assert (login.returncode, login.stderr) == (0, "")
+    last = login.stdout.splitlines()[-1]
+    assert last.startswith("Logged in with ChatGPT as ")
+    assert run(environ, "status", "--no-start").stdout.splitlines()[0] == last
+    status = json.loads(run(environ, "status", "--json").stdout)
+    assert (status["loggedIn"], status["codexHome"]) == (True, environ["CODEX_HOME"])
+    assert run(environ, "logout").stdout == "Logged out.\n"
+    assert run(environ, "status").returncode == 3
+
+
+def test_sigterm_cancels_a_login_that_waits(sandbox: Callable[..., Environ]) -> None:
+    """The daemon answers the cancel of a waiting login, and nobody is logged in."""
+    environ = sandbox()
+    command = [sys.executable, "-m", "accountd", "login", "--json"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "started"
+        process.terminate()
+        assert json.loads(process.stdout.read()) == {"event": "cancelled"}
+    assert process.returncode == 143
+    assert run(environ, "status").returncode == 3
+
+
+def test_a_key_logs_in(environ: Environ) -> None:
+    """An API key from stdin is stored, and is nowhere in what the verbs print or the daemon logs."""
+    login = run(environ, "login", "--with-api-key", stdin="sk-secret-1\n")
+    assert (login.returncode, login.stdout) == (0, "Logged in with an API key.\n")
+    status = run(environ, "status", "--json")
+    assert json.loads(status.stdout)["authMode"] == "apikey"
+    log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
+    assert "sk-secret-1" not in login.stdout + login.stderr + status.stdout + log
+
+
+def test_verbs_at_the_same_time_share_one_daemon(environ: Environ) -> None:
+    """Three verbs that find nothing all get their answer, from one daemon."""
+    command = [sys.executable, "-m", "accountd", "status"]
+    verbs = [subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [verb.wait(30) for verb in verbs] == [3, 3, 3]
+    log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
+    assert log.count("serving") == 1
+
+
+def test_a_second_daemon_on_the_socket_says_so(environ: Environ) -> None:
+    """`accountd serve` where one runs already is one line and exit code 1; the first goes on."""
+    run(environ, "status")
+    pid = daemon_pid(environ["ACCOUNTD_SOCKET"])
+    second = run(environ, "serve")
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert "already in use" in second.stderr
+    assert daemon_pid(environ["ACCOUNTD_SOCKET"]) == pid
+
+
+def test_a_configuration_that_cannot_be_used_is_named(environ: Environ) -> None:
+    """The error that keeps the daemon from starting reaches the person in one line, with file, line and key."""
+    home = Path(environ["CODEX_HOME"])
+    home.mkdir()
+    (home / "config.toml").write_text('\nforced_login_method = "magic"\n')
+    done = run(environ, "status")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (5, "", 1)
+    assert f"{home}/config.toml:2: forced_login_method must be one of" in done.stderr

@@ -1,0 +1,48 @@
+"""The states of one login."""
+
+from __future__ import annotations
+
+import pytest
+
+from accountd.login.lifecycle import MOVES, Login, State
+
+ENDS = {State.COMPLETED, State.FAILED, State.CANCELLED}
+
+
+def test_every_state_has_its_moves_and_only_the_ends_have_none() -> None:
+    """The table names every state, and a login stops moving exactly where it has ended."""
+    assert set(MOVES) == set(State)
+    assert {state for state, moves in MOVES.items() if not moves} == ENDS
+
+
+def test_a_commit_cannot_be_cancelled() -> None:
+    """From the commit on there is no way to `cancelled`, so nobody can be promised that nothing is stored."""
+    reachable, edge = set(), {State.COMMITTING}
+    while edge:
+        reachable |= edge
+        edge = {move for state in edge for move in MOVES[state]} - reachable
+    assert State.CANCELLED not in reachable
+
+
+async def test_a_cancelled_login_does_not_move_again() -> None:
+    """Cancelling takes effect at once, and a second cancellation is told that it changed nothing."""
+    login = Login("an id")
+    assert login.cancel()
+    assert not login.cancel()
+    with pytest.raises(AssertionError, match="cancelled to exchanging"):
+        login.move(State.EXCHANGING)
+
+
+async def test_a_login_whose_answer_arrives_with_its_cancellation_stays_cancelled() -> None:
+    """A task that was about to run when it was cancelled does not take its next step."""
+    login = Login("an id")
+    with login.scope:
+        login.cancel()
+        await login.advance(State.EXCHANGING)
+    assert login.scope.cancelled_caught
+    assert login.state is State.CANCELLED
+
+
+def test_its_repr_tells_where_it_is() -> None:
+    """What a log or a debugger shows of a login is its id and its state."""
+    assert repr(Login("an id")) == "<Login an id waiting>"

@@ -1,0 +1,354 @@
+"""Logins from beginning to completion, on a clock that jumps."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from accountd.errors import InvalidRequest, RequestFailed, StorageError
+from accountd.login.device_code import DeviceCodeFlow
+from accountd.login.lifecycle import State
+from accountd.policy import Policy
+from accountd.protocol.account import DeviceCodeLoginStarted
+from accountd.sandbox import Claims, Fault, Script
+from accountd.secret import Secret
+from accountd.storage.base import AuthRecord, parse_record, render_record
+from accountd.storage.memory import MemoryStore
+from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.oauth.tokens import TokenSet
+
+APPROVED = Script(approve_after_polls=2)
+POLL = "/api/accounts/deviceauth/token"
+USERCODE = "/api/accounts/deviceauth/usercode"
+EXCHANGE = "/oauth/token"
+
+
+def stored(store: object) -> AuthRecord | None:
+    """Give what a memory store holds."""
+    assert isinstance(store, MemoryStore)
+    return store.record
+
+
+class SlowStore(MemoryStore):
+    """A store whose `save` takes a while, and says when it has begun."""
+
+    def __init__(self, seconds: float, record: AuthRecord | None = None) -> None:
+        super().__init__(record)
+        self.seconds = seconds
+        self.saving = trio.Event()
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        self.saving.set()
+        await trio.sleep(self.seconds)
+        await super().save(record)
+
+
+class BrokenStore(MemoryStore):
+    """A store that cannot be written."""
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        await trio.lowlevel.checkpoint()
+        raise StorageError("No space left on device (os error 28)")
+
+
+class BuggyAttempt:
+    """An attempt with a bug."""
+
+    def started(self, login_id: str) -> DeviceCodeLoginStarted:
+        """See Attempt."""
+        return DeviceCodeLoginStarted(login_id, "http://127.0.0.1/codex/device", "AAAA-BBBB")
+
+    async def wait_approval(self) -> None:
+        """See Attempt."""
+        raise ZeroDivisionError
+
+    async def exchange(self, approval: None) -> TokenSet:
+        """See Attempt."""
+        raise NotImplementedError
+
+
+class BuggyFlow:
+    """A flow with a bug."""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[BuggyAttempt]:
+        """See Flow."""
+        yield BuggyAttempt()
+
+
+async def test_an_approved_login_is_stored_then_told(autojump_clock: trio.testing.MockClock) -> None:
+    """After the approval the credential is in the store, and clients hear completed, then updated."""
+    async with open_world(APPROVED) as world:
+        login_id = await world.start_device_login()
+        completion = await world.wait_completion(login_id)
+        record = stored(world.store)
+    assert completion["success"]
+    assert completion["error"] is None
+    assert record is not None
+    assert record.mode == "chatgpt"
+    assert [heard["method"] for heard in world.heard] == ["account/login/completed", "account/updated"]
+    assert world.heard[1]["authMode"] == "chatgpt"
+    assert world.heard[1]["planType"] == "plus"
+
+
+async def test_the_reply_comes_before_anything_is_heard_of_the_end(autojump_clock: trio.testing.MockClock) -> None:
+    """Even where the issuer approves at the first poll, a client knows the login's id before it completes."""
+    async with open_world(Script(approve_after_polls=0, interval=0)) as world:
+        await world.logins.start(DeviceCodeFlow(world.services.issuer), world.reply)
+        login_id = world.heard[0]["reply"]["loginId"]
+        await world.wait_completion(login_id)
+    assert "reply" in world.heard[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (Script(approve_after_polls=1, deny=True), "device auth was denied"),
+        (Script(approve_after_polls=1, expire=True), "device auth timed out after 15 minutes"),
+        (Script(code_lifetime=10**6), "device auth timed out after 15 minutes"),
+        (
+            Script(approve_after_polls=0, faults=(Fault(POLL, 1, 500),)),
+            "device auth failed with status 500 Internal Server Error",
+        ),
+        (
+            Script(approve_after_polls=0, faults=(Fault(EXCHANGE, 1, 400, {"error": "invalid_grant"}),)),
+            "device code exchange failed: token endpoint returned status 400 Bad Request: invalid_grant",
+        ),
+        (
+            Script(
+                approve_after_polls=0,
+                faults=(Fault(EXCHANGE, 1, 200, {"id_token": "x", "access_token": "y", "refresh_token": "z"}),),
+            ),
+            "invalid ID token format",
+        ),
+    ],
+    ids=["denied", "expired", "nobody came", "poll refused", "exchange refused", "no JWT"],
+)
+async def test_a_failed_login_says_why_and_changes_nothing(
+    autojump_clock: trio.testing.MockClock, script: Script, error: str
+) -> None:
+    """Each way to fail after the start ends in one completion with its text; who was logged in still is."""
+    before = parse_record(b'{"OPENAI_API_KEY": "sk-before"}')
+    async with open_world(script, store=MemoryStore(before)) as world:
+        completion = await world.wait_completion(await world.start_device_login())
+        assert stored(world.store) is before
+        assert world.account.current is before
+    assert not completion["success"]
+    assert completion["error"] == error
+    assert len(world.heard) == 1
+
+
+async def test_a_failure_before_the_code_is_the_requests_error(autojump_clock: trio.testing.MockClock) -> None:
+    """Where the issuer gives no code, the request fails, nothing is announced, and an older login goes on."""
+    async with open_world(Script(approve_after_polls=3)) as world:
+        older = await world.start_device_login()
+        world.sandbox.script = Script(disabled=True)
+        with pytest.raises(InvalidRequest, match="not enabled"):
+            await world.start_device_login()
+        world.sandbox.script = Script(faults=(Fault(USERCODE, 1, 503),))
+        with pytest.raises(RequestFailed, match=r"failed to request device code: .* 503 Service Unavailable"):
+            await world.start_device_login()
+        world.transport.offline = True
+        with pytest.raises(RequestFailed, match=r"error sending request to 127.0.0.1"):
+            await world.start_device_login()
+        assert world.heard == []
+        world.transport.offline = False
+        world.sandbox.script = APPROVED
+        assert (await world.wait_completion(older))["success"]
+
+
+async def test_a_network_that_is_down_for_minutes_costs_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """Transport errors while polling are waited out, and an approval after them still counts."""
+    async with open_world(Script()) as world:
+        login_id = await world.start_device_login()
+        world.transport.offline = True
+        await trio.sleep(600)
+        assert world.heard == []
+        world.transport.offline = False
+        world.sandbox.script = Script(approve_after_polls=0)
+        assert (await world.wait_completion(login_id))["success"]
+
+
+async def test_cancelling_a_waiting_login_promises_that_nothing_is_stored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A cancelled login completes without success, and is not found a second time."""
+    async with open_world(Script()) as world:
+        login_id = await world.start_device_login()
+        assert await world.logins.cancel(login_id)
+        assert not await world.logins.cancel(login_id)
+        completion = await world.wait_completion(login_id)
+        await trio.sleep(2000)
+        assert stored(world.store) is None
+    assert completion["error"] == "Login was not completed"
+    assert len(world.completions()) == 1
+
+
+async def test_a_cancel_that_meets_a_commit_waits_and_is_too_late(autojump_clock: trio.testing.MockClock) -> None:
+    """While the credential is being written a cancel is not answered; then it is told the truth."""
+    store = SlowStore(5.0)
+    async with open_world(APPROVED, store=store) as world:
+        login_id = await world.start_device_login()
+        await store.saving.wait()
+        asked = trio.current_time()
+        assert not await world.logins.cancel(login_id)
+        assert trio.current_time() - asked == pytest.approx(5.0)
+        assert world.completions() == [
+            {
+                "method": "account/login/completed",
+                "loginId": login_id,
+                "success": True,
+                "error": None,
+                "onboardingEntrypoint": None,
+            }
+        ]
+        assert stored(store) is not None
+
+
+@pytest.mark.parametrize("step", range(40))
+async def test_whenever_a_cancel_comes_it_is_answered_truly(
+    autojump_clock: trio.testing.MockClock, step: int
+) -> None:
+    """Cancels spread over the polling, the exchange and the commit: `canceled` only if nothing is ever stored."""
+    store = SlowStore(0.5)
+    async with open_world(Script(approve_after_polls=1, interval=1, delay=0.5), store=store) as world:
+        login_id = await world.start_device_login()
+        await trio.sleep(0.1 * step)
+        cancelled = await world.logins.cancel(login_id)
+        completion = await world.wait_completion(login_id)
+        await trio.sleep(100)
+        assert completion["success"] == (stored(store) is not None)
+        assert cancelled == (not completion["success"])
+        assert len(world.completions()) == 1
+
+
+async def test_the_newest_login_wins(autojump_clock: trio.testing.MockClock) -> None:
+    """A second login ends the first, which completes once; the second one is the account."""
+    async with open_world(Script()) as world:
+        first = await world.start_device_login()
+        second = await world.start_device_login()
+        assert (await world.wait_completion(first))["error"] == "Login was not completed"
+        world.sandbox.script = APPROVED
+        assert (await world.wait_completion(second))["success"]
+    assert [completion["loginId"] for completion in world.completions()] == [first, second]
+
+
+async def test_an_api_key_ends_the_login_that_waits(autojump_clock: trio.testing.MockClock) -> None:
+    """A login with a key is done at once: the reply, its completion without an id, and the update."""
+    async with open_world(Script()) as world:
+        waiting = await world.start_device_login()
+        await world.logins.start_api_key(Secret("sk-new"), world.reply)
+        assert world.heard[0]["loginId"] == waiting
+        assert world.heard[1] == {"reply": {"type": "apiKey"}}
+        assert world.heard[2]["loginId"] is None
+        assert world.heard[2]["success"]
+        assert world.heard[3] == {"method": "account/updated", "authMode": "apikey", "planType": None}
+        record = stored(world.store)
+        assert record is not None
+        assert render_record(record) == b'{\n  "auth_mode": "apikey",\n  "OPENAI_API_KEY": "sk-new"\n}'
+
+
+async def test_a_key_that_cannot_be_stored_is_an_error_and_no_login(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """When the disk refuses a key, the request says so, and nobody hears of a login."""
+    async with open_world(store=BrokenStore()) as world:
+        with pytest.raises(RequestFailed, match=r"failed to save api key: No space left on device \(os error 28\)"):
+            await world.logins.start_api_key(Secret("sk-new"), world.reply)
+        assert world.heard == []
+        assert world.account.current is None
+
+
+async def test_tokens_that_cannot_be_stored_are_a_failed_login(autojump_clock: trio.testing.MockClock) -> None:
+    """When the disk refuses the tokens, the completion says why, and the account is the one before."""
+    async with open_world(APPROVED, store=BrokenStore()) as world:
+        completion = await world.wait_completion(await world.start_device_login())
+        assert completion["error"] == "No space left on device (os error 28)"
+        assert not completion["success"]
+        assert world.account.current is None
+
+
+async def test_a_forbidden_workspace_is_refused_before_anything_is_stored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Tokens of a workspace that the policy does not name end the login, and the store is not touched."""
+    script = Script(approve_after_polls=0, claims=Claims(account_id="acct-elsewhere"))
+    async with open_world(script, policy=Policy(workspaces=("acct-a", "acct-b"))) as world:
+        completion = await world.wait_completion(await world.start_device_login())
+        assert completion["error"] == "Login is restricted to workspace id(s) acct-a, acct-b."
+        assert stored(world.store) is None
+
+
+async def test_a_forbidden_method_is_refused_at_once() -> None:
+    """Where the configuration forces one method, the other is an error, and the issuer is not asked."""
+    async with open_world(policy=Policy("api")) as world:
+        with pytest.raises(InvalidRequest, match=r"ChatGPT login is disabled. Use API key login instead."):
+            await world.start_device_login()
+        assert world.sandbox.requests == []
+    async with open_world(policy=Policy("chatgpt")) as world:
+        with pytest.raises(InvalidRequest, match=r"API key login is disabled. Use ChatGPT login instead."):
+            await world.logins.start_api_key(Secret("sk"), world.reply)
+
+
+async def test_a_client_that_leaves_during_the_start_takes_the_login_with_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Cancelling a start whose code has not come begins nothing; an older login goes on."""
+    async with open_world(Script(interval=1)) as world:
+        older = await world.start_device_login()
+        world.sandbox.script = Script(delay=10)
+        with trio.move_on_after(1):
+            await world.start_device_login()
+        assert world.heard == []
+        world.sandbox.script = APPROVED
+        assert (await world.wait_completion(older))["success"]
+
+
+async def test_leaving_the_manager_completes_what_waits() -> None:
+    """At shutdown every login completes, without success, before the manager is gone."""
+    async with open_world(Script()) as world:
+        login_id = await world.start_device_login()
+    assert [completion["loginId"] for completion in world.completions()] == [login_id]
+
+
+async def test_leaving_the_manager_waits_for_a_commit(autojump_clock: trio.testing.MockClock) -> None:
+    """A shutdown that meets a commit lets it finish, and the completion says what became of it."""
+    store = SlowStore(5.0)
+    async with open_world(APPROVED, store=store) as world:
+        await world.start_device_login()
+        await store.saving.wait()
+    assert stored(store) is not None
+    assert world.completions()[0]["success"]
+
+
+async def test_a_bug_in_a_flow_ends_its_login_alone(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that nobody foresaw completes the login without details, and the manager goes on."""
+    async with open_world(APPROVED) as world:
+        await world.logins.start(BuggyFlow(), world.reply)
+        await trio.sleep(1)
+        assert world.completions()[0]["error"] == "internal error; the log of accountd says more"
+        assert (await world.wait_completion(await world.start_device_login()))["success"]
+    assert "unforeseen" in caplog.text
+
+
+async def test_at_most_one_login_waits(autojump_clock: trio.testing.MockClock) -> None:
+    """Of many logins begun at once, all but one have been cancelled when the starts have been answered."""
+    async with open_world(Script()) as world, trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(world.start_device_login)
+        await trio.sleep(5)
+        waiting = [login for login in world.logins._logins.values() if login.state is State.WAITING]
+        assert len(waiting) == 1
+        assert len(world.completions()) == 9

@@ -1,0 +1,181 @@
+"""`accountd sandbox`: the process, what it prints, and the folder that it makes."""
+
+from __future__ import annotations
+
+import http.client
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from accountd import config, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "accountd", "sandbox"]
+
+
+def parse_exports(text: str) -> dict[str, str]:
+    """Read what a shell would eval."""
+    words = [shlex.split(line) for line in text.splitlines()]
+    assert all(len(line) == 2 and line[0] == "export" for line in words)
+    return dict(line[1].split("=", 1) for line in words)
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Run the sandbox, and give it and its exports. Its stdout has to end before it does."""
+    with subprocess.Popen(
+        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process, parse_exports(process.stdout.read())
+        finally:
+            process.terminate()  # not killed, which would leave its folder
+
+
+def refused(*options: str) -> str:
+    """Run a sandbox that does not start, and give its one line of complaint."""
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal(number: signal.Signals) -> None:
+    """Its exports are a configuration of ours, its server answers, and a signal ends it with 0 and its folder."""
+    with running("--approve-after", "3") as (process, environ):
+        home = Path(environ["CODEX_HOME"])
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        loaded = config.load(environ)
+        assert loaded.backend == loaded.issuer + "/backend-api"
+        assert paths.socket_path(environ).parent == home
+        assert int(environ["ACCOUNTD_SANDBOX_PID"]) == process.pid
+        connection = http.client.HTTPConnection(loaded.issuer.removeprefix("http://"), timeout=10)
+        connection.request("GET", "/sandbox/script")
+        assert b'"approve_after_polls":3' in connection.getresponse().read()
+        connection.close()
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert f"{loaded.issuer}/codex/device" in said
+        assert "Traceback" not in said
+        assert not home.exists()
+
+
+LISTENER = """
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_daemon_of_a_folder_that_goes_is_ended() -> None:
+    """What listens on the socket in a folder that is deleted gets SIGTERM: nobody could find it again."""
+    with running() as (process, environ):
+        listener = [sys.executable, "-c", LISTENER, environ["ACCOUNTD_SOCKET"]]
+        with subprocess.Popen(listener, stdout=subprocess.PIPE, text=True) as daemon:
+            assert daemon.stdout is not None
+            assert daemon.stdout.readline() == "ready\n"
+            process.terminate()
+            try:
+                assert daemon.wait(timeout=10) == -signal.SIGTERM
+            finally:
+                daemon.kill()
+        assert process.wait(timeout=10) == 0
+
+
+def test_a_home_of_its_own_is_kept_and_used_again(tmp_path: Path) -> None:
+    """A named folder is made, stays, and is taken again with the port of the new sandbox."""
+    home = tmp_path / "h"
+    for _ in range(2):
+        with running("--home", str(home)) as (process, environ):
+            assert environ["CODEX_HOME"] == str(home)
+            assert config.load(environ).backend.startswith(environ["CODEX_APP_SERVER_LOGIN_ISSUER"])
+            process.terminate()
+            process.wait(timeout=10)
+        (home / "auth.json").write_text("{}")
+    assert sorted(path.name for path in home.iterdir()) == ["auth.json", "config.toml"]
+
+
+def test_a_config_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    """A config.toml that the sandbox did not write is an error, and stays as it is."""
+    (tmp_path / "config.toml").write_text("model = 'x'\n")
+    assert "config.toml: was not written by the sandbox" in refused("--home", str(tmp_path))
+    assert (tmp_path / "config.toml").read_text() == "model = 'x'\n"
+
+
+def test_a_real_login_is_left_alone(tmp_path: Path) -> None:
+    """A folder with a login that is not the sandbox's is an error: its token must not be shown to the sandbox."""
+    (tmp_path / "auth.json").write_text("{}")
+    assert "holds a login" in refused("--home", str(tmp_path))
+    assert not (tmp_path / "config.toml").exists()
+
+
+def test_a_script_comes_from_a_file_and_options(tmp_path: Path) -> None:
+    """Options come on top of the file, and a value that cannot be is named with its file or alone."""
+    script = tmp_path / "script.json"
+    script.write_text('{"approve_after_polls": 1, "claims": {"plan": "pro"}}')
+    with running("--script", str(script), "--approve-after", "7", "--deny", "--delay", "0.01") as (_, environ):
+        address = environ["CODEX_APP_SERVER_LOGIN_ISSUER"].removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/sandbox/script")
+        answer = connection.getresponse().read()
+        connection.close()
+    for part in (b'"approve_after_polls":7', b'"deny":true', b'"delay":0.01', b'"plan":"pro"', b'"expire":false'):
+        assert part in answer
+    script.write_text('{"denny": 1}')
+    assert "script.json: script: " in refused("--script", str(script))
+    assert "denny" in refused("--script", str(script))
+    assert "cannot be read" in refused("--script", str(tmp_path / "absent.json"))
+    assert "approve_after_polls" in refused("--approve-after", "-1")
+    assert "delay" in refused("--delay", "nan")
+
+
+def test_a_port_that_cannot_be_had_is_named() -> None:
+    """A port in use, and a number that is none, are one line each."""
+    with running() as (_, environ):
+        port = environ["CODEX_APP_SERVER_LOGIN_ISSUER"].rpartition(":")[2]
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refused("--port", port)
+    assert "--port must be" in refused("--port", "70000")
+
+
+def test_a_home_too_long_for_a_socket_is_refused_early(tmp_path: Path) -> None:
+    """A path that no socket could have is refused before anything is made."""
+    home = tmp_path / ("x" * 120)
+    assert "too long" in refused("--home", str(home))
+    assert not home.exists()
+
+
+def test_a_shell_can_eval_it() -> None:
+    """`eval "$(accountd sandbox &)"` comes back while the sandbox runs on, and `kill` ends it."""
+    line = f'eval "$({shlex.join(COMMAND)} 2>/dev/null &)"; echo "$CODEX_HOME"; kill "$ACCOUNTD_SANDBOX_PID"'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30, check=True)
+    assert "accountd-sandbox-" in done.stdout
+
+
+def test_help_has_an_example() -> None:
+    """`--help` shows how a shell takes the lines in."""
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=True)
+    assert 'eval "$(accountd sandbox' in done.stdout
+
+
+def test_the_verb_is_imported_without_what_it_runs() -> None:
+    """The command line can be built in the time of the standard library alone."""
+    code = "import sys, accountd.cli.sandbox; print(sorted({'trio', 'h11', 'msgspec', 'httpx'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"

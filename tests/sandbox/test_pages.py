@@ -1,0 +1,230 @@
+"""The pages: what a person reads, does and is protected from."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accountd.sandbox import Claims, Response, Script, pages
+from accountd.sandbox.state import DeviceLogin
+from sandbox.caller import CLIENT_ID, Caller, Clock, error_code
+
+HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;${title}"
+
+
+class Page(HTMLParser):
+    """The elements of a page, as (tag, attributes), its text, and a complaint if its tags do not nest."""
+
+    _VOID = ("meta", "input")
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(response.body.decode())
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See HTMLParser."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self._VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """See HTMLParser."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """See HTMLParser."""
+        if self._open and self._open[-1] != "style":
+            self.text += data
+
+    def find(self, tag: str) -> list[dict[str, str | None]]:
+        """Give the attributes of each such element."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def login(client_id: str = CLIENT_ID) -> DeviceLogin:
+    """Give a login that waits."""
+    return DeviceLogin("BCDF-GHJK", client_id, expires=0.0)
+
+
+EVERY_PAGE = [
+    pages.render_enter(),
+    pages.render_enter("x", "wrong"),
+    pages.render_decide(login(), Claims()),
+    pages.render_approved(),
+    pages.render_denied(),
+    pages.render_used(),
+    pages.render_expired(),
+    pages.render_no_browser_login(),
+    pages.render_index("http://127.0.0.1:8000", {"A": [("GET", "/", "it")]}),
+]
+
+
+@pytest.mark.parametrize("response", EVERY_PAGE)
+def test_every_page_says_that_it_is_a_sandbox(response: Response) -> None:
+    """Each page says so in words, in a language that it names, and fits a small screen."""
+    page = Page(response)
+    assert "This is a sandbox. No real account is involved" in page.text
+    assert page.find("html") == [{"lang": "en"}]
+    assert any(meta.get("name") == "viewport" for meta in page.find("meta"))
+    assert len(page.find("h1")) == 1
+    assert len(page.find("main")) == 1
+
+
+@pytest.mark.parametrize("response", EVERY_PAGE)
+def test_no_page_loads_or_runs_anything(response: Response) -> None:
+    """No script, no remote asset, no handler; and the headers forbid what is not there."""
+    page = Page(response)
+    assert not {"script", "img", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert "url(" not in response.body.decode()
+    assert "@import" not in response.body.decode()
+    for name in ("default-src 'none'", "style-src 'unsafe-inline'", "form-action 'self'"):
+        assert name in response.headers["content-security-policy"]
+    assert response.headers["x-frame-options"] == "DENY"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_every_field_has_a_label() -> None:
+    """The one field that is typed into has a label, and its complaint is tied to it."""
+    page = Page(pages.render_enter("x", "wrong"))
+    (field,) = page.find("input")
+    assert page.find("label") == [{"for": field["id"]}]
+    assert field["aria-invalid"] == "true"
+    assert any(element.get("id") == field["aria-describedby"] for element in page.find("p"))
+
+
+@given(st.text(min_size=1, max_size=50) | st.just(HOSTILE))
+def test_hostile_text_stays_text(text: str) -> None:
+    """Whatever is typed, or stands in the claims, adds no element to a page and is shown as it is."""
+    claims = Claims(email=text, plan=text, workspace_name=text)
+    for plain, hostile in (
+        (pages.render_enter("x", "x"), pages.render_enter(text, text)),
+        (pages.render_decide(login(), Claims()), pages.render_decide(login(text), claims)),
+        (pages.render_index("x", {"x": [("x", "x", "x")]}), pages.render_index(text, {text: [(text, text, text)]})),
+    ):
+        expected, page = Page(plain), Page(hostile)
+        assert [tag for tag, _ in page.elements] == [tag for tag, _ in expected.elements]
+        assert [list(attributes) for _, attributes in page.elements] == [
+            list(attributes) for _, attributes in expected.elements
+        ]
+
+
+def test_what_was_typed_comes_back() -> None:
+    """A code that was not good stands in the field again, quotes and all."""
+    assert Page(pages.render_enter(HOSTILE, "wrong")).find("input")[0]["value"] == HOSTILE
+
+
+async def typed(caller: Caller, code: str) -> Response:
+    """Type a code and send it."""
+    return await caller.post_form("/codex/device", user_code=code)
+
+
+async def decided(caller: Caller, code: str, decision: str) -> Response:
+    """Press a button for a code."""
+    return await caller.post_form("/codex/device/decision", user_code=code, decision=decision)
+
+
+@pytest.mark.parametrize(("decision", "status"), [("approve", 200), ("deny", 403), ("", 403)])
+async def test_a_person_decides(caller: Caller, decision: str, status: int) -> None:
+    """A code that is typed leads to its account and two buttons; only one of them approves."""
+    started = await caller.start_login()
+    page = Page(await typed(caller, started["user_code"]))
+    assert "ada@example.com" in page.text
+    assert [button["value"] for button in page.find("button")] == ["approve", "deny"]
+    fields = {str(field["name"]): str(field["value"]) for field in page.find("input")}
+    answer = await caller.post_form(str(page.find("form")[0]["action"]), **fields, decision=decision)
+    assert ("Approved" if decision == "approve" else "Denied") in Page(answer).text
+    assert (await caller.poll(started)).status == status
+
+
+async def test_a_code_may_be_typed_carelessly(caller: Caller) -> None:
+    """Case, blanks and dashes do not matter."""
+    code = (await caller.start_login())["user_code"]
+    careless = f" {code.lower().replace('-', ' ')} "
+    assert code in Page(await typed(caller, careless)).text
+
+
+@pytest.mark.parametrize("code", ["", "-", "BCDF-0000", "x" * 10_000, HOSTILE])
+async def test_a_wrong_code_may_be_typed_again(caller: Caller, code: str) -> None:
+    """A code that nobody waits for gets 404, and the form again with a complaint."""
+    await caller.start_login()
+    answer = await typed(caller, code)
+    assert answer.status == 404
+    assert "No login is waiting for this code" in Page(answer).text
+    assert len(Page(answer).find("input")) == 1
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_used_code_has_a_page(caller: Caller, *, approve: bool) -> None:
+    """A decided code gets 409 and says so, when it is typed and when a button is pressed for it again."""
+    code = (await caller.start_login())["user_code"]
+    caller.sandbox.decide(code, approve=approve)
+    for answer in (await typed(caller, code), await decided(caller, code, "approve")):
+        assert answer.status == 409
+        assert "has been used" in Page(answer).text
+
+
+async def test_an_expired_code_has_a_page(caller: Caller, clock: Clock) -> None:
+    """A code past its lifetime gets 410 and cannot be approved, though the page was open in time."""
+    started = await caller.start_login()
+    await typed(caller, started["user_code"])
+    clock.time += 900
+    answer = await decided(caller, started["user_code"], "approve")
+    assert answer.status == 410
+    assert "has expired" in Page(answer).text
+    assert error_code(await caller.poll(started)) == "expired_token"
+
+
+@pytest.mark.parametrize("path", ["/codex/device", "/codex/device/decision"])
+async def test_another_site_cannot_send_our_forms(caller: Caller, path: str) -> None:
+    """A form from another site gets 403; our own, whose Origin is null, does not."""
+    started = await caller.start_login()
+    form = f"user_code={started['user_code']}&decision=approve".encode()
+    kind = "application/x-www-form-urlencoded"
+    for site in ("cross-site", "same-site"):
+        answer = await caller.send("POST", path, form, content_type=kind, sec_fetch_site=site)
+        assert answer.status == 403
+    assert (await caller.poll(started)).status == 403
+    answer = await caller.send("POST", path, form, content_type=kind, sec_fetch_site="same-origin", origin="null")
+    assert answer.status == 200
+
+
+async def test_the_first_page_lists_what_there_is(caller: Caller) -> None:
+    """`/` names every path for people, clients and scripts, and how to script it from here."""
+    text = Page(await caller.get("/")).text
+    for path in ("/codex/device", "/oauth/token", "/backend-api/wham/usage", "/sandbox/script", "/sandbox/reset"):
+        assert path in text
+    assert "curl http://127.0.0.1:8000/sandbox/script" in text
+
+
+async def test_the_scripts_on_the_first_page_work(caller: Caller) -> None:
+    """Each example that `/` shows is a script that the sandbox takes."""
+    examples = re.findall(r"-d '([^']+)'", Page(await caller.get("/")).text)
+    assert len(examples) == 2
+    for example in examples:
+        assert (await caller.send("POST", "/sandbox/script", example.encode())).status == 200
+
+
+async def test_browser_login_says_that_it_is_not_there(caller: Caller) -> None:
+    """/oauth/authorize gets 501 and a page that names the way that works."""
+    answer = await caller.get("/oauth/authorize")
+    assert answer.status == 501
+    assert "device code" in Page(answer).text
+
+
+async def test_a_page_is_that_of_the_claims(caller: Caller) -> None:
+    """The account on the page is the one that the script will put into the tokens."""
+    caller.sandbox.script = Script(claims=Claims(email="grace@example.com", workspace_name=None))
+    text = Page(await typed(caller, (await caller.start_login())["user_code"])).text
+    assert "grace@example.com" in text
+    assert "none" in text

@@ -1,0 +1,263 @@
+"""What one client can see of its connection."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accountd.framing.base import MAX_MESSAGE
+from accountd.sandbox import Fault, Script
+from accountd.server import connection as module
+from fakes.client import open_client
+from fakes.world import open_world
+
+NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
+READ = {"id": 7, "method": "account/read", "params": {}}
+DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
+
+
+def error(code: int, message: str, request_id: object = 1) -> dict[str, Any]:
+    """Write an error as a client sees it."""
+    return {"id": request_id, "error": {"code": code, "message": message}}
+
+
+async def test_initialize_says_who_answers() -> None:
+    """The record's four members; the protocol's version after the first slash, our own at the end."""
+    async with open_world() as world, open_client(world.services, initialize=False) as client:
+        answer = (await client.initialize())["result"]
+    assert list(answer) == ["userAgent", "codexHome", "platformFamily", "platformOs"]
+    assert re.fullmatch(r"a test/0\.169\.0 \(.+; .+\) \S+ \(a test; 1\.0\) accountd/\d\S+", answer["userAgent"])
+    assert answer["codexHome"] == "/home/ada/.codex"
+    assert answer["platformFamily"] == "unix"
+
+
+async def test_nothing_but_initialize_comes_first() -> None:
+    """Before it, methods are refused, though a malformed request is told so; after it, it is refused itself."""
+    async with open_world() as world, open_client(world.services, initialize=False) as client:
+        assert await client.call("account/read", {}) == error(-32600, "Not initialized")
+        assert "invalid type: integer `5`" in (await client.call("account/read", 5))["error"]["message"]
+        assert "unknown variant `nope`" in (await client.call("nope"))["error"]["message"]
+        bad_name = {"clientInfo": {"name": "two\nlines", "version": "1"}}
+        assert (await client.call("initialize", bad_name))["error"]["message"] == (
+            "Invalid clientInfo.name: 'two\nlines'. Must be a valid HTTP header value."
+        )
+        assert "result" in await client.initialize()
+        assert await client.call("initialize", {"clientInfo": {"name": "x", "version": "1"}}) == error(
+            -32600, "Already initialized"
+        )
+        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+
+
+async def test_every_kind_of_rubbish_is_answered_and_costs_nothing() -> None:
+    """What is not JSON, no message, or no method gets its error, with its id where it has one."""
+    async with open_world() as world, open_client(world.services) as client:
+        await client.send(b"nope", b"[]", b'{"id":1.5,"method":"x"}', {"id": "a"}, {"id": 2, "method": "x/y"})
+        await client.send(b"\xff\xfe", b"", b'{"id":3,"result":{}}', {"method": "initialized"}, READ)
+        answers = [await client.receive() for _ in range(7)]
+    assert [(answer["id"], answer.get("error", {}).get("code")) for answer in answers] == [
+        (None, -32700),
+        (None, -32600),
+        (None, -32600),
+        ("a", -32600),
+        (2, -32600),
+        (None, -32700),
+        (7, None),
+    ]
+
+
+async def test_a_message_that_is_too_large_ends_the_connection() -> None:
+    """It gets an error first; what was asked before it is answered."""
+    async with open_world() as world, open_client(world.services) as client:
+        await client.send(READ)
+        await client.stream.send_all(b"x" * (MAX_MESSAGE + 1))
+        assert (await client.receive())["id"] == 7
+        assert await client.receive() == error(-32600, f"message is larger than {MAX_MESSAGE} bytes", None)
+        with pytest.raises(EOFError):
+            await client.receive()
+
+
+async def test_ids_come_back_as_they_went() -> None:
+    """Strings and integers of any size, empty and negative ones too."""
+    ids: list[int | str] = ["text", "", -7, 0, 2**63, 10**30]
+    async with open_world() as world, open_client(world.services) as client:
+        await client.send(*({**READ, "id": request_id} for request_id in ids))
+        assert [(await client.receive())["id"] for _ in ids] == ids
+
+
+async def test_requests_after_one_that_changes_the_account_see_the_change() -> None:
+    """Sent all at once, a login with a key, a read, a logout and a read are answered as if one by one."""
+    key = {"id": 1, "method": "account/login/start", "params": {"type": "apiKey", "apiKey": "sk"}}
+    logout = {"id": 3, "method": "account/logout"}
+    async with open_world() as world, open_client(world.services) as client:
+        await client.send(key, {**READ, "id": 2}, logout, {**READ, "id": 4})
+        seen = [await client.receive() for _ in range(7)]
+    assert [message.get("id", message.get("method")) for message in seen] == [
+        1,
+        "account/login/completed",
+        "account/updated",
+        2,
+        3,
+        "account/updated",
+        4,
+    ]
+    assert seen[3]["result"]["account"] == {"type": "apiKey"}
+    assert seen[6]["result"] == NOBODY
+
+
+async def test_a_slow_start_holds_up_its_own_connection_only(autojump_clock: trio.testing.MockClock) -> None:
+    """While the issuer is slow with a code, others read; the client that asked gets its answers in order."""
+    async with open_world(Script(delay=10)) as world:
+        async with open_client(world.services) as slow, open_client(world.services) as other:
+            await slow.send(DEVICE, READ)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await other.call("account/read", {}) == {"id": 1, "result": NOBODY}
+            assert trio.current_time() < 1
+            assert (await slow.receive())["id"] == 8
+            assert (await slow.receive())["id"] == 7
+
+
+async def test_all_initialized_clients_hear_of_a_login(autojump_clock: trio.testing.MockClock) -> None:
+    """Whoever began it and even if they are gone; not those who have not said who they are, or opted out."""
+    async with (
+        open_world(Script(approve_after_polls=2)) as world,
+        open_client(world.services) as listener,
+        open_client(world.services, initialize=False) as stranger,
+        open_client(world.services, optOutNotificationMethods=["account/updated", "no/such"]) as picky,
+    ):
+        async with open_client(world.services) as starter:
+            await starter.send(DEVICE)
+            login_id = (await starter.receive())["result"]["loginId"]
+        completed, updated = await listener.receive(), await listener.receive()
+        assert completed["params"] == {
+            "loginId": login_id,
+            "success": True,
+            "error": None,
+            "onboardingEntrypoint": None,
+        }
+        assert updated["params"] == {"authMode": "chatgpt", "planType": "plus"}
+        assert list(completed) == ["method", "params", "emittedAtMs"]
+        assert (await picky.receive())["method"] == "account/login/completed"
+        assert (await picky.call("getAuthStatus", {}))["id"] == 1
+        assert await stranger.call("account/read", {}) == error(-32600, "Not initialized")
+
+
+async def test_any_client_may_cancel() -> None:
+    """A login is cancelled by its id, in any spelling of it; what is no id is an error."""
+    async with open_world(Script()) as world:
+        async with open_client(world.services) as starter, open_client(world.services) as other:
+            await starter.send(DEVICE)
+            login_id = (await starter.receive())["result"]["loginId"]
+            cancel = {"loginId": login_id.upper()}
+            await other.send({"id": 1, "method": "account/login/cancel", "params": cancel})
+            assert await other.receive() == {"id": 1, "result": {"status": "canceled"}}
+            assert (await other.receive())["params"]["error"] == "Login was not completed"
+            assert await other.call("account/login/cancel", cancel) == {"id": 1, "result": {"status": "notFound"}}
+            assert await other.call("account/login/cancel", {"loginId": "not-a-uuid"}) == error(
+                -32600, "invalid login id: not-a-uuid"
+            )
+
+
+async def test_what_is_experimental_needs_the_capability() -> None:
+    """External tokens are refused without it, in the peer's words."""
+    tokens = {"type": "chatgptAuthTokens", "accessToken": "a.b.c", "chatgptAccountId": "acct-1"}
+    async with open_world() as world:
+        async with open_client(world.services) as client:
+            assert await client.call("account/login/start", tokens) == error(
+                -32600, "account/login/start.chatgptAuthTokens requires experimentalApi capability"
+            )
+        async with open_client(world.services, experimentalApi=True) as client:
+            refused = await client.call("account/login/start", tokens)
+            assert "not supported yet" in refused["error"]["message"]
+
+
+async def test_a_client_that_half_closes_still_gets_its_answers(autojump_clock: trio.testing.MockClock) -> None:
+    """A shell that sends its requests and closes its end hears the answers, and then the end."""
+    async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
+        await client.send(DEVICE, READ)
+        await client.stream.send_eof()
+        assert (await client.receive())["id"] == 8
+        assert (await client.receive())["id"] == 7
+        with pytest.raises(EOFError):
+            await client.receive()
+
+
+async def test_a_client_that_half_closes_is_not_waited_for_forever(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A request that takes longer than the drain is given up with its connection."""
+    async with open_world(Script(delay=50)) as world, open_client(world.services) as client:
+        await client.send(DEVICE)
+        await client.stream.send_eof()
+        with pytest.raises(EOFError):
+            await client.receive()
+        assert trio.current_time() == pytest.approx(module.DRAIN_TIMEOUT, abs=0.1)
+
+
+async def test_too_many_requests_at_once_are_refused_not_queued(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Beyond the limit a request is told so at once, with the peer's code and words."""
+    async with open_world(Script(approve_after_polls=0, interval=0)) as world:
+        async with open_client(world.services) as client:
+            await client.send(DEVICE)
+            for _ in range(3):
+                await client.receive()
+            world.sandbox.script = Script(delay=3)
+            await client.send(*[{**READ, "id": number} for number in range(module.MAX_REQUESTS + 2)])
+            for number in (module.MAX_REQUESTS, module.MAX_REQUESTS + 1):
+                assert await client.receive() == error(-32001, "Server overloaded; retry later.", number)
+            answered = {(await client.receive())["id"] for _ in range(module.MAX_REQUESTS)}
+            assert answered == set(range(module.MAX_REQUESTS))
+
+
+async def test_a_failing_look_up_is_the_answer(autojump_clock: trio.testing.MockClock) -> None:
+    """What the backend would not tell is an error of the read, with the code for what is not its fault."""
+    async with open_world(Script(approve_after_polls=0)) as world, open_client(world.services) as client:
+        await client.send(DEVICE)
+        for _ in range(3):
+            await client.receive()
+        world.sandbox.script = Script(faults=(Fault("/backend-api/wham/accounts/check", 1, 500),))
+        assert await client.call("account/read", {}) == error(-32603, "workspace routing discovery failed")
+        assert (await client.call("account/read", {}))["result"]["account"]["workspaceName"] == "Sandbox workspace"
+
+
+async def test_a_bug_fails_its_request_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that nobody foresaw is logged; the client hears little of it, and the connection goes on."""
+    async with open_world() as world, open_client(world.services) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(world.account), "known", lambda _: 1 / 0)
+            assert await client.call("account/read", {}) == error(
+                -32603, "internal error; the log of accountd says more"
+            )
+        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_draining_answers_what_was_asked_and_ends(autojump_clock: trio.testing.MockClock) -> None:
+    """At shutdown a connection reads no more, and ends when its requests are answered."""
+    async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
+        await client.send(DEVICE)
+        await trio.testing.wait_all_tasks_blocked()
+        client.connection.drain()
+        assert (await client.receive())["id"] == 8
+        with pytest.raises(EOFError):
+            await client.receive()
+
+
+@given(st.binary(max_size=300))
+async def test_no_bytes_do_any_harm(data: bytes) -> None:
+    """Whatever a client sends, its connection ends in good order, and the next client is served."""
+    async with open_world() as world:
+        async with open_client(world.services, initialize=False) as client:
+            await client.stream.send_all(data)
+            await trio.testing.wait_all_tasks_blocked()
+        async with open_client(world.services) as client:
+            assert (await client.call("account/read", {}))["result"] == NOBODY

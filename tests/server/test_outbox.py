@@ -1,0 +1,105 @@
+"""The outgoing half of a connection."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import trio
+import trio.testing
+
+from accountd.server.outbox import MAX_MESSAGES, Outbox
+
+
+class SlowStream(trio.abc.SendStream):
+    """A stream that takes a second for everything; `sent` has the pieces."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.busy = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See SendStream."""
+        assert not self.busy
+        self.busy = True
+        await trio.sleep(1)
+        self.busy = False
+        self.sent.append(bytes(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See SendStream."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """See SendStream."""
+        await trio.lowlevel.checkpoint()
+
+
+def fail() -> None:
+    """Be called when nothing should have overflowed."""
+    raise AssertionError("it overflowed")
+
+
+async def test_what_is_put_is_sent_in_order_and_together(autojump_clock: trio.testing.MockClock) -> None:
+    """What waits while something is being sent leaves with the next piece."""
+    stream = SlowStream()
+    outbox = Outbox(stream, fail)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.run)
+        outbox.put(b"a")
+        await trio.sleep(0.5)
+        outbox.put(b"b")
+        outbox.put(b"c")
+        await trio.sleep(5)
+        outbox.close()
+    assert stream.sent == [b"a", b"bc"]
+
+
+async def test_a_batch_and_the_task_never_send_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    """Whoever is sending sends what the other adds, and the order is that of putting."""
+    stream = SlowStream()
+    outbox = Outbox(stream, fail)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.run)
+        outbox.put(b"1")
+        await trio.sleep(0.5)
+        await outbox.batch(partial(outbox.put, b"2"))
+        await trio.sleep(1)
+        nursery.start_soon(outbox.batch, partial(outbox.put, b"3"))
+        await trio.sleep(1)
+        outbox.put(b"4")
+        await trio.sleep(5)
+        outbox.close()
+    assert b"".join(stream.sent) == b"1234"
+
+
+async def test_closing_sends_what_waits(autojump_clock: trio.testing.MockClock) -> None:
+    """The last words of a connection leave before its end; later ones do not count."""
+    stream = SlowStream()
+    outbox = Outbox(stream, fail)
+    outbox.put(b"last words")
+    outbox.close()
+    outbox.put(b"too late")
+    await outbox.run()
+    assert stream.sent == [b"last words"]
+
+
+async def test_overflow_is_told_once() -> None:
+    """A queue that is full tells its owner, who cuts the connection; nothing more is kept."""
+    told: list[None] = []
+    outbox = Outbox(SlowStream(), partial(told.append, None))
+    for _ in range(MAX_MESSAGES):
+        outbox.put(b"x")
+    assert told == []
+    outbox.put(b"x")
+    outbox.put(b"x")
+    assert told == [None]
+
+
+async def test_a_client_that_is_gone_is_an_error() -> None:
+    """Sending to nobody is what ends a connection."""
+    ours, theirs = trio.testing.memory_stream_one_way_pair()
+    await theirs.aclose()
+    outbox = Outbox(ours, fail)
+    with pytest.raises(trio.BrokenResourceError):
+        await outbox.batch(partial(outbox.put, b"x"))

@@ -1,0 +1,182 @@
+"""The document that other programs read and write as well."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accountd.oauth.tokens import TokenSet, parse_claims
+from accountd.secret import Secret
+from accountd.storage.base import (
+    AuthRecord,
+    MalformedRecord,
+    Provenance,
+    api_key_record,
+    chatgpt_record,
+    parse_record,
+    render_record,
+    render_time,
+)
+
+CANARY = "canary-in-the-document"
+
+
+def make_jwt(**claims: object) -> str:
+    """Make an unsigned JWT."""
+    parts = ({"alg": "none"}, claims, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+
+
+ID_TOKEN = make_jwt(
+    email="ada@example.com",
+    **{"https://api.openai.com/auth": {"chatgpt_account_id": "acct-1", "chatgpt_plan_type": "pro"}},
+)
+TOKENS = {"id_token": ID_TOKEN, "access_token": "at", "refresh_token": "rt"}
+
+
+def parse(document: object) -> AuthRecord:
+    """Parse a document given as a value."""
+    return parse_record(json.dumps(document).encode())
+
+
+def test_a_login_is_written_as_codex_writes_it() -> None:
+    """All fields of the peer, in its order, with two spaces of indentation."""
+    tokens = TokenSet(Secret(ID_TOKEN), Secret("at"), Secret("rt"))
+    claims = parse_claims(tokens.id_token)
+    record = chatgpt_record(tokens, claims, Provenance("https://i.example", "app_1"), 1_795_351_305_812_286_324)
+    document = json.loads(render_record(record))
+    assert list(document) == ["auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh"]
+    assert document["auth_mode"] == "chatgpt"
+    assert document["OPENAI_API_KEY"] is None
+    assert list(document["tokens"]) == [
+        "id_token",
+        "access_token",
+        "refresh_token",
+        "oauth_provenance",
+        "login_owner_id",
+        "account_id",
+    ]
+    assert document["tokens"]["oauth_provenance"] == {"issuer": "https://i.example", "client_id": "app_1"}
+    assert document["tokens"]["account_id"] == "acct-1"
+    assert re.fullmatch(r"[\w-]{43}", document["tokens"]["login_owner_id"])
+    assert document["last_refresh"] == "2026-11-22T12:41:45.812286324Z"
+    assert render_record(record).startswith(b'{\n  "auth_mode": "chatgpt",\n  "OPENAI_API_KEY": null,\n  "tok')
+
+
+def test_every_login_has_an_owner_id_of_its_own() -> None:
+    """Two logins with the same tokens are told apart."""
+    tokens = TokenSet(Secret(ID_TOKEN), Secret("at"), Secret("rt"))
+    claims, provenance = parse_claims(tokens.id_token), Provenance("i", "c")
+    first, second = (chatgpt_record(tokens, claims, provenance, 0) for _ in range(2))
+    assert first.chatgpt is not None
+    assert second.chatgpt is not None
+    assert first.chatgpt.login_owner_id != second.chatgpt.login_owner_id
+
+
+def test_a_time_keeps_its_zeros() -> None:
+    """Nanoseconds are nine digits, always."""
+    assert render_time(1_000_000_005) == "1970-01-01T00:00:01.000000005Z"
+
+
+def test_an_api_key_is_written_without_tokens() -> None:
+    """The peer writes a key with its mode and nothing else."""
+    assert json.loads(render_record(api_key_record(Secret("sk-1")))) == {
+        "auth_mode": "apikey",
+        "OPENAI_API_KEY": "sk-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "mode"),
+    [
+        ({"OPENAI_API_KEY": "sk"}, "apikey"),
+        ({"OPENAI_API_KEY": "sk", "tokens": TOKENS}, "apikey"),
+        ({"OPENAI_API_KEY": None, "tokens": TOKENS}, "chatgpt"),
+        ({"tokens": TOKENS}, "chatgpt"),
+        ({"auth_mode": "chatgpt", "OPENAI_API_KEY": "sk", "tokens": TOKENS}, "chatgpt"),
+        ({"auth_mode": "apikey", "OPENAI_API_KEY": "sk", "tokens": TOKENS}, "apikey"),
+        ({"auth_mode": "apikey"}, None),
+        ({"auth_mode": "chatgpt", "OPENAI_API_KEY": "sk"}, None),
+        ({"auth_mode": "bogus", "OPENAI_API_KEY": "sk"}, None),
+        ({"personal_access_token": "at-1", "OPENAI_API_KEY": "sk"}, None),
+        ({"bedrock_api_key": {"key": "k"}}, None),
+        ({}, None),
+    ],
+)
+def test_the_mode_decides_which_credential_counts(document: dict[str, object], mode: str | None) -> None:
+    """With `auth_mode` it is that one; without, a key goes before tokens, and others before both."""
+    assert parse(document).mode == mode
+
+
+@given(
+    st.dictionaries(
+        st.text().filter(lambda key: key not in {"auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh"}),
+        st.recursive(
+            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            max_leaves=5,
+        ),
+    ),
+    st.dictionaries(st.sampled_from(["new_member", "another"]), st.integers() | st.text()),
+)
+def test_what_is_not_known_is_kept(outer: dict[str, object], inner: dict[str, object]) -> None:
+    """Reading and writing a document changes none of its members, whoever added them."""
+    known = {
+        "auth_mode": "chatgpt",
+        "OPENAI_API_KEY": None,
+        "tokens": {**TOKENS, "account_id": "acct-1", **inner},
+        "last_refresh": "2026-01-01T00:00:00Z",
+    }
+    document = known | outer
+    assert json.loads(render_record(parse(document))) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"OPENAI_API_KEY": 5}',
+        b'{"tokens": {}}',
+        b'{"tokens": {"id_token": "not a jwt", "access_token": "a", "refresh_token": "r"}}',
+        b'{"tokens": {"id_token": {"raw": "x"}, "access_token": "a", "refresh_token": "r"}}',
+    ],
+)
+def test_what_codex_could_not_have_written_is_malformed(document: bytes) -> None:
+    """Torn, foreign and hostile documents are one error, and no other exception."""
+    with pytest.raises(MalformedRecord):
+        parse_record(document)
+
+
+@given(st.binary() | st.recursive(st.none() | st.text(), st.lists).map(lambda value: json.dumps(value).encode()))
+def test_no_document_raises_anything_else(document: bytes) -> None:
+    """Whatever is in the file, it is a record or it is malformed."""
+    try:
+        parse_record(document)
+    except MalformedRecord:
+        return
+
+
+def test_no_part_of_a_document_is_shown() -> None:
+    """Neither a record nor the error about one shows what is in it, known or not."""
+    document = {
+        "OPENAI_API_KEY": CANARY,
+        "agent_identity": CANARY,
+        "tokens": {**TOKENS, "access_token": CANARY, "refresh_token": CANARY, "other": CANARY},
+    }
+    assert CANARY not in repr(parse(document))
+    assert "agent_identity" in repr(parse(document))
+    with pytest.raises(MalformedRecord) as caught:
+        parse({"tokens": {"id_token": CANARY, "access_token": CANARY, "refresh_token": CANARY}})
+    error: BaseException | None = caught.value
+    assert CANARY not in str(error)
+    assert caught.value.__suppress_context__

@@ -1,0 +1,259 @@
+"""The account service: what it says, and what a logout leaves."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from accountd.errors import RequestFailed, StorageError
+from accountd.policy import Policy
+from accountd.protocol.account import (
+    ApiKeyAccount,
+    ChatgptAccount,
+    GetAccountResponse,
+    GetAuthStatusResponse,
+    WorkspaceRouting,
+)
+from accountd.sandbox import Claims, Fault, Script
+from accountd.storage.base import AuthRecord, MalformedRecord, parse_record
+from accountd.storage.memory import MemoryStore
+from fakes.world import World, open_world
+
+CHECK = "/backend-api/wham/accounts/check"
+REVOKE = "/oauth/revoke"
+APPROVED = Script(approve_after_polls=0)
+
+
+async def log_in(world: World) -> None:
+    """Log in by device code."""
+    assert (await world.wait_completion(await world.start_device_login()))["success"]
+
+
+async def test_nobody_is_logged_in_at_first() -> None:
+    """An empty store is no account, and nobody is asked about it."""
+    async with open_world() as world:
+        assert world.account.known() == GetAccountResponse(account=None)
+        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+        assert world.sandbox.requests == []
+
+
+async def test_a_chatgpt_account_is_told_with_its_workspace(autojump_clock: trio.testing.MockClock) -> None:
+    """The first read asks the backend for the workspace; those after it remember."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        assert world.account.known() is None
+        answer = await world.account.look_up()
+        assert answer == GetAccountResponse(
+            account=ChatgptAccount("ada@example.com", "plus", "Sandbox workspace"),
+            user_id="user-sandbox",
+            workspace_routing=WorkspaceRouting("account-sandbox", "http://127.0.0.1", "NO_CONSTRAINT"),
+        )
+        assert world.account.known() == answer
+        assert [request.path for request in world.sandbox.requests].count(CHECK) == 1
+
+
+async def test_many_readers_ask_the_backend_once(autojump_clock: trio.testing.MockClock) -> None:
+    """Readers that come while the workspace is being looked up wait for that look-up."""
+    async with open_world(Script(approve_after_polls=0, delay=1)) as world:
+        await log_in(world)
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(world.account.look_up)
+        assert [request.path for request in world.sandbox.requests].count(CHECK) == 1
+
+
+async def test_a_reader_that_leaves_does_not_take_the_others_along(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """When the reader that asks is cancelled, the next one asks."""
+    async with open_world(Script(approve_after_polls=0, delay=1)) as world:
+        await log_in(world)
+        async with trio.open_nursery() as nursery:
+
+            async def leave() -> None:
+                with trio.move_on_after(0.5):
+                    await world.account.look_up()
+
+            nursery.start_soon(leave)
+            await trio.testing.wait_all_tasks_blocked()
+            answer = await world.account.look_up()
+        assert isinstance(answer.account, ChatgptAccount)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (Fault(CHECK, 1, 500), "workspace routing discovery failed"),
+        (Fault(CHECK, 1, 401), r"workspace routing discovery unauthorized \(401\)"),
+        (Fault(CHECK, 1, 0), "workspace routing discovery failed"),
+        (Fault(CHECK, 1, 200, "rubbish"), "workspace routing discovery failed"),
+        (Fault(CHECK, 1, 200, {"accounts": []}), "selected workspace missing from routing discovery"),
+        (Fault(CHECK, 1, 302), "workspace routing discovery failed"),
+    ],
+    ids=["500", "401", "dropped", "rubbish", "missing", "redirect"],
+)
+async def test_a_failed_look_up_fails_that_read_alone(
+    autojump_clock: trio.testing.MockClock, fault: Fault, text: str
+) -> None:
+    """The read says why, in the peer's words; the next read asks again; the login was never in doubt."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = Script(faults=(fault,))
+        with pytest.raises(RequestFailed, match=text):
+            await world.account.look_up()
+        assert world.account.auth_status(include_token=False).auth_method == "chatgpt"
+        assert isinstance((await world.account.look_up()).account, ChatgptAccount)
+
+
+async def test_a_backend_that_does_not_answer_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    """A look-up ends after fifteen seconds."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = Script(delay=3600)
+        asked = trio.current_time()
+        with pytest.raises(RequestFailed, match="workspace routing discovery timed out"):
+            await world.account.look_up()
+        assert trio.current_time() - asked == pytest.approx(15)
+
+
+async def test_a_login_without_a_workspace_needs_no_look_up(autojump_clock: trio.testing.MockClock) -> None:
+    """Tokens that name no workspace are a login all the same; there is nothing to ask the backend."""
+    async with open_world(Script(approve_after_polls=0, claims=Claims(account_id=""))) as world:
+        await log_in(world)
+        answer = world.account.known()
+    assert answer is not None
+    assert answer.workspace_routing is None
+    assert answer.account == ChatgptAccount("ada@example.com", "plus", None)
+
+
+async def test_a_token_is_given_only_on_request(autojump_clock: trio.testing.MockClock) -> None:
+    """`getAuthStatus` gives the access token if asked; no answer of the account has a refresh token in it."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is not None
+        login = world.store.record.chatgpt
+        assert login is not None
+        assert world.account.auth_status(include_token=False) == GetAuthStatusResponse("chatgpt", None)
+        told = world.account.auth_status(include_token=True)
+        assert told.auth_token == login.tokens.access_token.reveal()
+        everything = msgspec.json.encode([told, await world.account.look_up(), world.heard])
+        assert login.tokens.refresh_token.reveal().encode() not in everything
+
+
+async def test_an_api_key_from_an_old_file_is_an_account() -> None:
+    """A file with a key and no mode, as older programs wrote it, is a login with an API key."""
+    async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk-from-file"}'))) as world:
+        assert world.account.known() == GetAccountResponse(account=ApiKeyAccount())
+        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse("apikey", "sk-from-file")
+
+
+async def test_an_empty_key_is_an_account_without_a_token() -> None:
+    """The peer reads an empty key as an account that has nothing to show, and so do we."""
+    async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": ""}'))) as world:
+        assert world.account.known() == GetAccountResponse(account=ApiKeyAccount())
+        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+
+
+@pytest.mark.parametrize(
+    ("document", "policy"),
+    [
+        (b'{"OPENAI_API_KEY": "sk"}', Policy("chatgpt")),
+        (b'{"personal_access_token": "at-1"}', Policy()),
+    ],
+    ids=["forbidden", "of another kind"],
+)
+async def test_a_credential_that_cannot_be_used_is_hidden_and_kept(document: bytes, policy: Policy) -> None:
+    """What the policy forbids, or this daemon does not know, reads as logged out, and stays in the store."""
+    store = MemoryStore(parse_record(document))
+    async with open_world(store=store, policy=policy) as world:
+        assert world.account.known() == GetAccountResponse(account=None)
+        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+    assert store.record is not None
+
+
+class UnreadableStore(MemoryStore):
+    """A store that cannot be read."""
+
+    def __init__(self, error: StorageError) -> None:
+        super().__init__()
+        self.error = error
+
+    async def load(self) -> AuthRecord | None:
+        """See MemoryStore."""
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [MalformedRecord("not a credential"), StorageError("Permission denied (os error 13)")]
+)
+async def test_a_store_that_cannot_be_read_is_a_warning(
+    error: StorageError, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The daemon starts, nobody is logged in, and the log says why."""
+    async with open_world(store=UnreadableStore(error)) as world:
+        assert world.account.known() == GetAccountResponse(account=None)
+    assert str(error) in caplog.text
+
+
+async def test_a_logout_revokes_deletes_answers_and_tells(autojump_clock: trio.testing.MockClock) -> None:
+    """The grant is ended at the issuer, the store is empty, the reply comes before the update."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.heard.clear()
+        await world.account.log_out(announce=lambda: world.heard.append({"reply": {}}))
+        assert world.heard == [
+            {"reply": {}},
+            {"method": "account/updated", "authMode": None, "planType": None},
+        ]
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is None
+        assert world.account.known() == GetAccountResponse(account=None)
+        assert world.sandbox.requests[-1].path == REVOKE
+        assert world.sandbox.requests[-1].status == 200
+
+
+@pytest.mark.parametrize("script", [Script(faults=(Fault(REVOKE, 1, 500),)), Script(delay=3600)])
+async def test_an_issuer_in_trouble_does_not_stop_a_logout(
+    autojump_clock: trio.testing.MockClock, script: Script
+) -> None:
+    """The revocation is tried for ten seconds at most; then the credential is deleted without it."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = script
+        asked = trio.current_time()
+        await world.account.log_out(announce=lambda: None)
+        assert trio.current_time() - asked <= 10
+        assert world.account.current is None
+
+
+async def test_a_logout_once_begun_ends_logged_out(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that leaves during the revocation cuts it short; the credential is deleted all the same."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = Script(delay=5)
+        with trio.move_on_after(1):
+            await world.account.log_out(announce=lambda: None)
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is None
+        assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
+
+
+async def test_a_logout_revokes_what_is_stored_now(autojump_clock: trio.testing.MockClock) -> None:
+    """A credential that another program has stored since is the one that is revoked and deleted."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        assert isinstance(world.store, MemoryStore)
+        world.store.record = parse_record(b'{"OPENAI_API_KEY": "sk-somebody-else"}')
+        await world.account.log_out(announce=lambda: None)
+        assert REVOKE not in [request.path for request in world.sandbox.requests]
+        assert await world.store.load() is None
+
+
+async def test_a_key_beside_tokens_is_not_revoked(autojump_clock: trio.testing.MockClock) -> None:
+    """Logging out of an API key asks nothing of the issuer."""
+    async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
+        await world.account.log_out(announce=lambda: None)
+        assert world.sandbox.requests == []

@@ -1,0 +1,268 @@
+"""The staircase: who may import whom, and from outside what. Read from the source, nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PACKAGE = Path(__file__).parents[1] / "daemon" / "accountd"
+
+THIRD_PARTIES = {
+    "ground": {"msgspec", "platformdirs"},
+    "paper": {"msgspec", "wsproto"},
+    "outside": {"msgspec", "trio", "httpx", "truststore", "keyring"},
+    "services": {"msgspec", "trio", "h11"},
+    "doors": {"msgspec", "trio"},
+    "roof": {"msgspec", "trio"},
+    "street": {"msgspec", "trio", "h11", "segno"},
+}
+"""What a floor may import besides the standard library."""
+
+ONLY_IN = {
+    "platformdirs": "paths.py",
+    "wsproto": "framing/websocket.py",
+    "httpx": "adapters/http.py",
+    "truststore": "adapters/http.py",
+    "keyring": "storage/keyring.py",
+}
+"""Foreign things with one file each."""
+
+ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "segno"}
+"""What takes long to import, so that it is imported in the function that needs it."""
+
+HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor.py"}
+"""Verbs that are more than a client; the others, and the blocking client, start in the standard library's time."""
+
+PRINTS = ("cli/", "sandbox/")
+"""Who has a terminal to print to."""
+
+
+class Import(NamedTuple):
+    """One imported thing: `accountd.hub` and `open_hub`, or `trio` and None."""
+
+    line: int
+    module: str
+    name: str | None
+    runs_at_import: bool
+    """Neither in a function nor for the type checker alone."""
+
+
+def read_floors(package_docstring: str) -> dict[str, int]:
+    """Read the map in the package's docstring: each top-level name with the number of its floor, ground is 0."""
+    lines = re.findall(r"^(\w+) +(\w+(?: · \w+)*)(?:  |$)", package_docstring, re.MULTILINE)
+    assert [floor for floor, _ in reversed(lines)] == list(THIRD_PARTIES), "the map has other floors than this test"
+    return {name: height for height, (_, names) in enumerate(reversed(lines)) for name in names.split(" · ")}
+
+
+def find_faults(sources: Mapping[str, str]) -> list[str]:
+    """Check a package, given as its files' paths and texts. Each fault is `path:line: what is wrong`."""
+    trees = {path: ast.parse(source) for path, source in sources.items()}
+    floors = read_floors(ast.get_docstring(trees["__init__.py"]) or "")
+    imports = {path: list(_imports(tree)) for path, tree in trees.items()}
+    faults = [
+        fault
+        for path, tree in sorted(trees.items())
+        for fault in (
+            *_file_faults(path, tree, floors),
+            *(f"{path}:{i.line}: {text}" for i in imports[path] for text in _import_faults(path, i, floors)),
+        )
+    ]
+    return [*faults, *_cycles(imports, floors), *_slow_starts(imports)]
+
+
+def _imports(tree: ast.AST, runs_at_import: bool = True) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.Import():
+                yield from (Import(node.lineno, alias.name, None, runs_at_import) for alias in node.names)
+            case ast.ImportFrom():
+                module = "." * node.level + (node.module or "")
+                yield from (Import(node.lineno, module, alias.name, runs_at_import) for alias in node.names)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from _imports(node, runs_at_import=False)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+                yield from _imports(node, runs_at_import=False)
+            case _:
+                yield from _imports(node, runs_at_import)
+
+
+def _top(path: str) -> str:
+    return path.split("/", maxsplit=1)[0].removesuffix(".py")
+
+
+def _target(found: Import) -> str | None:
+    """Name the top-level part of this package that is imported; None for others, and for the package itself."""
+    parts = [*found.module.split("."), *([found.name] if found.name else [])]
+    return parts[1] if parts[0] == "accountd" and len(parts) > 1 and not parts[1].startswith("__") else None
+
+
+def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iterator[str]:
+    if _top(path) not in {*floors, "__init__", "__main__"}:
+        yield f"{path}:1: {_top(path)} is on no floor of the map in accountd/__init__.py"
+    if not ast.get_docstring(tree):
+        yield f"{path}:1: no docstring says what this module is for"
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="print")) if not path.startswith(PRINTS):
+                yield f"{path}:{node.lineno}: only {' and '.join(PRINTS)} print"
+
+
+def _import_faults(path: str, found: Import, floors: Mapping[str, int]) -> Iterator[str]:
+    here, root = _top(path), found.module.split(".")[0]
+    height = {"__init__": -1, "__main__": len(THIRD_PARTIES)}.get(here, floors.get(here))
+    if height is None:
+        return  # told once for the whole file
+    if root == "":
+        yield "a relative import hides on which floor the other module is"
+    elif root == "accountd":
+        if found.name and found.name.startswith("_") and not found.name.startswith("__"):
+            yield f"{found.module}.{found.name} is private"
+        target = _target(found)
+        if target is not None and floors.get(target, 0) > height:
+            yield f"{here} climbs to {target}, {floors[target] - height} floor(s) up"
+    elif root not in sys.stdlib_module_names:
+        floor = list(THIRD_PARTIES)[height] if 0 <= height < len(THIRD_PARTIES) else "top"
+        if root not in THIRD_PARTIES.get(floor, set()):
+            yield f"{floor} does not import {root}"
+        elif ONLY_IN.get(root, path) != path:
+            yield f"{root} is imported in {ONLY_IN[root]} only"
+        elif root in ON_FIRST_USE and found.runs_at_import:
+            yield f"{root} is imported on first use, in a function"
+
+
+def _cycles(imports: Mapping[str, list[Import]], floors: Mapping[str, int]) -> Iterator[str]:
+    """Neighbours on one floor may use each other in one direction only."""
+    edges: dict[str, dict[str, str]] = {}
+    for path, found in ((path, found) for path, all_found in imports.items() for found in all_found):
+        here, target = _top(path), _target(found)
+        if target is not None and target != here and floors.get(target, -1) == floors.get(here):
+            edges.setdefault(here, {}).setdefault(target, f"{path}:{found.line}")
+    for start, neighbours in edges.items():
+        reached, frontier = set[str](), [start]
+        while frontier:
+            reached.update(new := set(edges.get(frontier.pop(), {})) - reached)
+            frontier.extend(new)
+        if start in reached:
+            where = ", ".join(neighbours.values())
+            yield f"{where}: {start} imports neighbours that import it in turn"
+
+
+def _slow_starts(imports: Mapping[str, list[Import]]) -> Iterator[str]:
+    """Follow what a client's verb imports while it starts, as far as this package goes."""
+    for start in imports:
+        if start != "client/blocking.py" and (not start.startswith("cli/") or start in HEAVY_VERBS):
+            continue
+        reached, frontier = {start}, [start]
+        while frontier:
+            path = frontier.pop()
+            for found in (found for found in imports[path] if found.runs_at_import):
+                if found.module.split(".")[0] not in {*sys.stdlib_module_names, "accountd"}:
+                    by = "" if path == start else f", by way of {path}:{found.line}"
+                    yield f"{start}:{found.line if path == start else 1}: imports {found.module} as it starts{by}"
+                new = set(_files(found, imports)) - reached
+                reached |= new
+                frontier.extend(new)
+
+
+def _files(found: Import, paths: Mapping[str, object]) -> Iterator[str]:
+    """List the files that run for an import: the module, and the packages around it."""
+    parts = [*found.module.split("."), *([found.name] if found.name else [])]
+    if parts[0] == "accountd":
+        for end in range(1, len(parts) + 1):
+            stem = "/".join(parts[1:end])
+            yield from (path for path in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if path in paths)
+
+
+def test_the_package_keeps_its_staircase() -> None:
+    """Imports go down, foreign things are in their places, and every module says what it is for."""
+    sources = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob("*.py")}
+    faults = find_faults(sources)
+    assert not faults, "\n" + "\n".join(f"daemon/accountd/{fault}" for fault in faults)
+
+
+MAP = (PACKAGE / "__init__.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "fault"),
+    [
+        ("hub.py", "import accountd.server", "2: hub climbs to server, 1 floor(s) up"),
+        ("hub.py", "from accountd import daemon", "2: hub climbs to daemon, 2 floor(s) up"),
+        ("oauth/a.py", "def f():\n    from accountd.hub import Hub", "3: oauth climbs to hub, 2 floor(s) up"),
+        ("errors.py", "if TYPE_CHECKING:\n    import accountd.cli", "3: errors climbs to cli, 6 floor(s) up"),
+        ("hub.py", "from .server import x", "2: a relative import hides on which floor the other module is"),
+        ("attic.py", "import os", "1: attic is on no floor of the map in accountd/__init__.py"),
+        ("oauth/pkce.py", "import trio", "2: paper does not import trio"),
+        ("secret.py", "import requests", "2: ground does not import requests"),
+        ("__main__.py", "import trio", "2: top does not import trio"),
+        ("config.py", "import platformdirs", "2: platformdirs is imported in paths.py only"),
+        ("paths.py", "import platformdirs", "2: platformdirs is imported on first use, in a function"),
+        ("adapters/http.py", "import httpx", "2: httpx is imported on first use, in a function"),
+        ("adapters/issuer.py", "import httpx", "2: httpx is imported in adapters/http.py only"),
+        ("framing/detect.py", "import wsproto", "2: wsproto is imported in framing/websocket.py only"),
+        ("client/blocking.py", "import trio", "2: imports trio as it starts"),
+        ("cli/status.py", "import msgspec.json", "2: imports msgspec.json as it starts"),
+        (
+            "cli/a.py",
+            "from accountd import heavy",
+            "1: imports msgspec as it starts, by way of heavy/__init__.py:1",
+        ),
+        ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
+        ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
+    ],
+)
+def test_a_planted_fault_is_told_with_its_file_and_line(path: str, source: str, fault: str) -> None:
+    """Each rule of this file finds what breaks it, in a made-up package."""
+    made_up = {"__init__.py": MAP.replace("errors ·", "errors · heavy ·"), path: f'"""Made up."""\n{source}'}
+    assert find_faults({"heavy/__init__.py": '"""Made up."""; import msgspec', **made_up}) == [f"{path}:{fault}"]
+
+
+def test_the_package_itself_is_under_all_floors() -> None:
+    """What every import of the package runs imports nothing of it."""
+    [fault] = find_faults({"__init__.py": f"{MAP}import accountd.errors"})
+    assert fault.endswith(": __init__ climbs to errors, 1 floor(s) up")
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("hub.py", "import trio\nfrom accountd import __version__\nfrom accountd.errors import ConfigError"),
+        ("adapters/http.py", "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import truststore"),
+        ("cli/serve.py", "import trio"),
+        ("cli/status.py", "def f():\n    import trio\n    print()"),
+        ("__main__.py", "from accountd.cli import main"),
+    ],
+)
+def test_what_is_allowed_is_let_through(path: str, source: str) -> None:
+    """The rules do not cry wolf, in a made-up package."""
+    assert find_faults({"__init__.py": MAP, path: f'"""Made up."""\n{source}'}) == []
+
+
+def test_a_module_without_a_docstring_is_told() -> None:
+    """A module that does not say what it is for is a fault."""
+    assert find_faults({"__init__.py": MAP, "hub.py": "x = 1"}) == [
+        "hub.py:1: no docstring says what this module is for"
+    ]
+
+
+def test_neighbours_in_a_circle_are_told() -> None:
+    """Two packages of one floor that import each other are a fault, however long the way round."""
+    made_up = {
+        "hub.py": '"""."""; import accountd.account',
+        "account.py": '"""."""; import accountd.login.manager',
+        "login/manager.py": '"""."""; import accountd.hub',
+    }
+    assert find_faults({"__init__.py": MAP, **made_up}) == [
+        "hub.py:1: hub imports neighbours that import it in turn",
+        "account.py:1: account imports neighbours that import it in turn",
+        "login/manager.py:1: login imports neighbours that import it in turn",
+    ]
+    assert find_faults({"__init__.py": MAP, **made_up, "login/manager.py": '"""."""'}) == []

@@ -1,0 +1,47 @@
+"""Notifications on their way to many."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from accountd.hub import Hub, Notification
+from accountd.protocol.account import AccountUpdated
+
+
+def test_every_subscription_hears_the_same_in_the_same_order() -> None:
+    """A notification is encoded once, stamped in milliseconds, and handed to all."""
+    hub = Hub(now_ns=lambda: 1_700_000_000_123_999_999)
+    first: list[Notification] = []
+    second: list[Notification] = []
+    with hub.subscribe(first.append), hub.subscribe(second.append):
+        hub.publish(AccountUpdated("chatgpt", "plus"))
+        hub.publish(AccountUpdated(None, None))
+    assert first == second
+    assert first[0].method == "account/updated"
+    assert first[0].payload == (
+        b'{"method":"account/updated","params":{"authMode":"chatgpt","planType":"plus"},'
+        b'"emittedAtMs":1700000000123}'
+    )
+    assert first[1].payload.startswith(b'{"method":"account/updated","params":{"authMode":null,"planType":null}')
+
+
+def test_a_subscription_ends_with_its_block() -> None:
+    """What is published before and after the block is not heard."""
+    hub = Hub()
+    heard: list[Notification] = []
+    hub.publish(AccountUpdated(None, None))
+    with hub.subscribe(heard.append):
+        pass
+    hub.publish(AccountUpdated(None, None))
+    assert heard == []
+
+
+def test_a_subscription_may_end_while_something_is_published() -> None:
+    """One that is cut because it does not read does not keep the next from hearing."""
+    hub = Hub()
+    heard: list[Notification] = []
+    leaving = ExitStack()
+    leaving.enter_context(hub.subscribe(lambda _: leaving.close()))
+    with hub.subscribe(heard.append):
+        hub.publish(AccountUpdated(None, None))
+    assert len(heard) == 1
