@@ -26,7 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 class FileStore:
-    """An AuthStore. Every touch of the disk is in a thread, which a cancellation waits for."""
+    """An AuthStore. Writing is done in a thread, since it waits for the disk; a cancellation waits for it.
+
+    Reading is not: a few kilobytes come faster than a thread, which would then linger for seconds.
+    """
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -34,7 +37,8 @@ class FileStore:
 
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
-        return await trio.to_thread.run_sync(_load, self.path)
+        await trio.lowlevel.checkpoint()
+        return _load(self.path)
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:

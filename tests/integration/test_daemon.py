@@ -1,0 +1,366 @@
+"""The daemon as a process: its real socket, both framings, standard input and output, signals, and kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto import events as ws
+
+from accountd.client.blocking import Client
+from accountd.client.errors import ClientError, NothingListens
+from accountd.sandbox import Fault, Sandbox, Script
+from accountd.sandbox.server import serve_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PATIENCE = 15.0
+DEVICE = {"type": "chatgptDeviceCode"}
+NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a CODEX_HOME with a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+class Daemon:
+    """A running daemon."""
+
+    def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
+        self.process = process
+        self.path = path
+
+    def connect(self) -> Client:
+        """Connect the client of the command line."""
+        return Client(str(self.path), timeout=PATIENCE)
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Send a signal, wait for the end, and give the log."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=PATIENCE)[1]
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Give the environment of a daemon, without what this machine may have set."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**keep, "CODEX_HOME": str(home), "PYTHONWARNINGS": "error", **variables}
+
+
+@contextmanager
+def running(home: Path, **variables: str) -> Iterator[Daemon]:
+    """Run a daemon on a socket in its home, until it answers."""
+    path = home / "run" / "s"
+    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
+    with subprocess.Popen(
+        command, env=environment(home, **variables), stderr=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    Client(str(path)).close()
+                    break
+                except NothingListens:
+                    assert process.poll() is None, process.communicate()[1]
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+            yield Daemon(process, path)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def sandbox_on_loopback(sandbox: Sandbox) -> Iterator[str]:
+    """Serve a sandbox from a thread of this process, and give its URL."""
+    found: list[Any] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_sandbox, sandbox, 0)
+            found.extend((port, trio.lowlevel.current_trio_token(), nursery.cancel_scope.cancel))
+            ready.set()
+
+    thread = threading.Thread(target=trio.run, args=(serve,))
+    thread.start()
+    assert ready.wait(PATIENCE)
+    port, token, cancel = found
+    yield f"http://127.0.0.1:{port}"
+    trio.from_thread.run_sync(cancel, trio_token=token)
+    thread.join(PATIENCE)
+
+
+@contextmanager
+def running_with_sandbox(home: Path, script: Script) -> Iterator[tuple[Daemon, Sandbox]]:
+    """Run a daemon whose issuer and backend are a sandbox."""
+    sandbox = Sandbox(script)
+    with sandbox_on_loopback(sandbox) as url:
+        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
+        with running(home, CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon:
+            yield daemon, sandbox
+
+
+def completion(client: Client, login_id: str) -> dict[str, Any]:
+    """Wait for a login's completion."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        notification = client.next_notification(PATIENCE)
+        if notification is not None and notification.params.get("loginId") == login_id:
+            return notification.params
+    raise AssertionError("the login did not complete")
+
+
+def test_the_socket_is_for_its_owner_alone(home: Path) -> None:
+    """The folder has mode 0700, the socket 0600; after SIGTERM both are as if the daemon had never been."""
+    with running(home) as daemon:
+        assert daemon.path.parent.stat().st_mode & 0o777 == 0o700
+        assert daemon.path.stat().st_mode & 0o777 == 0o600
+        log = daemon.stop()
+        assert daemon.process.returncode == 0
+    assert list(daemon.path.parent.iterdir()) == []
+    assert "stopping on SIGTERM" in log
+    assert "Traceback" not in log
+
+
+def test_a_whole_login_over_a_real_socket(home: Path) -> None:
+    """From the code to auth.json, with a real issuer on loopback; another client sees it, a logout ends it."""
+    with running_with_sandbox(home, Script(approve_after_polls=1, interval=0)) as (daemon, sandbox):
+        with daemon.connect() as client, daemon.connect() as other:
+            started = client.call("account/login/start", DEVICE)
+            assert started["userCode"]
+            assert completion(other, started["loginId"])["success"]
+            assert client.call("account/read", {})["account"]["email"] == "ada@example.com"
+            document = json.loads((home / "auth.json").read_text())
+            assert (home / "auth.json").stat().st_mode & 0o777 == 0o600
+            token = other.call("getAuthStatus", {"includeToken": True})["authToken"]
+            assert token == document["tokens"]["access_token"]
+            assert other.call("account/logout", None) == {}
+            assert not (home / "auth.json").exists()
+            assert sandbox.requests[-1].path == "/oauth/revoke"
+        log = daemon.stop()
+    secrets = [document["tokens"][name] for name in ("access_token", "id_token", "refresh_token")]
+    assert not [secret for secret in secrets if secret in log]
+    assert started["userCode"] not in log
+
+
+def test_cancels_during_the_exchange_are_answered_truly(home: Path) -> None:
+    """Against a real issuer and a real disk: `canceled` leaves nothing stored, a completion tells the truth."""
+    script = Script(approve_after_polls=0, interval=0, delay=0.02)
+    with running_with_sandbox(home, script) as (daemon, _), daemon.connect() as client:
+        answers = set()
+        for step in range(12):
+            login_id = client.call("account/login/start", DEVICE)["loginId"]
+            time.sleep(0.1 + step * 0.008)
+            answer = client.call("account/login/cancel", {"loginId": login_id})["status"]
+            end = completion(client, login_id)
+            stored = (home / "auth.json").exists()
+            assert end["success"] == stored
+            assert answer == ("notFound" if stored else "canceled")
+            answers.add(answer)
+            client.call("account/logout", None)
+    assert "canceled" in answers
+
+
+def test_a_websocket_client_is_served_beside_the_others(home: Path) -> None:
+    """The same socket speaks WebSocket to whoever begins with its upgrade: requests, pings and a close."""
+    with running(home) as daemon, socket.socket(socket.AF_UNIX) as sock, daemon.connect() as other:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(daemon.path))
+        connection = WSConnection(ConnectionType.CLIENT)
+        seen: list[ws.Event] = []
+
+        def exchange(event: ws.Event, answer: type[ws.Event]) -> ws.Event:
+            sock.sendall(connection.send(event))
+            while not any(isinstance(found, answer) for found in seen):
+                connection.receive_data(sock.recv(65536) or None)
+                seen.extend(connection.events())
+            return seen.pop()
+
+        exchange(ws.Request(host="localhost", target="/"), ws.AcceptConnection)
+        initialize = {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "x", "version": "1"}}}
+        exchange(ws.TextMessage(json.dumps(initialize)), ws.TextMessage)
+        answer = exchange(ws.TextMessage('{"id":2,"method":"account/read","params":{}}'), ws.TextMessage)
+        assert isinstance(answer, ws.TextMessage)
+        assert json.loads(answer.data) == {"id": 2, "result": NOBODY}
+        assert exchange(ws.Ping(b"are you there"), ws.Pong) == ws.Pong(b"are you there")
+        binary = exchange(ws.BytesMessage(b"{}"), ws.TextMessage)
+        assert isinstance(binary, ws.TextMessage)
+        assert "binary messages are not supported" in binary.data
+        assert exchange(ws.CloseConnection(1000), ws.CloseConnection) == ws.CloseConnection(1000, "")
+        assert sock.recv(1) == b""
+        assert other.call("account/read", {}) == NOBODY
+
+
+def test_a_shell_pipe_is_a_client(home: Path) -> None:
+    """Requests on standard input are answered on standard output, and its end ends the daemon, cleanly."""
+    requests = [
+        {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "sh", "version": "1"}}},
+        {"id": 2, "method": "account/login/start", "params": {"type": "apiKey", "apiKey": "sk-canary"}},
+        {"id": 3, "method": "getAuthStatus", "params": {}},
+    ]
+    result = subprocess.run(
+        [sys.executable, "-m", "accountd", "serve", "--listen", "stdio://"],
+        input="\n".join(map(json.dumps, requests)),  # the last line has no end
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    messages = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [message.get("id", message.get("method")) for message in messages] == [
+        1,
+        2,
+        "account/login/completed",
+        "account/updated",
+        3,
+    ]
+    assert json.loads((home / "auth.json").read_text())["OPENAI_API_KEY"] == "sk-canary"
+    assert "sk-canary" not in result.stdout + result.stderr
+
+
+def test_rubbish_from_one_client_does_not_reach_the_others(home: Path) -> None:
+    """Binary, TLS, HTTP and half a message, each from a client that then hangs up; the next one is served."""
+    rubbish = [
+        os.urandom(5000),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b'{"id":1,"method":',
+        b"[" * 100_000 + b"\n",
+        b"G",
+        b"",
+    ]
+    with running(home) as daemon:
+        for data in rubbish:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(daemon.path))
+                sock.sendall(data)
+        with daemon.connect() as client:
+            assert client.call("account/read", {}) == NOBODY
+        assert "Traceback" not in daemon.stop()
+
+
+def test_a_killed_daemon_leaves_nothing_in_the_way(home: Path) -> None:
+    """After kill -9 the next daemon takes the socket over, and the credential is the one that was stored."""
+    with running(home) as daemon:
+        with daemon.connect() as client:
+            client.call("account/login/start", {"type": "apiKey", "apiKey": "sk-kept"})
+        daemon.stop(signal.SIGKILL)
+    assert daemon.path.exists()
+    with running(home) as daemon, daemon.connect() as client:
+        assert client.call("getAuthStatus", {"includeToken": True})["authToken"] == "sk-kept"
+
+
+def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
+    """Two daemons on one path would be two owners; the second one says why it will not start."""
+    with running(home) as daemon:
+        second = subprocess.run(
+            [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{daemon.path}"],
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert second.stderr == f"accountd: the socket is already in use by a running server: {daemon.path}\n"
+        with daemon.connect() as client:
+            assert client.call("account/read", {}) == NOBODY
+
+
+@pytest.mark.parametrize(
+    ("config", "listen", "words"),
+    [
+        ("forced_login_method = \n", "s", "config.toml:1: forced_login_method: "),
+        (
+            'forced_login_method = "sms"\n',
+            "s",
+            'config.toml:1: forced_login_method must be one of "chatgpt", "api"',
+        ),
+        ('cli_auth_credentials_store = "keyring"\n', "s", "is not supported yet"),
+        ("", "x" * 120, "bytes long, and 107 is the most" if sys.platform == "linux" else "is the most"),
+    ],
+)
+def test_what_cannot_be_started_says_why_in_one_line(home: Path, config: str, listen: str, words: str) -> None:
+    """A configuration or path that cannot be used is one line on stderr, and exit status 1."""
+    (home / "config.toml").write_text(config)
+    result = subprocess.run(
+        [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{home / listen}"],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_signal_completes_the_login_that_waits(home: Path) -> None:
+    """At SIGINT every client hears that its login did not complete, before its connection ends."""
+    with running_with_sandbox(home, Script()) as (daemon, _), daemon.connect() as client:
+        login_id = client.call("account/login/start", DEVICE)["loginId"]
+        daemon.process.send_signal(signal.SIGINT)
+        assert completion(client, login_id)["error"] == "Login was not completed"
+        assert daemon.process.wait(PATIENCE) == 0
+
+
+def test_a_second_signal_does_not_wait_for_the_slow(home: Path) -> None:
+    """The first signal waits for a request that is under way; the second does not."""
+    with running_with_sandbox(home, Script(delay=60)) as (daemon, _), daemon.connect() as client:
+        client.send("account/login/start", DEVICE)
+        with daemon.connect() as other:  # whose answer shows that the daemon has got as far as that
+            other.call("account/read", {})
+        daemon.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            daemon.process.wait(0.3)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(2) == 0
+        with pytest.raises(ClientError):
+            client.call("account/read", {})
+
+
+def test_an_outage_of_the_issuer_is_waited_out(home: Path) -> None:
+    """Dropped connections while polling do not end a login that the person then approves."""
+    poll = "/api/accounts/deviceauth/token"
+    script = Script(approve_after_polls=0, interval=0, faults=(Fault(poll, 1, 0),))
+    with running_with_sandbox(home, script) as (daemon, _), daemon.connect() as client:
+        login_id = client.call("account/login/start", DEVICE)["loginId"]
+        assert completion(client, login_id)["success"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_idle_means_idle(home: Path) -> None:
+    """A daemon with a client and nothing to do has one thread, and does not wake up."""
+    with running(home) as daemon, daemon.connect():
+        status = Path(f"/proc/{daemon.process.pid}/status")
+
+        def switches() -> list[str]:
+            return [line for line in status.read_text().splitlines() if "ctxt_switches" in line]
+
+        assert "Threads:\t1\n" in status.read_text()
+        time.sleep(0.2)  # for whatever is still going on after the start
+        before = switches()
+        time.sleep(1.0)  # real time, since the kernel's count of wake-ups is what is looked at
+        assert switches() == before
