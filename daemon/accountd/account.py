@@ -115,6 +115,11 @@ class AccountService:
             return GetAuthStatusResponse()
         return GetAuthStatusResponse(record.mode, token.reveal() if include_token else None)
 
+    @property
+    def allowed_workspaces(self) -> tuple[str, ...]:
+        """The workspaces that a login may be for; none named means any."""
+        return self._policy.workspaces
+
     def check_permitted(self, method: LoginMethod) -> None:
         """Raise InvalidRequest if the policy does not let anybody log in by this method."""
         self._policy.check_method(method)
@@ -124,15 +129,15 @@ class AccountService:
         self._policy.check_method("api")
         return api_key_record(key)
 
-    def admit(self, tokens: TokenSet) -> AuthRecord:
-        """Make a record of a login's tokens. Raises LoginFailed if they are malformed, or forbidden by policy."""
+    def admit(self, tokens: TokenSet, api_key: Secret | None = None) -> AuthRecord:
+        """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden by policy."""
         try:
             claims = parse_claims(tokens.id_token)
         except MalformedToken as error:
             raise LoginFailed(str(error)) from error
         self._policy.check_workspace(claims.account_id)
         provenance = Provenance(self._issuer.url, self._issuer.client_id)
-        return chatgpt_record(tokens, claims, provenance, time.time_ns())
+        return chatgpt_record(tokens, claims, provenance, time.time_ns(), api_key)
 
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.

@@ -9,6 +9,9 @@ AccountdError
 │  ├─ Overloaded            -32001  too much at once
 │  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
+│  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
+│  ├─ LoginTimedOut         the person did not come
+│  └─ WorkspaceForbidden    the tokens are for a workspace that the configuration does not allow
 ├─ RemoteError          the network's: nothing above `adapters` ever sees an httpx exception
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
 │  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
@@ -66,6 +69,18 @@ class RequestFailed(RequestError):
 
 class LoginFailed(AccountdError):
     """A login ends without credentials; the message is the `error` of `account/login/completed`."""
+
+
+class LoginCancelled(LoginFailed):
+    """A login ends because somebody said so. Nothing is stored."""
+
+
+class LoginTimedOut(LoginFailed):
+    """A login ends because nobody approved it in time."""
+
+
+class WorkspaceForbidden(LoginFailed):
+    """A login ends because its tokens are for a workspace that may not be used here."""
 
 
 class RemoteError(AccountdError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from accountd.errors import InvalidRequest, LoginFailed
+from accountd.errors import InvalidRequest, WorkspaceForbidden
 
 if TYPE_CHECKING:
     from accountd.config import LoginMethod
@@ -33,12 +33,12 @@ class Policy(msgspec.Struct, frozen=True):
             raise InvalidRequest(_DISABLED[method])
 
     def check_workspace(self, account_id: str | None) -> None:
-        """Raise LoginFailed if tokens for this workspace may not be stored."""
+        """Raise WorkspaceForbidden if tokens for this workspace may not be stored."""
         if not self.workspaces or account_id in self.workspaces:
             return
         if account_id is None:
-            raise LoginFailed(
+            raise WorkspaceForbidden(
                 "Login is restricted to a specific workspace, "
                 "but the token did not include an chatgpt_account_id claim."
             )
-        raise LoginFailed(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+        raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")

@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from accountd.login.lifecycle import MOVES, Login, State
+
+if TYPE_CHECKING:
+    from accountd.errors import AccountdError
+    from accountd.login.flow import Granted
+    from accountd.protocol.account import Wire
+
+
+class NobodysAttempt:
+    """An attempt that nothing is asked of."""
+
+    def started(self, login_id: str) -> Wire:
+        """See Attempt."""
+        raise NotImplementedError
+
+    async def wait_approval(self) -> None:
+        """See Attempt."""
+        raise NotImplementedError
+
+    async def exchange(self, approval: None) -> Granted:
+        """See Attempt."""
+        raise NotImplementedError
+
+    def submit_callback(self, url: str) -> None:
+        """See Attempt."""
+        raise NotImplementedError
+
+    def conclude(self, error: AccountdError | None) -> str | None:
+        """See Attempt."""
+        raise NotImplementedError
+
 
 ENDS = {State.COMPLETED, State.FAILED, State.CANCELLED}
 
@@ -26,7 +58,7 @@ def test_a_commit_cannot_be_cancelled() -> None:
 
 async def test_a_cancelled_login_does_not_move_again() -> None:
     """Cancelling takes effect at once, and a second cancellation is told that it changed nothing."""
-    login = Login("an id")
+    login = Login("an id", NobodysAttempt())
     assert login.cancel()
     assert not login.cancel()
     with pytest.raises(AssertionError, match="cancelled to exchanging"):
@@ -35,7 +67,7 @@ async def test_a_cancelled_login_does_not_move_again() -> None:
 
 async def test_a_login_whose_answer_arrives_with_its_cancellation_stays_cancelled() -> None:
     """A task that was about to run when it was cancelled does not take its next step."""
-    login = Login("an id")
+    login = Login("an id", NobodysAttempt())
     with login.scope:
         login.cancel()
         await login.advance(State.EXCHANGING)
@@ -45,4 +77,4 @@ async def test_a_login_whose_answer_arrives_with_its_cancellation_stays_cancelle
 
 def test_its_repr_tells_where_it_is() -> None:
     """What a log or a debugger shows of a login is its id and its state."""
-    assert repr(Login("an id")) == "<Login an id waiting>"
+    assert repr(Login("an id", NobodysAttempt())) == "<Login an id waiting>"

@@ -23,7 +23,8 @@ from fakes.world import open_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from accountd.oauth.tokens import TokenSet
+    from accountd.errors import AccountdError
+    from accountd.login.flow import Granted
 
 APPROVED = Script(approve_after_polls=2)
 POLL = "/api/accounts/deviceauth/token"
@@ -72,9 +73,17 @@ class BuggyAttempt:
         """See Attempt."""
         raise ZeroDivisionError
 
-    async def exchange(self, approval: None) -> TokenSet:
+    async def exchange(self, approval: None) -> Granted:
         """See Attempt."""
         raise NotImplementedError
+
+    def submit_callback(self, url: str) -> None:
+        """See Attempt."""
+        raise NotImplementedError
+
+    def conclude(self, error: AccountdError | None) -> str | None:
+        """See Attempt."""
+        return str(error)
 
 
 class BuggyFlow:

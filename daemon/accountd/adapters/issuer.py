@@ -8,11 +8,14 @@ import trio
 
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
 from accountd.oauth import device
-from accountd.oauth.tokens import TokenSet, parse_token_response
+from accountd.oauth.tokens import TokenSet, parse_api_key_response, parse_token_response
 
 if TYPE_CHECKING:
     from accountd.adapters.http import HttpAnswer, HttpClient
     from accountd.secret import Secret
+
+API_KEY_TIMEOUT: Final = 10.0
+"""Seconds that a login waits for an API key, which it does not need."""
 
 REVOKE_TIMEOUT: Final = 10.0
 """Seconds that a logout waits for the issuer before it goes on without it."""
@@ -63,7 +66,29 @@ class Issuer:
                 "code_verifier": verifier.reveal(),
             },
         )
-        return parse_token_response(answer.status, answer.body)
+        # An issuer that quotes what it refuses would have it shown to the person and to every client.
+        body = answer.body.replace(code.reveal().encode(), b"...").replace(verifier.reveal().encode(), b"...")
+        return parse_token_response(answer.status, body)
+
+    async def exchange_id_token(self, id_token: Secret) -> Secret:
+        """Exchange an ID token for an API key (RFC 8693 section 2.1), for ten seconds at most.
+
+        Raises RemoteUnreachable or RemoteRefused, as for people who have no API account: a login is good
+        without it.
+        """
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "client_id": self.client_id,
+            "requested_token": "openai-api-key",
+            "subject_token": id_token.reveal(),
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+        }
+        try:
+            with trio.fail_after(API_KEY_TIMEOUT):
+                answer = await self._http.request("POST", f"{self.url}/oauth/token", form=form)
+        except trio.TooSlowError:
+            raise RemoteUnreachable(f"no API key in {API_KEY_TIMEOUT:.0f} s") from None
+        return parse_api_key_response(answer.status, answer.body)
 
     async def revoke(self, refresh_token: Secret) -> None:
         """Ask that a grant be ended (RFC 7009 section 2.1), for ten seconds at most.

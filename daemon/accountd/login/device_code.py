@@ -19,6 +19,7 @@ from accountd.errors import (
     RemoteUnreachable,
     RequestFailed,
 )
+from accountd.login.flow import Granted
 from accountd.oauth.device import DeviceCodePolling
 from accountd.protocol.account import DeviceCodeLoginStarted
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.adapters.issuer import Issuer
+    from accountd.errors import AccountdError
     from accountd.oauth.device import Approval, DeviceCode
-    from accountd.oauth.tokens import TokenSet
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +77,18 @@ class DeviceCodeAttempt:
             if approval is not None:
                 return approval
 
-    async def exchange(self, approval: Approval) -> TokenSet:
+    async def exchange(self, approval: Approval) -> Granted:
         """See Attempt.exchange. The redirect URI is the issuer's own, where no browser ever goes."""
         redirect_uri = f"{self._issuer.url}/deviceauth/callback"
         try:
-            return await self._issuer.exchange_code(approval.code, approval.verifier, redirect_uri)
+            return Granted(await self._issuer.exchange_code(approval.code, approval.verifier, redirect_uri))
         except RemoteError as error:
             raise LoginFailed(f"device code exchange failed: {error}") from error
+
+    def submit_callback(self, url: str) -> None:  # noqa: ARG002 - it is of no use, whatever it is
+        """See Attempt.submit_callback."""
+        raise InvalidRequest("this login waits for its code, which is typed into a browser, not for an address")
+
+    def conclude(self, error: AccountdError | None) -> str | None:
+        """See Attempt.conclude. The issuer's page is not ours to change."""
+        return None if error is None else str(error)

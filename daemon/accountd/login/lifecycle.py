@@ -11,9 +11,12 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
+
+if TYPE_CHECKING:
+    from accountd.login.flow import Attempt
 
 
 class State(Enum):
@@ -38,10 +41,14 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 
 
 class Login:
-    """One attempt. Its scope is around all of it that can be cancelled; `ended` is set when it is over."""
+    """One login. Its scope is around all of it that can be cancelled; `ended` is set when it is over.
 
-    def __init__(self, login_id: str) -> None:
+    `attempt` is what its flow has begun, for whoever wants to speak with it.
+    """
+
+    def __init__(self, login_id: str, attempt: Attempt[Any]) -> None:
         self.id = login_id
+        self.attempt = attempt
         self.state = State.WAITING
         self.scope = trio.CancelScope()
         self.ended = trio.Event()

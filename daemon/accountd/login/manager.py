@@ -1,7 +1,7 @@
 """Runs the logins: begins them, lets the newest win, and completes each exactly once.
 
 A login belongs to this manager, not to the connection that began it. How a person approves is a flow's
-business (`device_code`); it ends in tokens, and from there on all logins are alike.
+business (`device_code`, `browser`); it ends in tokens, and from there on all logins are alike.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from accountd.errors import LoginFailed, RequestFailed, StorageError
+from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, RequestFailed, StorageError
 from accountd.login.lifecycle import Login, State
 from accountd.protocol.account import AccountLoginCompleted, ApiKeyLoginDone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
 
     from accountd.account import AccountService
+    from accountd.errors import AccountdError
     from accountd.hub import Hub
-    from accountd.oauth.tokens import TokenSet
-    from accountd.protocol.account import Wire
+    from accountd.login.flow import Attempt, Flow
+    from accountd.protocol.account import Entrypoint, Wire
     from accountd.secret import Secret
 
     Reply = Callable[[Wire], None]
@@ -34,30 +34,6 @@ ApprovalT = TypeVar("ApprovalT")
 NOT_COMPLETED: Final = "Login was not completed"
 
 _log = logging.getLogger(__name__)
-
-
-class Attempt(Protocol[ApprovalT]):
-    """A flow that has begun: the person can approve from now on."""
-
-    def started(self, login_id: str) -> Wire:
-        """Give the result of `account/login/start`: what a client needs to show."""
-        ...
-
-    async def wait_approval(self) -> ApprovalT:
-        """Wait until the person has approved. Raises LoginFailed."""
-        ...
-
-    async def exchange(self, approval: ApprovalT) -> TokenSet:
-        """Get the tokens for an approval. Raises LoginFailed."""
-        ...
-
-
-class Flow(Protocol[ApprovalT]):
-    """A way to log in."""
-
-    def open(self) -> AbstractAsyncContextManager[Attempt[ApprovalT]]:
-        """Prepare all that a person needs in order to approve. Raises RequestError."""
-        ...
 
 
 class LoginManager:
@@ -105,6 +81,13 @@ class LoginManager:
         await login.ended.wait()
         return False
 
+    def submit_callback(self, login_id: str, url: str) -> None:
+        """Hand a login the address at which the person's browser ended. Raises InvalidRequest, and it goes on."""
+        login = self._logins.get(login_id)
+        if login is None or login.state is not State.WAITING:
+            raise InvalidRequest("no login with this id waits for the person")
+        login.attempt.submit_callback(url)
+
     async def cancel_all(self) -> None:
         """Cancel every login, and wait until each has completed, in whichever way."""
         for login in tuple(self._logins.values()):
@@ -115,7 +98,7 @@ class LoginManager:
     async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
         """Live one login from its beginning to its completion."""
         async with flow.open() as attempt:
-            login = Login(str(uuid.uuid4()))
+            login = Login(str(uuid.uuid4()), attempt)
             for older in self._logins.values():
                 older.cancel()  # the newest wins
             self._logins[login.id] = login
@@ -126,31 +109,34 @@ class LoginManager:
                 with login.scope:
                     await self._see_through(login, attempt)
             except (LoginFailed, StorageError) as error:
-                self._complete(login, str(error))
+                self._complete(login, error)
             except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
                 _log.exception("login %s: unforeseen", login.id)
-                self._complete(login, "internal error; the log of accountd says more")
+                self._complete(login, LoginFailed("internal error; the log of accountd says more"))
             finally:
                 if not login.ended.is_set():  # cancelled: by its scope, or with everything else
-                    self._complete(login, NOT_COMPLETED)
+                    self._complete(login, LoginCancelled(NOT_COMPLETED))
 
     async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
         approval = await attempt.wait_approval()
         await login.advance(State.EXCHANGING)
-        tokens = await attempt.exchange(approval)
-        record = self._account.admit(tokens)
+        granted = await attempt.exchange(approval)
+        record = self._account.admit(granted.tokens, granted.api_key)
         await login.advance(State.COMMITTING)
-        await self._account.commit(record, announce=lambda: self._complete(login, None))
+        await self._account.commit(
+            record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
+        )
 
-    def _complete(self, login: Login, error: str | None) -> None:
+    def _complete(self, login: Login, error: AccountdError | None, entrypoint: Entrypoint | None = None) -> None:
         """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""
         if login.state is not State.CANCELLED:
             login.move(State.COMPLETED if error is None else State.FAILED)
         del self._logins[login.id]
         login.ended.set()
+        words = login.attempt.conclude(error)
         _log.info("login %s: %s%s", login.id, login.state.value, f": {error}" if error else "")
-        self._hub.publish(AccountLoginCompleted(login.id, success=error is None, error=error))
+        self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
 
 
 @asynccontextmanager

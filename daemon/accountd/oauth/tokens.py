@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -84,6 +84,7 @@ def parse_plan(claim: str | None) -> str:
 
 
 _Token = Annotated[str, msgspec.Meta(min_length=1)]
+_ResponseT = TypeVar("_ResponseT", bound=msgspec.Struct)
 
 
 class _TokenResponse(msgspec.Struct):
@@ -94,16 +95,29 @@ class _TokenResponse(msgspec.Struct):
 
 def parse_token_response(status: int, body: bytes) -> TokenSet:
     """Read the answer to a code exchange (RFC 6749 sections 5.1 and 5.2). Raises RemoteRefused."""
+    answer = _parse_response(status, body, _TokenResponse)
+    return TokenSet(Secret(answer.id_token), Secret(answer.access_token), Secret(answer.refresh_token))
+
+
+class _ApiKeyResponse(msgspec.Struct):
+    access_token: _Token
+
+
+def parse_api_key_response(status: int, body: bytes) -> Secret:
+    """Read the answer to an exchange for an API key (RFC 8693 section 2.2). Raises RemoteRefused."""
+    return Secret(_parse_response(status, body, _ApiKeyResponse).access_token)
+
+
+def _parse_response(status: int, body: bytes, wanted: type[_ResponseT]) -> _ResponseT:
     if not 200 <= status < 300:
         raise RemoteRefused(
             f"token endpoint returned status {describe_status(status)}: {describe_oauth_error(body)}",
             status,
         )
     try:
-        answer = msgspec.json.decode(body, type=_TokenResponse)
+        return msgspec.json.decode(body, type=wanted)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise RemoteRefused("OAuth token response is invalid", 0) from None  # the cause may quote a token
-    return TokenSet(Secret(answer.id_token), Secret(answer.access_token), Secret(answer.refresh_token))
 
 
 def describe_oauth_error(body: bytes) -> str:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
+Entrypoint = Literal["life_sciences"]
+AppBrand = Literal["codex", "chatgpt"]
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,7 +78,7 @@ class BrowserLogin(Wire, frozen=True, tag_field="type", tag="chatgpt"):
 
     codex_streamlined_login: bool = False
     use_hosted_login_success_page: bool = False
-    app_brand: Literal["codex", "chatgpt"] | None = None
+    app_brand: AppBrand | None = None
 
 
 class DeviceCodeLogin(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCode"):
@@ -96,6 +98,13 @@ LoginAccountParams = ApiKeyLogin | BrowserLogin | DeviceCodeLogin | ExternalToke
 
 class ApiKeyLoginDone(Wire, frozen=True, tag_field="type", tag="apiKey"):
     """The key is stored."""
+
+
+class BrowserLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgpt"):
+    """What the person needs: the address to open, in a browser on this machine."""
+
+    login_id: str
+    auth_url: str
 
 
 class DeviceCodeLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCode"):
@@ -119,6 +128,16 @@ class CancelLoginAccountResponse(Wire, frozen=True):
     """`canceled` promises that nothing was stored and nothing will be."""
 
     status: Literal["canceled", "notFound"]
+
+
+# account/login/submitCallback
+
+
+class SubmitCallbackParams(Wire, frozen=True):
+    """`account/login/submitCallback`: the address at which a browser ended that could not reach this machine."""
+
+    login_id: str
+    callback_url: str
 
 
 # account/read, getAuthStatus
@@ -186,7 +205,7 @@ class AccountLoginCompleted(Wire, frozen=True):
     login_id: str | None
     success: bool
     error: str | None = None
-    onboarding_entrypoint: Literal["life_sciences"] | None = None
+    onboarding_entrypoint: Entrypoint | None = None
 
 
 class AccountUpdated(Wire, frozen=True):

@@ -19,13 +19,15 @@ class Method(msgspec.Struct, frozen=True):
 
     `params` is None for a method that takes nothing and ignores whatever it is sent.
     `in_turn`: later requests of the same connection wait until this one is answered, because it changes what
-    they would see. `experimental`: the params types that need `experimentalApi`. `before_initialize`: the one
-    method that opens a connection.
+    they would see. `experimental`: the params types that need `experimentalApi`. `extension`: it is ours, and
+    shown only to clients that declare the accountd extension. `before_initialize`: the one method that opens
+    a connection.
     """
 
     params: Any = None
     in_turn: bool = False
     experimental: tuple[type[msgspec.Struct], ...] = ()
+    extension: bool = False
     before_initialize: bool = False
 
 
@@ -35,6 +37,7 @@ METHODS: Final[dict[str, Method]] = {
         account.LoginAccountParams, in_turn=True, experimental=(account.ExternalTokensLogin,)
     ),
     "account/login/cancel": Method(account.CancelLoginAccountParams, in_turn=True),
+    "account/login/submitCallback": Method(account.SubmitCallbackParams, in_turn=True, extension=True),
     "account/read": Method(account.GetAccountParams),
     "account/logout": Method(in_turn=True),
     "getAuthStatus": Method(account.GetAuthStatusParams),
@@ -50,13 +53,16 @@ _DECODERS: Final = {
 }
 
 
-def find_method(name: str) -> Method:
-    """Look a method up. Raises InvalidRequest with Codex's words for an unknown one."""
-    try:
-        return METHODS[name]
-    except KeyError:
-        known = ", ".join(f"`{known}`" for known in METHODS)
-        raise InvalidRequest(f"Invalid request: unknown variant `{name}`, expected one of {known}") from None
+def find_method(name: str, *, extension: bool) -> Method:
+    """Look a method up. Raises InvalidRequest with Codex's words for an unknown one.
+
+    Without `extension`, what is ours does not exist.
+    """
+    method = METHODS.get(name)
+    if method is None or (method.extension and not extension):
+        known = ", ".join(f"`{known}`" for known in METHODS if extension or not METHODS[known].extension)
+        raise InvalidRequest(f"Invalid request: unknown variant `{name}`, expected one of {known}")
+    return method
 
 
 def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:

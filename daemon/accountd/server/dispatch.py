@@ -13,7 +13,7 @@ from accountd.errors import InvalidRequest, RequestError, RequestFailed
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import experimental_reason, find_method, parse_params
-from accountd.server.handlers import HANDLERS
+from accountd.server.handlers import HANDLERS, Call
 from accountd.server.session import open_session
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Dispatcher:
         request_id = request.id
         if not isinstance(request_id, (int, str)):
             return None
-        method = find_method(request.method)
+        extension = self.session is not None and self.session.extension
+        method = find_method(request.method, extension=extension)
         params = parse_params(request.method, request.params)
 
         def reply(result: Wire) -> None:
@@ -84,7 +85,7 @@ class Dispatcher:
         reason = experimental_reason(request.method, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
-        return HANDLERS[request.method](self._services, params, reply)
+        return HANDLERS[request.method](self._services, Call(self.session, params, reply))
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, assert_never
+from typing import Any, Final, Generic, TypeVar, assert_never
 
 import msgspec
 
@@ -21,9 +21,18 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager
 from accountd.protocol import account as wire
 from accountd.secret import Secret
+from accountd.server.session import Session
 
 Reply = Callable[[wire.Wire], None]
-Handler = Callable[["Services", Any, Reply], Awaitable[None] | None]
+ParamsT = TypeVar("ParamsT")
+
+
+class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
+    """One request on its way to its handler: who asks, what for, and where the answer goes."""
+
+    session: Session
+    params: ParamsT
+    reply: Reply
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -35,12 +44,12 @@ class Services(msgspec.Struct, frozen=True):
     issuer: Issuer
 
 
-def account_read(services: Services, _params: wire.GetAccountParams, reply: Reply) -> Awaitable[None] | None:
+def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
     """Answer who is logged in, at once if that is known."""
     known = services.account.known()
     if known is None:
-        return _account_look_up(services, reply)
-    reply(known)
+        return _account_look_up(services, call.reply)
+    call.reply(known)
     return None
 
 
@@ -48,49 +57,66 @@ async def _account_look_up(services: Services, reply: Reply) -> None:
     reply(await services.account.look_up())
 
 
-def get_auth_status(services: Services, params: wire.GetAuthStatusParams, reply: Reply) -> None:
+def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
     """Answer how one is logged in, and with which token if that is asked for."""
-    reply(services.account.auth_status(include_token=bool(params.include_token)))
+    call.reply(services.account.auth_status(include_token=bool(call.params.include_token)))
 
 
-async def account_login_start(services: Services, params: wire.LoginAccountParams, reply: Reply) -> None:
+async def account_login_start(services: Services, call: Call[wire.LoginAccountParams]) -> None:
     """Begin a login of any kind."""
-    match params:
-        case wire.ApiKeyLogin():
-            await services.logins.start_api_key(Secret(params.api_key), reply)
+    match call.params:
+        case wire.ApiKeyLogin() as key:
+            await services.logins.start_api_key(Secret(key.api_key), call.reply)
         case wire.DeviceCodeLogin():
-            await services.logins.start(DeviceCodeFlow(services.issuer), reply)
-        case wire.BrowserLogin():
-            services.account.check_permitted("chatgpt")
-            raise InvalidRequest("Browser login is not supported yet. Use the device code login.")
+            await services.logins.start(DeviceCodeFlow(services.issuer), call.reply)
+        case wire.BrowserLogin() as wishes:
+            # h11 and the pages are for those who log in with a browser; most daemons never come to it.
+            from accountd.login.browser import BrowserFlow
+
+            flow = BrowserFlow(
+                services.issuer,
+                originator=call.session.originator,
+                workspaces=services.account.allowed_workspaces,
+                wishes=wishes,
+            )
+            await services.logins.start(flow, call.reply)
         case wire.ExternalTokensLogin():
             raise InvalidRequest("External ChatGPT auth is not supported yet. Use the device code login.")
-        case _:
-            assert_never(params)
+        case unknown:
+            assert_never(unknown)
 
 
-async def account_login_cancel(services: Services, params: wire.CancelLoginAccountParams, reply: Reply) -> None:
+async def account_login_cancel(services: Services, call: Call[wire.CancelLoginAccountParams]) -> None:
     """Cancel a login, whoever began it."""
     try:
-        login_id = str(uuid.UUID(params.login_id))
+        login_id = str(uuid.UUID(call.params.login_id))
     except ValueError:
-        raise InvalidRequest(f"invalid login id: {params.login_id}") from None
+        raise InvalidRequest(f"invalid login id: {call.params.login_id}") from None
     cancelled = await services.logins.cancel(login_id)
-    reply(wire.CancelLoginAccountResponse("canceled" if cancelled else "notFound"))
+    call.reply(wire.CancelLoginAccountResponse("canceled" if cancelled else "notFound"))
 
 
-async def account_logout(services: Services, _params: None, reply: Reply) -> None:
+def account_login_submit_callback(services: Services, call: Call[wire.SubmitCallbackParams]) -> None:
+    """Take the address that a person pasted, whose browser could not reach this machine."""
+    services.logins.submit_callback(call.params.login_id, call.params.callback_url)
+    call.reply(wire.Empty())
+
+
+async def account_logout(services: Services, call: Call[None]) -> None:
     """Log out, wherever the login came from."""
     await services.logins.cancel_all()
     try:
-        await services.account.log_out(announce=lambda: reply(wire.Empty()))
+        await services.account.log_out(announce=lambda: call.reply(wire.Empty()))
     except StorageError as error:
         raise RequestFailed(f"logout failed: {error}") from error
 
 
+Handler = Callable[[Services, Call[Any]], Awaitable[None] | None]
+
 HANDLERS: Final[dict[str, Handler]] = {
     "account/login/start": account_login_start,
     "account/login/cancel": account_login_cancel,
+    "account/login/submitCallback": account_login_submit_callback,
     "account/read": account_read,
     "account/logout": account_logout,
     "getAuthStatus": get_auth_status,

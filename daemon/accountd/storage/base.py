@@ -97,11 +97,13 @@ def api_key_record(api_key: Secret) -> AuthRecord:
     return AuthRecord("apikey", api_key=api_key)
 
 
-def chatgpt_record(tokens: TokenSet, claims: Claims, provenance: Provenance, now_ns: int) -> AuthRecord:
+def chatgpt_record(
+    tokens: TokenSet, claims: Claims, provenance: Provenance, now_ns: int, api_key: Secret | None = None
+) -> AuthRecord:
     """Make the record of a login that has just got its tokens. `now_ns` is Unix time in nanoseconds."""
     owner = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     login = ChatgptLogin(tokens, claims, claims.account_id, owner, provenance)
-    return AuthRecord("chatgpt", chatgpt=login, last_refresh=render_time(now_ns))
+    return AuthRecord("chatgpt", api_key, login, render_time(now_ns))
 
 
 def render_time(now_ns: int) -> str:

@@ -1,0 +1,177 @@
+"""The loopback listener of a browser login: a small HTTP server (h11) that lives as long as the login.
+
+It knows HTTP and its dangers; what a request means is asked of its owner, one request a connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+
+from accountd.adapters.port_holder import describe_holder
+from accountd.errors import RequestFailed, describe_os_error
+from accountd.oauth.pages import render_refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from accountd.oauth.pages import Page
+
+    Answer = Callable[[h11.Request], Awaitable[Page]]
+
+PORTS: Final = (1455, 1457)
+"""The ports that the issuer allows in a redirect URI, the usual one first."""
+
+HEAD_TIMEOUT: Final = 10.0
+"""Seconds for a request's head to arrive. A browser sends it whole, at once."""
+
+SEND_TIMEOUT: Final = 10.0
+"""Seconds for a page to leave."""
+
+DRAIN_TIMEOUT: Final = 1.0
+"""Seconds that pages under way get to leave when the login has ended."""
+
+MAX_HEAD: Final = 16 * 1024
+"""Bytes of a request's head; a callback's is some two thousand."""
+
+MAX_IDLE: Final = 64
+"""Connections whose head has not come. One more ends the oldest of them; a callback is none: it comes whole."""
+
+_POLITENESS: Final = 0.4
+"""Seconds that whoever holds a port gets, after being asked, to let go of it."""
+
+_log = logging.getLogger(__name__)
+
+
+async def bind_loopback(ports: tuple[int, ...] = PORTS) -> trio.SocketListener:
+    """Listen on the first port that can be had, on 127.0.0.1 alone. Raises RequestFailed, which says who has them.
+
+    Whoever holds a port is asked once, by `GET /cancel`, to let go: the listener of another login does, be it
+    one of ours or of Codex.
+    """
+    for port in ports:
+        listener = await _try_bind(port)
+        if listener is None:
+            listener = await _bind_politely(port)
+        if listener is not None:
+            return listener
+    holders = "; ".join([f"{port} by {await describe_holder(port)}" for port in ports])
+    raise RequestFailed(
+        f"failed to start login server: every port that a browser login may use on 127.0.0.1 is taken ({holders}). "
+        "Stop one of these programs, or log in with a device code, which needs no port."
+    )
+
+
+async def _try_bind(port: int) -> trio.SocketListener | None:
+    try:
+        (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return None
+        raise RequestFailed(f"failed to start login server: port {port}: {describe_os_error(error)}") from error
+    return listener
+
+
+async def _bind_politely(port: int) -> trio.SocketListener | None:
+    """Ask for a port, and try for it until politeness ends."""
+    with trio.move_on_after(_POLITENESS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_ask_to_leave, port)
+            while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
+                await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+            return listener
+    return None
+
+
+async def _ask_to_leave(port: int) -> None:
+    with suppress(OSError, trio.BrokenResourceError):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(b"GET /cancel HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % port)
+            await stream.receive_some(1024)
+
+
+@asynccontextmanager
+async def serve_loopback(listener: trio.SocketListener, answer: Answer) -> AsyncIterator[None]:
+    """Answer requests for the block. `answer` may take as long as the login does.
+
+    Leaving the block closes the port, and gives the pages that are under way a second to leave.
+    """
+    door = _Door(answer)
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting, listener:
+            accepting.start_soon(_accept, listener, door, connections)
+            yield
+            accepting.cancel_scope.cancel()
+        door.close()
+        connections.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
+
+
+async def _accept(listener: trio.SocketListener, door: _Door, connections: trio.Nursery) -> None:
+    await trio.serve_listeners(door.serve, [listener], handler_nursery=connections)
+
+
+class _Door:
+    """The connections of one listener."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._idle: dict[object, trio.CancelScope] = {}  # those whose head has not come, oldest first
+
+    def close(self) -> None:
+        """Hang up on those who have not asked for anything."""
+        for scope in self._idle.values():
+            scope.cancel()
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Answer the one request of a connection. Raises nothing: the login does not depend on a browser."""
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        async with stream:
+            try:
+                await self._respond(http, stream)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                _log.debug("a browser went away")
+            except Exception:  # noqa: BLE001 - a bug ends its connection, not the login
+                _log.exception("a request to the loopback port failed in a way that was not foreseen")
+
+    async def _respond(self, http: h11.Connection, stream: trio.SocketStream) -> None:
+        request = None
+        try:
+            request = await self._receive_head(http, stream)
+        except h11.RemoteProtocolError as error:
+            page = render_refused(error.error_status_hint)
+        else:
+            if request is None:
+                return
+            page = await self._answer(request)
+        with trio.move_on_after(SEND_TIMEOUT):
+            await stream.send_all(_render(http, page, head_only=request is not None and request.method == b"HEAD"))
+            await stream.send_eof()
+
+    async def _receive_head(self, http: h11.Connection, stream: trio.SocketStream) -> h11.Request | None:
+        """Receive a request's head; None if it does not come. Raises h11.RemoteProtocolError for what is none."""
+        key = object()
+        with trio.move_on_after(HEAD_TIMEOUT) as scope:
+            if len(self._idle) >= MAX_IDLE:
+                next(iter(self._idle.values())).cancel()
+            self._idle[key] = scope
+            try:
+                while (event := http.next_event()) is h11.NEED_DATA:
+                    http.receive_data(bytes(await stream.receive_some(4096)))
+            finally:
+                del self._idle[key]
+            return event if isinstance(event, h11.Request) else None
+        return None
+
+
+def _render(http: h11.Connection, page: Page, *, head_only: bool) -> bytes:
+    headers = [*page.headers, ("Content-Length", str(len(page.body))), ("Connection", "close")]
+    events = [h11.Response(status_code=page.status, headers=headers), h11.EndOfMessage()]
+    if not head_only:
+        events.insert(1, h11.Data(data=page.body))
+    return b"".join(http.send(event) or b"" for event in events)
