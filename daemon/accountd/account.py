@@ -153,10 +153,10 @@ class AccountService:
     async def log_out(self, announce: Callable[[], None]) -> None:
         """Revoke, as far as the issuer can be reached, delete and announce. Raises StorageError.
 
-        What is revoked is what is stored by then, whoever wrote it. Cancelling cuts the revocation short and
-        no more: once begun, a logout ends logged out.
+        What is revoked is what is stored by then, whoever wrote it. Cancelling the revocation cuts it short
+        and no more: once it has begun, a logout ends logged out.
         """
-        async with self._changing:
+        async with self._changing, self._store.locked():
             await self.load()
             record = self._record
             try:
@@ -164,9 +164,8 @@ class AccountService:
                     await self._revoke(record.chatgpt)
             finally:
                 with trio.CancelScope(shield=True):
-                    async with self._store.locked():
-                        await self._store.delete()
-                        self._become(None, announce)
+                    await self._store.delete()
+                    self._become(None, announce)
 
     async def _revoke(self, login: ChatgptLogin) -> None:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 from contextlib import ExitStack, asynccontextmanager
@@ -58,6 +59,7 @@ def main(listen: Path | None, *, stdio: bool, log_level: str) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
     try:
         config = configuration.load(os.environ)
         trio.run(run_daemon, config, None if stdio else listen or paths.socket_path(os.environ))
@@ -87,7 +89,7 @@ async def run_daemon(config: Config, socket: Path | None) -> None:
                     connections.start_soon(_serve_stdio, server, accepting)
                     await trio.sleep_forever()
                 door.close()
-                await services.logins.cancel_all()
+                await services.logins.shut()
                 server.drain()
                 connections.cancel_scope.deadline = trio.current_time() + SHUTDOWN_GRACE
             watching.cancel_scope.cancel()

@@ -10,26 +10,21 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
-from accountd.client.blocking import Client
-from accountd.client.errors import ClientError, NothingListens
-from accountd.sandbox import Fault, Sandbox, Script
-from accountd.sandbox.server import serve_sandbox
+from accountd.client.errors import ClientError
+from accountd.sandbox import Fault, Script
+from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 15.0
 DEVICE = {"type": "chatgptDeviceCode"}
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 
@@ -40,93 +35,6 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="accountd-"))
     yield folder
     shutil.rmtree(folder)
-
-
-class Daemon:
-    """A running daemon."""
-
-    def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
-        self.process = process
-        self.path = path
-
-    def connect(self) -> Client:
-        """Connect the client of the command line."""
-        return Client(str(self.path), timeout=PATIENCE)
-
-    def stop(self, number: int = signal.SIGTERM) -> str:
-        """Send a signal, wait for the end, and give the log."""
-        self.process.send_signal(number)
-        return self.process.communicate(timeout=PATIENCE)[1]
-
-
-def environment(home: Path, **variables: str) -> dict[str, str]:
-    """Give the environment of a daemon, without what this machine may have set."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**keep, "CODEX_HOME": str(home), "PYTHONWARNINGS": "error", **variables}
-
-
-@contextmanager
-def running(home: Path, **variables: str) -> Iterator[Daemon]:
-    """Run a daemon on a socket in its home, until it answers."""
-    path = home / "run" / "s"
-    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
-    with subprocess.Popen(
-        command, env=environment(home, **variables), stderr=subprocess.PIPE, text=True, cwd="/"
-    ) as process:
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while True:
-                try:
-                    Client(str(path)).close()
-                    break
-                except NothingListens:
-                    assert process.poll() is None, process.communicate()[1]
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-            yield Daemon(process, path)
-        finally:
-            process.kill()
-
-
-@contextmanager
-def sandbox_on_loopback(sandbox: Sandbox) -> Iterator[str]:
-    """Serve a sandbox from a thread of this process, and give its URL."""
-    found: list[Any] = []
-    ready = threading.Event()
-
-    async def serve() -> None:
-        async with trio.open_nursery() as nursery:
-            port = await nursery.start(serve_sandbox, sandbox, 0)
-            found.extend((port, trio.lowlevel.current_trio_token(), nursery.cancel_scope.cancel))
-            ready.set()
-
-    thread = threading.Thread(target=trio.run, args=(serve,))
-    thread.start()
-    assert ready.wait(PATIENCE)
-    port, token, cancel = found
-    yield f"http://127.0.0.1:{port}"
-    trio.from_thread.run_sync(cancel, trio_token=token)
-    thread.join(PATIENCE)
-
-
-@contextmanager
-def running_with_sandbox(home: Path, script: Script) -> Iterator[tuple[Daemon, Sandbox]]:
-    """Run a daemon whose issuer and backend are a sandbox."""
-    sandbox = Sandbox(script)
-    with sandbox_on_loopback(sandbox) as url:
-        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
-        with running(home, CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon:
-            yield daemon, sandbox
-
-
-def completion(client: Client, login_id: str) -> dict[str, Any]:
-    """Wait for a login's completion."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        notification = client.next_notification(PATIENCE)
-        if notification is not None and notification.params.get("loginId") == login_id:
-            return notification.params
-    raise AssertionError("the login did not complete")
 
 
 def test_the_socket_is_for_its_owner_alone(home: Path) -> None:
@@ -364,3 +272,22 @@ def test_idle_means_idle(home: Path) -> None:
         before = switches()
         time.sleep(1.0)  # real time, since the kernel's count of wake-ups is what is looked at
         assert switches() == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused_even_where_the_modes_let_them_in(home: Path) -> None:
+    """The kernel says who connects, and whoever is not the owner gets no answer at all."""
+    code = (
+        "import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
+        "s.settimeout(10); s.connect(sys.argv[1]); s.sendall(b'{\"id\":1}\\n'); print(s.recv(100))"
+    )
+    with running(home) as daemon:
+        for path, mode in ((home, 0o755), (daemon.path.parent, 0o755), (daemon.path, 0o666)):
+            path.chmod(mode)
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(daemon.path)], capture_output=True, text=True, timeout=20, check=False
+        )
+        assert result.stdout == "b''\n" or "ConnectionResetError" in result.stderr or "BrokenPipe" in result.stderr
+        with daemon.connect() as client:
+            assert client.call("account/read", {}) == NOBODY
+        assert "refused a connection of uid 65534" in daemon.stop()

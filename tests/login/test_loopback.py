@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import h11
@@ -97,7 +97,8 @@ async def test_a_slow_head_is_given_up_and_holds_nobody_up(autojump_clock: trio.
                 nursery.start_soon(dribble)
                 await trio.sleep(5)
                 assert (await ask(port)).endswith(b"hello")
-                assert await slow.receive_some(1) == b""
+                with suppress(trio.BrokenResourceError):  # it had sent what nobody will read
+                    assert await slow.receive_some(1) == b""
                 assert trio.current_time() == pytest.approx(loopback.HEAD_TIMEOUT, abs=1)
                 nursery.cancel_scope.cancel()
 

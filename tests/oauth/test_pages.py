@@ -266,7 +266,7 @@ def test_no_page_knows_a_code_or_a_state() -> None:
     ):
         target = f"/auth/callback?{query}".encode()
         outcome = callback.parse_request(b"GET", target, [(b"host", b"localhost")], 1455, Secret(state))
-        assert not isinstance(outcome, callback.Callback | callback.Success)
+        assert not isinstance(outcome, callback.Callback | callback.Success | callback.Failure)
         page = pages.render_settled(outcome)
         for secret in (state.encode(), code.encode()):
             assert secret not in page.body

@@ -204,7 +204,7 @@ def test_any_params_are_taken_or_refused(method: str, params: object) -> None:
 def test_an_unknown_method_is_told_the_known_ones() -> None:
     """The text begins as the real server's does, and lists what would have been understood."""
     with pytest.raises(InvalidRequest) as caught:
-        find_method("no/such/method")
+        find_method("no/such/method", extension=True)
     text = str(caught.value)
     assert text.startswith(
         "Invalid request: unknown variant `no/such/method`, expected one of `initialize`, `account/"
@@ -214,11 +214,12 @@ def test_an_unknown_method_is_told_the_known_ones() -> None:
 
 def test_a_known_method_is_found() -> None:
     """Only initialize opens a connection; what changes the account is done in turn."""
-    assert [name for name in METHODS if find_method(name).before_initialize] == ["initialize"]
-    assert {name for name in METHODS if find_method(name).in_turn} == {
+    assert [name for name in METHODS if find_method(name, extension=True).before_initialize] == ["initialize"]
+    assert {name for name in METHODS if find_method(name, extension=True).in_turn} == {
         "initialize",
         "account/login/start",
         "account/login/cancel",
+        "account/login/submitCallback",
         "account/logout",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -12,9 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.framing.base import MAX_MESSAGE
+from accountd.framing.ndjson import NdjsonFraming
+from accountd.protocol.account import AccountUpdated
+from accountd.protocol.methods import METHODS
 from accountd.sandbox import Fault, Script
 from accountd.server import connection as module
-from fakes.client import open_client
+from accountd.server.handlers import HANDLERS
+from accountd.server.outbox import MAX_WAITING
+from fakes.client import CONFIG, open_client
 from fakes.world import open_world
 
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
@@ -261,3 +267,88 @@ async def test_no_bytes_do_any_harm(data: bytes) -> None:
             await trio.testing.wait_all_tasks_blocked()
         async with open_client(world.services) as client:
             assert (await client.call("account/read", {}))["result"] == NOBODY
+
+
+async def test_an_honest_client_may_ask_a_thousand_things_at_once() -> None:
+    """Requests sent in one piece, and read all the while, are all answered, however many they are."""
+    async with open_world() as world, open_client(world.services) as client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.send, *[{**READ, "id": number} for number in range(5000)])
+            assert [(await client.receive())["id"] for _ in range(5000)] == list(range(5000))
+
+
+async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What piles up for one is bounded; everybody else hears everything, in time."""
+    async with open_world() as world, open_client(world.services) as reader:
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        deaf = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deaf.run)
+            await ours.send_all(
+                b'{"id":1,"method":"initialize","params":{"clientInfo":{"name":"x","version":"1"}}}\n'
+            )
+            await ours.receive_some()
+            number = MAX_WAITING // 50
+            for _ in range(number):
+                world.services.hub.publish(AccountUpdated(None, None))
+                assert (await reader.receive())["method"] == "account/updated"
+            await trio.testing.wait_all_tasks_blocked()
+            assert not nursery.child_tasks  # it ended by itself
+
+
+async def test_a_client_that_has_left_takes_its_requests_along(autojump_clock: trio.testing.MockClock) -> None:
+    """Where the other end is closed both ways, nobody waits for the answer, and a login is not begun."""
+    async with open_world(Script(delay=3)) as world:
+        ours, theirs = trio.testing.memory_stream_pair()
+        connection = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG, has_left=lambda: True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            initialize = {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "x", "version": "1"}}}
+            await ours.send_all(json.dumps(initialize).encode() + b"\n" + json.dumps(DEVICE).encode() + b"\n")
+            await trio.testing.wait_all_tasks_blocked()
+            await ours.send_eof()
+        assert trio.current_time() < 1
+        assert world.logins._logins == {}
+
+
+async def test_nothing_that_a_client_sends_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A token in a wrong place is quoted to its sender and to nobody else."""
+    caplog.set_level("DEBUG")
+    async with open_world() as world, open_client(world.services) as client:
+        assert "canary" in (await client.call("account/read", {"refreshToken": "canary"}))["error"]["message"]
+        await client.call("account/login/start", {"type": "canary"})
+        await client.call("account/login/cancel", {"loginId": "canary"})
+        await client.call("account/login/start", {"type": "apiKey", "apiKey": ["canary"]})
+    assert "canary" not in caplog.text
+    assert "account/read" in caplog.text
+
+
+def test_every_method_has_its_handler() -> None:
+    """The table of methods and that of handlers name the same, but for what is the connection's own."""
+    assert set(HANDLERS) == set(METHODS) - {"initialize"}
+
+
+async def test_our_own_methods_are_shown_to_those_who_ask() -> None:
+    """Without the extension they do not exist; with it they do, and are listed."""
+    submit = {"loginId": "7b1b6a5e-0000-4000-8000-000000000000", "callbackUrl": "x"}
+    async with open_world() as world:
+        async with open_client(world.services) as client:
+            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
+            assert "unknown variant `account/login/submitCallback`" in message
+            assert message.count("submitCallback") == 1
+        async with open_client(world.services, extensions={"accountd": {}, "other": 1}) as client:
+            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
+            assert message == "no login with this id waits for the person"
+            assert "submitCallback" in (await client.call("nope"))["error"]["message"]
+
+
+async def test_a_shut_manager_begins_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """A start that is under way when the daemon stops is refused, in the peer's words, and never announced."""
+    async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
+        await client.send(DEVICE)
+        await trio.testing.wait_all_tasks_blocked()
+        await world.logins.shut()
+        assert await client.receive() == error(-32600, "Server is draining; retry after reconnecting", 8)
+        assert world.heard == []

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.server.outbox import MAX_MESSAGES, Outbox
+from accountd.server.outbox import MAX_WAITING, Outbox
 
 
 class SlowStream(trio.abc.SendStream):
@@ -88,8 +88,7 @@ async def test_overflow_is_told_once() -> None:
     """A queue that is full tells its owner, who cuts the connection; nothing more is kept."""
     told: list[None] = []
     outbox = Outbox(SlowStream(), partial(told.append, None))
-    for _ in range(MAX_MESSAGES):
-        outbox.put(b"x")
+    outbox.put(b"x" * MAX_WAITING)
     assert told == []
     outbox.put(b"x")
     outbox.put(b"x")

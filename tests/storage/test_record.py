@@ -83,6 +83,11 @@ def test_a_time_keeps_its_zeros() -> None:
     assert render_time(1_000_000_005) == "1970-01-01T00:00:01.000000005Z"
 
 
+def test_an_empty_key_is_written_as_one() -> None:
+    """The peer takes an empty key, and so do we; it is not null."""
+    assert json.loads(render_record(api_key_record(Secret(""))))["OPENAI_API_KEY"] == ""
+
+
 def test_an_api_key_is_written_without_tokens() -> None:
     """The peer writes a key with its mode and nothing else."""
     assert json.loads(render_record(api_key_record(Secret("sk-1")))) == {

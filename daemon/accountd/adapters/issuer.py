@@ -66,8 +66,10 @@ class Issuer:
                 "code_verifier": verifier.reveal(),
             },
         )
-        # An issuer that quotes what it refuses would have it shown to the person and to every client.
-        body = answer.body.replace(code.reveal().encode(), b"...").replace(verifier.reveal().encode(), b"...")
+        body = answer.body
+        if not 200 <= answer.status < 300:
+            # An issuer that quotes what it refuses would have it shown to the person and to every client.
+            body = body.replace(code.reveal().encode(), b"...").replace(verifier.reveal().encode(), b"...")
         return parse_token_response(answer.status, body)
 
     async def exchange_id_token(self, id_token: Secret) -> Secret:

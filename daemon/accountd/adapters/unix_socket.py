@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import socket
 import stat
 import struct
@@ -43,6 +44,13 @@ def peer_credentials(sock: trio.socket.SocketType) -> Peer:
         return Peer(uid, sock.getsockopt(sol_local, local_peerpid))
     pid, uid, _gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return Peer(uid, pid)
+
+
+def has_hung_up(sock: trio.socket.SocketType) -> bool:
+    """Say whether the other end is closed both ways: nobody will read an answer."""
+    poll = select.poll()
+    poll.register(sock.fileno(), 0)  # a hang-up is told without being asked for
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 @contextmanager

@@ -44,6 +44,7 @@ class LoginManager:
         self._account = account
         self._hub = hub
         self._logins: dict[str, Login] = {}
+        self._open = True
 
     async def start(self, flow: Flow[ApprovalT], reply: Reply) -> None:
         """Begin a login; `reply` is called when it has begun, and before anything is heard of its end.
@@ -95,9 +96,16 @@ class LoginManager:
         for login in tuple(self._logins.values()):
             await login.ended.wait()
 
+    async def shut(self) -> None:
+        """Begin no login any more, cancel those there are, and wait until each has completed."""
+        self._open = False
+        await self.cancel_all()
+
     async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
         """Live one login from its beginning to its completion."""
         async with flow.open() as attempt:
+            if not self._open:
+                raise InvalidRequest("Server is draining; retry after reconnecting")
             login = Login(str(uuid.uuid4()), attempt)
             for older in self._logins.values():
                 older.cancel()  # the newest wins

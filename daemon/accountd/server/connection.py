@@ -24,7 +24,7 @@ from accountd.server.dispatch import Dispatcher
 from accountd.server.outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from accountd.config import Config
     from accountd.framing.base import Framing
@@ -37,16 +37,25 @@ MAX_REQUESTS: Final = 128
 DRAIN_TIMEOUT: Final = 5.0
 """Seconds for which the requests of a client that has stopped sending may go on, and for its answers to leave."""
 
-_RECEIVE_SIZE: Final = 65536
+_RECEIVE_SIZE: Final = 8192
+"""Bytes taken at once. However many requests they hold, their answers fit into the outbox together."""
 
 _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """One connection, to be `run` once."""
+    """One connection, to be `run` once. `has_left` tells a client that is gone from one that sends no more."""
 
-    def __init__(self, stream: trio.abc.Stream, framing: Framing, services: Services, config: Config) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        framing: Framing,
+        services: Services,
+        config: Config,
+        has_left: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._stream = stream
+        self._has_left = has_left
         self._framing = framing
         self._hub = services.hub
         self._dispatcher = Dispatcher(services, config, self._send)
@@ -76,7 +85,9 @@ class Connection:
             with self._hub.subscribe(self._deliver):
                 async with trio.open_nursery() as requests:
                     await self._read(requests)
-                    requests.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
+                    # A client that only stopped sending is still there to hear; one that left is not.
+                    patience = 0 if self._has_left() else DRAIN_TIMEOUT
+                    requests.cancel_scope.deadline = trio.current_time() + patience
             writing.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
             self._outbox.put(self._framing.close())
             self._outbox.close()

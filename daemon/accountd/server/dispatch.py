@@ -58,10 +58,11 @@ class Dispatcher:
     def refuse(self, request: Request, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
         if not isinstance(error, RequestError):
-            _log.error("%.100s failed in a way that was not foreseen", request.method, exc_info=error)
+            _log.error("%.60r failed in a way that was not foreseen", request.method, exc_info=error)
             error = RequestFailed("internal error; the log of accountd says more")
         else:
-            _log.info("%.100s was refused: %.300s", request.method, error)
+            # Not the text: it may quote what the client sent, and a client may send a token in a wrong place.
+            _log.info("%.60r was refused (%d)", request.method, error.code)
         if isinstance(request.id, (int, str)):
             self._send(render_error(request.id, error))
 

@@ -13,17 +13,18 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_MESSAGES: Final = 1024
-"""Messages that may wait. A client that lets this many pile up is not reading."""
+MAX_WAITING: Final = 1 << 20
+"""Bytes that may wait. A client that lets this much pile up is not reading: an answer has a few hundred."""
 
 
 class Outbox:
-    """The outgoing half of a connection. `on_overflow` is called, once, when a message does not fit."""
+    """The outgoing half of a connection. `on_overflow` is called, once, when there is too much in it."""
 
     def __init__(self, stream: trio.abc.SendStream, on_overflow: Callable[[], None]) -> None:
         self._stream = stream
         self._on_overflow = on_overflow
         self._waiting: list[bytes] = []
+        self._size = 0
         self._sending = False
         self._closed = False
         self._wake = trio.Event()
@@ -32,11 +33,11 @@ class Outbox:
         """Queue bytes. Never waits and never raises; does nothing once the outbox is closed."""
         if self._closed or not data:
             return
-        if len(self._waiting) >= MAX_MESSAGES:
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > MAX_WAITING:
             self._closed = True
             self._on_overflow()
-            return
-        self._waiting.append(data)
         if not self._sending:
             self._wake.set()
 
@@ -57,7 +58,7 @@ class Outbox:
         try:
             fill()
             while self._waiting:
-                data, self._waiting = b"".join(self._waiting), []
+                data, self._waiting, self._size = b"".join(self._waiting), [], 0
                 await self._stream.send_all(data)
         finally:
             self._sending = False

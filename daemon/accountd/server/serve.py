@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
-from accountd.adapters.unix_socket import peer_credentials
+from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.config import Config
     from accountd.framing.base import Framing
     from accountd.server.handlers import Services
@@ -32,9 +35,11 @@ class Server:
         """Accept clients until cancelled; they live on in `connections`."""
         await trio.serve_listeners(self._serve_accepted, [listener], handler_nursery=connections)
 
-    async def serve_stream(self, stream: trio.abc.Stream, framing: Framing) -> None:
+    async def serve_stream(
+        self, stream: trio.abc.Stream, framing: Framing, has_left: Callable[[], bool] = lambda: False
+    ) -> None:
         """Serve one client to its end."""
-        connection = Connection(stream, framing, self._services, self._config)
+        connection = Connection(stream, framing, self._services, self._config, has_left)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -55,4 +60,4 @@ class Server:
             await stream.aclose()
             return
         _log.debug("connection of pid %d", peer.pid)
-        await self.serve_stream(stream, DetectedFraming())
+        await self.serve_stream(stream, DetectedFraming(), partial(has_hung_up, stream.socket))

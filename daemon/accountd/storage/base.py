@@ -117,7 +117,7 @@ def render_record(record: AuthRecord) -> bytes:
     document: dict[str, Any] = {}
     if record.mode is not None:
         document["auth_mode"] = record.mode
-    document["OPENAI_API_KEY"] = record.api_key and record.api_key.reveal()
+    document["OPENAI_API_KEY"] = None if record.api_key is None else record.api_key.reveal()
     if record.chatgpt is not None:
         document["tokens"] = _render_tokens(record.chatgpt)
     if record.last_refresh is not None:

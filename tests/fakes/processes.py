@@ -1,0 +1,113 @@
+"""A real daemon in a process of its own, and the sandbox on a real port, for the tests of the doors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from accountd.client.blocking import Client
+from accountd.client.errors import NothingListens
+from accountd.sandbox import Sandbox, Script
+from accountd.sandbox.server import serve_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 15.0
+"""Seconds for anything that a process of ours should do; all of it takes a fraction of one."""
+
+
+class Daemon:
+    """A running daemon."""
+
+    def __init__(self, process: subprocess.Popen[str], path: Path) -> None:
+        self.process = process
+        self.path = path
+
+    def connect(self) -> Client:
+        """Connect the client of the command line."""
+        return Client(str(self.path), timeout=PATIENCE)
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """Send a signal, wait for the end, and give the log."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=PATIENCE)[1]
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Give the environment of a daemon, without what this machine may have set."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**keep, "CODEX_HOME": str(home), "PYTHONWARNINGS": "error", **variables}
+
+
+@contextmanager
+def running(home: Path, **variables: str) -> Iterator[Daemon]:
+    """Run a daemon on a socket in its home, until it answers."""
+    path = home / "run" / "s"
+    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
+    with subprocess.Popen(
+        command, env=environment(home, **variables), stderr=subprocess.PIPE, text=True, cwd="/"
+    ) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    Client(str(path)).close()
+                    break
+                except NothingListens:
+                    assert process.poll() is None, process.communicate()[1]
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+            yield Daemon(process, path)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def sandbox_on_loopback(sandbox: Sandbox) -> Iterator[str]:
+    """Serve a sandbox from a thread of this process, and give its URL."""
+    found: list[Any] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+            port = await nursery.start(serve_sandbox, sandbox, 0)
+            found.extend((port, trio.lowlevel.current_trio_token(), nursery.cancel_scope.cancel))
+            ready.set()
+
+    thread = threading.Thread(target=trio.run, args=(serve,))
+    thread.start()
+    assert ready.wait(PATIENCE)
+    port, token, cancel = found
+    yield f"http://127.0.0.1:{port}"
+    trio.from_thread.run_sync(cancel, trio_token=token)
+    thread.join(PATIENCE)
+
+
+@contextmanager
+def running_with_sandbox(home: Path, script: Script) -> Iterator[tuple[Daemon, Sandbox]]:
+    """Run a daemon whose issuer and backend are a sandbox."""
+    sandbox = Sandbox(script)
+    with sandbox_on_loopback(sandbox) as url:
+        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
+        with running(home, CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon:
+            yield daemon, sandbox
+
+
+def completion(client: Client, login_id: str) -> dict[str, Any]:
+    """Wait for a login's completion."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        notification = client.next_notification(PATIENCE)
+        if notification is not None and notification.params.get("loginId") == login_id:
+            return notification.params
+    raise AssertionError("the login did not complete")
