@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 
+from accountd.oauth.authorize import render_authorize_url
+from accountd.oauth.pkce import make_pkce
 from accountd.sandbox import Request, Response, Sandbox
+from accountd.secret import Secret
 
 CLIENT_ID = "app_test"
+CALLBACK = "http://127.0.0.1:1455/auth/callback"
+PKCE = make_pkce()
 REDIRECT_URI = "http://127.0.0.1:8000/deviceauth/callback"
 DEVICE = "/api/accounts/deviceauth"
 ACCOUNTS = "/backend-api/wham/accounts/check"
 USAGE = "/backend-api/wham/usage"
+
+
+def authorize_url(**changes: str | None) -> str:
+    """Write an authorize URL as accountd does, with some parameters changed, or without those that are None."""
+    url = render_authorize_url(
+        "http://127.0.0.1:8000",
+        CLIENT_ID,
+        redirect_uri=CALLBACK,
+        challenge=PKCE.challenge,
+        state=Secret("the-state"),
+        originator="test_client",
+        workspaces=(),
+    )
+    address, _, query = url.partition("?")
+    parameters = {**dict(parse_qsl(query)), **changes}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return f"{address}?{urlencode(given, quote_via=quote)}"
 
 
 class Clock:
@@ -52,6 +74,13 @@ class Caller:
         """Send a POST with a form."""
         body = urlencode(fields).encode()
         return await self.send("POST", path, body, content_type="application/x-www-form-urlencoded")
+
+    async def open(self, url: str, **headers: str) -> Response:
+        """Open the address of a page."""
+        parts = urlsplit(url)
+        return await self.sandbox.respond(
+            Request("GET", parts.path, parts.query, {"host": parts.netloc} | headers, scheme=parts.scheme)
+        )
 
     async def start_login(self) -> dict[str, Any]:
         """Start a device login, and give the answer."""

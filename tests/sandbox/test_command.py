@@ -10,11 +10,14 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from accountd import config, paths
+from accountd.cli import sandbox as sandbox_verb
+from accountd.sandbox import Script
+from accountd.sandbox.script import Authorize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +133,8 @@ def test_a_script_comes_from_a_file_and_options(tmp_path: Path) -> None:
     """Options come on top of the file, and a value that cannot be is named with its file or alone."""
     script = tmp_path / "script.json"
     script.write_text('{"approve_after_polls": 1, "claims": {"plan": "pro"}}')
-    with running("--script", str(script), "--approve-after", "7", "--deny", "--delay", "0.01") as (_, environ):
+    more = ("--delay", "0.01", "--authorize", "no_code")
+    with running("--script", str(script), "--approve-after", "7", "--deny", *more) as (_, environ):
         address = environ["CODEX_APP_SERVER_LOGIN_ISSUER"].removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=10)
         connection.request("GET", "/sandbox/script")
@@ -138,12 +142,20 @@ def test_a_script_comes_from_a_file_and_options(tmp_path: Path) -> None:
         connection.close()
     for part in (b'"approve_after_polls":7', b'"deny":true', b'"delay":0.01', b'"plan":"pro"', b'"expire":false'):
         assert part in answer
+    assert b'"authorize":"no_code"' in answer
     script.write_text('{"denny": 1}')
     assert "script.json: script: " in refused("--script", str(script))
     assert "denny" in refused("--script", str(script))
     assert "cannot be read" in refused("--script", str(tmp_path / "absent.json"))
     assert "approve_after_polls" in refused("--approve-after", "-1")
     assert "delay" in refused("--delay", "nan")
+    assert "'server_error'" in refused("--authorize", "perhaps")
+
+
+def test_the_command_knows_what_the_script_knows() -> None:
+    """`--authorize` takes just what the script's knob takes, the default first."""
+    assert get_args(Authorize) == sandbox_verb._AUTHORIZE
+    assert sandbox_verb._AUTHORIZE[0] == Script().authorize
 
 
 def test_a_port_that_cannot_be_had_is_named() -> None:

@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.sandbox import Claims, Response, Script, pages
+from accountd.sandbox.authorization import AuthorizationRequest, BadParameter, parse_authorization, parse_query
 from accountd.sandbox.state import DeviceLogin
-from sandbox.caller import CLIENT_ID, Caller, Clock, error_code
-
-HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;${title}"
-
-
-class Page(HTMLParser):
-    """The elements of a page, as (tag, attributes), its text, and a complaint if its tags do not nest."""
-
-    _VOID = ("meta", "input")
-
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(response.body.decode())
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See HTMLParser."""
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self._VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """See HTMLParser."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """See HTMLParser."""
-        if self._open and self._open[-1] != "style":
-            self.text += data
-
-    def find(self, tag: str) -> list[dict[str, str | None]]:
-        """Give the attributes of each such element."""
-        return [attributes for name, attributes in self.elements if name == tag]
+from sandbox.caller import CLIENT_ID, Caller, Clock, authorize_url, error_code
+from sandbox.page import HOSTILE, Page
 
 
 def login(client_id: str = CLIENT_ID) -> DeviceLogin:
     """Give a login that waits."""
     return DeviceLogin("BCDF-GHJK", client_id, expires=0.0)
+
+
+def asked(**changes: str | None) -> AuthorizationRequest:
+    """Give a request of a browser login."""
+    return parse_authorization(parse_query(urlsplit(authorize_url(**changes)).query))
 
 
 EVERY_PAGE = [
@@ -62,7 +34,9 @@ EVERY_PAGE = [
     pages.render_denied(),
     pages.render_used(),
     pages.render_expired(),
-    pages.render_no_browser_login(),
+    pages.render_consent(asked(), Claims()),
+    pages.render_wrong_workspace(asked(), Claims()),
+    pages.render_bad_parameter(BadParameter("state", "is missing")),
     pages.render_index("http://127.0.0.1:8000", {"A": [("GET", "/", "it")]}),
 ]
 
@@ -106,10 +80,19 @@ def test_every_field_has_a_label() -> None:
 @given(st.text(min_size=1, max_size=50) | st.just(HOSTILE))
 def test_hostile_text_stays_text(text: str) -> None:
     """Whatever is typed, or stands in the claims, adds no element to a page and is shown as it is."""
-    claims = Claims(email=text, plan=text, workspace_name=text)
+    claims = Claims(email=text, plan=text, workspace_name=text, account_id=text)
     for plain, hostile in (
         (pages.render_enter("x", "x"), pages.render_enter(text, text)),
         (pages.render_decide(login(), Claims()), pages.render_decide(login(text), claims)),
+        (pages.render_consent(asked(), Claims()), pages.render_consent(asked(originator=text), claims)),
+        (
+            pages.render_wrong_workspace(asked(), Claims()),
+            pages.render_wrong_workspace(asked(originator=text), claims),
+        ),
+        (
+            pages.render_bad_parameter(BadParameter("x", "x")),
+            pages.render_bad_parameter(BadParameter(text, text)),
+        ),
         (pages.render_index("x", {"x": [("x", "x", "x")]}), pages.render_index(text, {text: [(text, text, text)]})),
     ):
         expected, page = Page(plain), Page(hostile)
@@ -141,8 +124,8 @@ async def test_a_person_decides(caller: Caller, decision: str, status: int) -> N
     page = Page(await typed(caller, started["user_code"]))
     assert "ada@example.com" in page.text
     assert [button["value"] for button in page.find("button")] == ["approve", "deny"]
-    fields = {str(field["name"]): str(field["value"]) for field in page.find("input")}
-    answer = await caller.post_form(str(page.find("form")[0]["action"]), **fields, decision=decision)
+    action, fields = page.fill_in()
+    answer = await caller.post_form(action, **fields, decision=decision)
     assert ("Approved" if decision == "approve" else "Denied") in Page(answer).text
     assert (await caller.poll(started)).status == status
 
@@ -202,9 +185,16 @@ async def test_another_site_cannot_send_our_forms(caller: Caller, path: str) -> 
 async def test_the_first_page_lists_what_there_is(caller: Caller) -> None:
     """`/` names every path for people, clients and scripts, and how to script it from here."""
     text = Page(await caller.get("/")).text
-    for path in ("/codex/device", "/oauth/token", "/backend-api/wham/usage", "/sandbox/script", "/sandbox/reset"):
+    for path in (
+        "/codex/device",
+        "/oauth/authorize",
+        "/oauth/token",
+        "/backend-api/wham/usage",
+        "/sandbox/script",
+        "/sandbox/reset",
+    ):
         assert path in text
-    assert "curl http://127.0.0.1:8000/sandbox/script" in text
+    assert "' http://127.0.0.1:8000/sandbox/script" in text
 
 
 async def test_the_scripts_on_the_first_page_work(caller: Caller) -> None:
@@ -213,13 +203,6 @@ async def test_the_scripts_on_the_first_page_work(caller: Caller) -> None:
     assert len(examples) == 2
     for example in examples:
         assert (await caller.send("POST", "/sandbox/script", example.encode())).status == 200
-
-
-async def test_browser_login_says_that_it_is_not_there(caller: Caller) -> None:
-    """/oauth/authorize gets 501 and a page that names the way that works."""
-    answer = await caller.get("/oauth/authorize")
-    assert answer.status == 501
-    assert "device code" in Page(answer).text
 
 
 async def test_a_page_is_that_of_the_claims(caller: Caller) -> None:

@@ -148,6 +148,7 @@ def test_faults_survive_a_change_of_something_else() -> None:
         (b'{"deny": null}', "$.deny"),
         (b'{"approve_after_polls": -1}', "$.approve_after_polls"),
         (b'{"approve_after_polls": 1.5}', "$.approve_after_polls"),
+        (b'{"authorize": "perhaps"}', "$.authorize"),
         (b'{"delay": -1}', "$.delay"),
         (b'{"delay": 1e300}', "$.delay"),
         (b'{"interval": []}', "$.interval"),

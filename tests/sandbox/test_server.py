@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trio
@@ -25,6 +26,7 @@ from accountd.sandbox.server import (
     serve_connection,
     serve_sandbox,
 )
+from sandbox.caller import authorize_url
 
 GET = b"GET /sandbox/script HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
@@ -240,6 +242,17 @@ async def test_a_status_without_a_body_is_sent_without_one() -> None:
     sandbox = Sandbox(Script(faults=(Fault(path="/", nth=1, status=204),)))
     received = await talk(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" + GET, sandbox=sandbox)
     assert statuses(received) == [204, 200]
+
+
+async def test_a_redirect_has_its_location() -> None:
+    """A redirect is sent with where it goes and without a body, and the connection goes on."""
+    url = urlsplit(authorize_url())
+    target = f"{url.path}?{url.query}".encode()
+    head = b"GET " + target + b" HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    received = await talk(head + GET, sandbox=Sandbox(Script(authorize="approve")))
+    assert statuses(received) == [303, 200]
+    assert b"location: http://127.0.0.1:1455/auth/callback?code=ac_" in received
+    assert b"content-length: 0\r\n" in received
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on(autojump_clock: MockClock) -> None:

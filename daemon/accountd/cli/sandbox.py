@@ -33,6 +33,9 @@ _LONGEST_SOCKET_PATH = 103
 _ENDING = 3.0
 """Seconds for which a daemon that is told to end is waited for."""
 
+_AUTHORIZE = ("ask", "approve", "deny", "not_entitled", "no_code", "server_error")
+"""Those of `accountd.sandbox.script`, which takes too long to import for the help of a verb."""
+
 _EPILOG = """\
 No real account is involved, and nothing leaves this computer. What a client
 needs to know is printed to stdout, for a shell to eval. Unless a file or an
@@ -54,9 +57,8 @@ No real account is involved, and nothing leaves this computer.
 
 With the lines above in the environment of a shell, begin a login there:
 
-    accountd login
-
-and type its code at {url}/codex/device
+    accountd login              and type its code at {url}/codex/device
+    accountd login --browser    and approve it on the page that opens
 
 Ctrl-C, or `kill {pid}`, ends the sandbox.
 """
@@ -78,11 +80,20 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     group = parser.add_argument_group("what it does; POST /sandbox/script changes it later")
     group.add_argument(
-        "--approve-after", type=int, metavar="N", help="approve logins by itself, after N polls that it lets wait"
+        "--approve-after",
+        type=int,
+        metavar="N",
+        help="approve device logins by itself, after N polls that it lets wait",
     )
-    group.add_argument("--deny", action="store_true", help="deny logins instead")
-    group.add_argument("--expire", action="store_true", help="let the codes of logins expire instead")
+    group.add_argument("--deny", action="store_true", help="deny them instead")
+    group.add_argument("--expire", action="store_true", help="let their codes expire instead")
     group.add_argument("--disabled", action="store_true", help="offer no login with a device code")
+    group.add_argument(
+        "--authorize",
+        choices=_AUTHORIZE,
+        metavar="X",
+        help=f"what a browser login gets: {', '.join(_AUTHORIZE)}; the first, the default, waits for you",
+    )
     group.add_argument("--delay", type=_seconds, metavar="S", help="take S seconds for each answer")
     group.add_argument("--script", metavar="FILE", help="all of this and more, as JSON; the options come on top")
     parser.set_defaults(run=run)
@@ -126,6 +137,7 @@ def _read_script(args: argparse.Namespace) -> Script:
         "deny": args.deny or None,
         "expire": args.expire or None,
         "disabled": args.disabled or None,
+        "authorize": args.authorize,
         "delay": args.delay,
     }
     given = {name: value for name, value in options.items() if value is not None}

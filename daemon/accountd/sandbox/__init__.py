@@ -3,8 +3,9 @@
 routes        THE table of what it answers, and `Sandbox`; start here
 issuer        codes and tokens                   script        what it shall do: every knob
 backend       the ChatGPT API                    state         what it has issued, and to whom
-verification  /codex/device, the person's side   pages         its HTML
-control       /sandbox/…, the script's side      server        the only file with a socket
+verification  /codex/device, the person's side   consent       /oauth/authorize, the person's side
+control       /sandbox/…, the script's side      authorization what an app asks for there
+pages         the HTML of both                   server        the only file with a socket
 """
 
 from accountd.sandbox.message import ConnectionDropped, Request, Response

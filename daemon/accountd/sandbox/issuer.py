@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from accountd.oauth.pkce import challenge_of
 from accountd.oauth.tokens import TokenSet
 from accountd.sandbox.message import (
     Request,
@@ -18,7 +20,7 @@ from accountd.sandbox.message import (
     render_json,
     render_oauth_error,
 )
-from accountd.sandbox.state import Grant, State, Status, challenge_of
+from accountd.sandbox.state import Grant, State, Status
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 CALLBACK_PATH: Final = "/deviceauth/callback"
 """Where the redirect URI of a device login points; nothing is ever there."""
+
+_VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
 
 
 def start_device_login(state: State, request: Request) -> Response:
@@ -89,6 +93,10 @@ def _exchange_code(state: State, fields: Mapping[str, str], issuer: str) -> Resp
         return render_oauth_error("invalid_grant", "the code was issued to another client_id")
     if wanted["redirect_uri"] != code.redirect_uri:
         return render_oauth_error("invalid_grant", f"redirect_uri must be {code.redirect_uri}")
+    if not _VERIFIER.fullmatch(wanted["code_verifier"]):
+        return render_oauth_error(
+            "invalid_grant", "code_verifier must be 43 to 128 letters, digits or any of - . _ ~"
+        )
     if not hmac.compare_digest(challenge_of(Secret(wanted["code_verifier"])), code.challenge):
         return render_oauth_error("invalid_grant", "code_verifier is not the challenge's")
     return _render_tokens(state, state.issue_tokens(Grant(code.client_id), issuer))

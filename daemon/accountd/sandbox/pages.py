@@ -13,21 +13,24 @@ from accountd.sandbox.message import Response
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from accountd.sandbox.authorization import AuthorizationRequest, BadParameter
     from accountd.sandbox.script import Claims
     from accountd.sandbox.state import DeviceLogin
 
 _FOLDER: Final = Path(__file__).with_name("pages")
 
-HEADERS: Final = {
+_HEADERS: Final = {
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
 }
+
+
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class _Html(str):
@@ -88,10 +91,20 @@ def render_expired() -> Response:
     return _outcome(410, "bad", "This code has expired", "Start the login again in your app for a new one.", _AGAIN)
 
 
-def render_no_browser_login() -> Response:
-    """Say that the sandbox has no browser login."""
-    text = "The sandbox does not offer the browser login yet. Log in with a device code instead."
-    return _outcome(501, "bad", "Not here yet", text, _Html('<a href="/">What the sandbox offers</a>'))
+def render_consent(asked: AuthorizationRequest, claims: Claims) -> Response:
+    """Show what an app asks for, and for whom, and ask."""
+    return _question(200, "Let this app log in?", "consent", asked, claims)
+
+
+def render_wrong_workspace(asked: AuthorizationRequest, claims: Claims) -> Response:
+    """Say that the app does not allow the one workspace that there is, and offer to go on nevertheless."""
+    return _question(403, "This workspace is not allowed", "workspace", asked, claims)
+
+
+def render_bad_parameter(error: BadParameter) -> Response:
+    """Say which parameter is wrong, to the author of the app; the fault may be the address to tell the app at."""
+    more = "Nothing was sent back to the app, whose author has to correct the link."
+    return _outcome(400, "bad", "This login link is not right", f"{error}.", more)
 
 
 def render_index(origin: str, groups: Mapping[str, Iterable[tuple[str, str, str]]]) -> Response:
@@ -106,18 +119,41 @@ def render_index(origin: str, groups: Mapping[str, Iterable[tuple[str, str, str]
 _MARKS: Final = {"good": "✓", "bad": "!", "": "✕"}
 
 
+def _question(status: int, title: str, template: str, asked: AuthorizationRequest, claims: Claims) -> Response:
+    main = _fill(
+        template,
+        originator=asked.originator or "It gives no name",
+        client_id=asked.client_id,
+        email=claims.email,
+        workspace=claims.workspace_name or "none",
+        account_id=claims.account_id,
+        plan=claims.plan,
+        scopes=_words(asked.scope.split()) or "nothing",
+        allowed=_words(asked.workspaces),
+        returns_to=asked.redirect_origin,
+        carried=_join(_fill("hidden", name=name, value=value) for name, value in asked.carry().items()),
+    )
+    # Chromium holds every redirect that follows a form to its page's policy, those of the app's own callback too.
+    return _page(status, title, main, forms=f"'self' {asked.redirect_origin}")
+
+
 def _outcome(status: int, mood: str, title: str, text: str, more: str) -> Response:
     main = _fill("outcome", mood=mood, mark=_MARKS[mood], title=title, text=text, next=more)
     return _page(status, title, main)
 
 
-def _page(status: int, title: str, main: _Html) -> Response:
-    return Response(status, HEADERS, _fill("layout", title=title, main=main).encode())
+def _page(status: int, title: str, main: _Html, *, forms: str = "'self'") -> Response:
+    headers = {**_HEADERS, "content-security-policy": _POLICY.format(forms=forms)}
+    return Response(status, headers, _fill("layout", title=title, main=main).encode())
 
 
 def _fill(template: str, **values: str) -> _Html:
     escaped = {key: text if isinstance(text, _Html) else html.escape(text) for key, text in values.items()}
     return _Html(_template(template).substitute(escaped))
+
+
+def _words(words: Iterable[str]) -> _Html:
+    return _join(_fill("word", word=word) for word in words)
 
 
 def _join(parts: Iterable[_Html]) -> _Html:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import trio
 
 from accountd.config import DEFAULT_CLIENT_ID
-from accountd.sandbox import backend, control, issuer, pages, verification
+from accountd.sandbox import backend, consent, control, issuer, pages, verification
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script
 from accountd.sandbox.state import Grant, LoggedRequest, State
@@ -50,6 +51,8 @@ GROUPS: Final = (
             Route("GET", "/codex/device", verification.show_form, "Type the code of a login; approve or deny it"),
             Route("POST", "/codex/device", verification.find_code, "", control.refuse_other_sites),
             Route("POST", "/codex/device/decision", verification.decide, "", control.refuse_other_sites),
+            Route("GET", "/oauth/authorize", consent.ask, "Approve or deny a browser login, from its app's link"),
+            Route("POST", "/oauth/authorize/decision", consent.decide, "", control.refuse_other_sites),
         ),
     ),
     Group(
@@ -59,7 +62,6 @@ GROUPS: Final = (
             Route("POST", "/api/accounts/deviceauth/token", issuer.poll_device_login, "Ask if it is approved"),
             Route("POST", "/oauth/token", issuer.give_tokens, "Exchange a code, refresh, or get an API key"),
             Route("POST", "/oauth/revoke", issuer.revoke, "End a login"),
-            Route("GET", "/oauth/authorize", verification.refuse_authorization, "Browser login: not here yet"),
         ),
     ),
     Group(
@@ -118,6 +120,24 @@ class Sandbox:
         if login is None:
             raise LookupError("no login has this user code")
         self._state.decide(login, approve=approve)
+
+    async def authorize(self, url: str, *, approve: bool = True) -> str:
+        """Open an authorize URL, press a button there as a person does, and give where the browser is then sent.
+
+        Approving goes on past a workspace that is not allowed; a script that does not ask decides by itself.
+        Raises LookupError for a page without these buttons, ConnectionDropped as `respond` does.
+        """
+        parts = urlsplit(url)
+        headers = {"host": parts.netloc}
+        answer = await self.respond(Request("GET", parts.path, parts.query, headers, scheme=parts.scheme))
+        if b' name="decision"' in answer.body:
+            form = f"{parts.query}&decision={'approve' if approve else 'deny'}".encode()
+            headers["content-type"] = "application/x-www-form-urlencoded"
+            path = f"{parts.path}/decision"
+            answer = await self.respond(Request("POST", path, "", headers, form, parts.scheme))
+        if "location" not in answer.headers:
+            raise LookupError(f"there is nothing to decide on this page, of status {answer.status}")
+        return answer.headers["location"]
 
     def issue_tokens(self, client_id: str = DEFAULT_CLIENT_ID) -> TokenSet:
         """Give the tokens of a login that nobody had to go through, with the claims that the script has now."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from accountd.errors import ConfigError
+
+Authorize: TypeAlias = Literal["ask", "approve", "deny", "not_entitled", "no_code", "server_error"]
+"""What becomes of a browser login."""
 
 _Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 
@@ -26,7 +29,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """One request that goes wrong: the `nth` to `path`, counted from 1 since the script was last set.
 
     `status` 0 drops the connection without an answer. A `body` that is text is sent as it is, anything else as
-    JSON. `after` lets the request take effect first, so that only its answer is lost or wrong.
+    JSON. `after` lets the request take effect first, so that only its answer is lost or wrong. The API key of a
+    browser login is its second POST to /oauth/token, so {"path": "/oauth/token", "nth": 2, "status": 401} refuses
+    that alone; without a fault the key is given.
     """
 
     path: str
@@ -41,11 +46,14 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole script. Without one, every device login waits for a person at `/codex/device`.
+    """The whole script. Without one, every login waits for a person, at `/codex/device` or `/oauth/authorize`.
 
     `approve_after_polls`  so many polls are "pending", and the next one is approved; null: a person decides
     `deny`, `expire`       what is decided instead: at once, or after `approve_after_polls`
     `disabled`             device-code login answers 404, as where a workspace forbids it
+    `authorize`            what a browser login gets: "ask" a person, or without a page, at once, "approve", "deny",
+                           "not_entitled" (denied, as where a workspace has no Codex), "no_code" (the state alone),
+                           "server_error"; "approve" does not look at the allowed workspaces
     `delay`                seconds before each answer, but for those of `/sandbox/…`
     `interval`             what the answer with the code says of polling, text or number; null: nothing
     `token_lifetime`       seconds for which access and ID tokens issued from now on are good
@@ -56,6 +64,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     deny: bool = False
     expire: bool = False
     disabled: bool = False
+    authorize: Authorize = "ask"
     delay: _Seconds = 0.0
     interval: str | int | None = "1"
     faults: tuple[Fault, ...] = ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import secrets
 from collections import Counter, deque
 from enum import Enum
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from accountd.oauth.device import Approval
+from accountd.oauth.pkce import challenge_of
 from accountd.oauth.tokens import TokenSet
 from accountd.sandbox.jwt import render_access_token, render_id_token
 from accountd.sandbox.script import Claims, Fault, Script
@@ -226,12 +225,6 @@ class State:
 
     def _alive(self, token: IssuedToken | None) -> IssuedToken | None:
         return token if token and not token.grant.revoked and self.now() < token.expires else None
-
-
-def challenge_of(verifier: Secret) -> str:
-    """Give the S256 challenge of a verifier (RFC 7636 section 4.2)."""
-    digest = hashlib.sha256(verifier.reveal().encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _bare(user_code: str) -> str:

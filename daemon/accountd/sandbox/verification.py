@@ -28,11 +28,6 @@ def decide(state: State, request: Request) -> Response:
     return pages.render_approved() if approve else pages.render_denied()
 
 
-def refuse_authorization(state: State, request: Request) -> Response:  # noqa: ARG001  # as every endpoint
-    """GET /oauth/authorize: the browser login would begin here, and end with `State.issue_code`."""
-    return pages.render_no_browser_login()
-
-
 def _find(state: State, request: Request) -> DeviceLogin | Response:
     """Find the login that waits for this code, or give the page that says why there is none."""
     typed = parse_fields(request).get("user_code", "")[:64].strip()
