@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.cli import login, main
+from accountd.cli import login, login_course, main
 from fakes.app_server import AppServer, Message, Raw, Refusal, Script, Then
 
 if TYPE_CHECKING:
@@ -110,6 +110,14 @@ def test_a_login_that_may_not_begin_says_why(path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr() == ("", f"accountd: {text}\n")
 
 
+def test_where_there_are_no_codes_the_browser_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The issuer's refusal to give codes is followed by the verb that needs none."""
+    text = "failed to request device code: device code login is not enabled for this Codex server."
+    with AppServer(path, {"account/login/start": Refusal(-32603, text)}):
+        assert main(["login"]) == 1
+    assert capsys.readouterr() == ("", f"accountd: {text}\naccountd: try `accountd login --browser`\n")
+
+
 def test_a_daemon_that_goes_away_ends_the_login(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A connection that closes during the wait is one line, and exit code 1."""
     started = json.dumps({"id": 2, "result": STARTED}).encode() + b"\n"
@@ -132,8 +140,8 @@ def test_a_login_that_never_ends_is_cancelled(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon that does not end a login in its lifetime and some grace is asked to cancel it."""
-    monkeypatch.setattr(login, "_LIFETIME", 0.02)
-    monkeypatch.setattr(login, "_GRACE", 0.02)
+    monkeypatch.setattr(login, "_CODE", login._CODE._replace(lifetime=0.02))
+    monkeypatch.setattr(login_course, "_GRACE", 0.02)
     script: Script = {"account/login/start": STARTED, "account/login/cancel": {"status": "canceled"}}
     with AppServer(path, script) as server:
         assert main(["login"]) == 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.app_server import AppServer, Refusal, Script, Then
+from fakes.app_server import Answer, AppServer, Message, Refusal, Script, Then
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,8 @@ WHO: Script = {
     "getAuthStatus": {"authMethod": "chatgpt"},
 }
 COMPLETED = ("account/login/completed", {"loginId": LOGIN_ID, "success": True, "error": None})
+PAGE = {"type": "chatgpt", "loginId": LOGIN_ID, "authUrl": "https://auth.example.com/oauth/authorize?state=s"}
+CALLBACK = "http://127.0.0.1:1455/auth/callback?code=c&state=s"
 NOT_COMPLETED = (
     "account/login/completed",
     {"loginId": LOGIN_ID, "success": False, "error": "Login was not completed"},
@@ -221,6 +223,101 @@ def test_ctrl_c_before_there_is_a_code(path: Path, run: type[Terminal]) -> None:
         assert terminal.wait() == 130
         assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
     assert "Login cancelled." in terminal.screen
+
+
+def test_an_address_is_pasted(path: Path, run: type[Terminal]) -> None:
+    """A wrong paste says why and asks again, an empty line asks again; the right one completes the login."""
+
+    def take(params: Message) -> Answer:
+        right = params == {"loginId": LOGIN_ID, "callbackUrl": CALLBACK}
+        return Then({}, (COMPLETED,)) if right else Refusal(-32600, "This is not the address that it ends with.")
+
+    script: Script = {"account/login/start": PAGE, "account/login/submitCallback": take, **WHO}
+    with AppServer(path, script) as server:
+        terminal = run("login", "--browser")
+        terminal.wait_for("paste the address it ends on here:\r\n> ")
+        terminal.type("http://example.com/\n")
+        terminal.wait_for("accountd: This is not the address that it ends with.\r\n> ")
+        terminal.type("\n")
+        terminal.wait_for("\r\n> \r\n> ")
+        terminal.type(f"  {CALLBACK} \n")
+        assert terminal.wait() == 0
+    assert server.methods.count("account/login/submitCallback") == 2
+    assert terminal.screen.endswith(
+        f"{CALLBACK} \r\nThank you. The login is being finished.\r\nLogged in with ChatGPT as dev@example.com.\r\n"
+    )
+    assert terminal.screen.count("code=c") == 1
+    assert "at most 10 minutes; Ctrl-C cancels." in terminal.screen
+
+
+def test_ctrl_c_while_an_address_is_typed(path: Path, run: type[Terminal]) -> None:
+    """Ctrl-C in the middle of a line cancels as it does elsewhere, and what was typed goes nowhere."""
+    cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
+    with AppServer(path, {"account/login/start": PAGE, "account/login/cancel": cancelled}) as server:
+        terminal = run("login", "--browser")
+        terminal.wait_for("> ")
+        terminal.type("http://127.0.")
+        terminal.wait_for("http://127.0.")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert server.methods == ["account/login/start", "account/login/cancel"]
+    assert terminal.screen.endswith("> http://127.0.^C\r\nLogin cancelled.\r\n")
+
+
+def test_ctrl_c_while_an_address_is_looked_at(path: Path, run: type[Terminal]) -> None:
+    """A daemon that does not answer the paste does not keep Ctrl-C from cancelling."""
+    cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
+    script: Script = {"account/login/submitCallback": None, "account/login/cancel": cancelled}
+    with AppServer(path, {"account/login/start": PAGE, **script}) as server:
+        terminal = run("login", "--browser")
+        terminal.wait_for("> ")
+        terminal.type(f"{CALLBACK}\n")
+        server.wait_for("account/login/submitCallback")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert "Login cancelled." in terminal.screen
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 0), ("Login timed out", 1)])
+def test_a_login_ends_while_an_address_is_typed(
+    path: Path, run: type[Terminal], error: str | None, code: int
+) -> None:
+    """The end is told on a line of its own, and what was typed is not left for the shell."""
+    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+        terminal = run("login", "--browser")
+        terminal.wait_for("> ")
+        terminal.type("rm -r")
+        terminal.wait_for("rm -r")
+        server.notify("account/login/completed", {"loginId": LOGIN_ID, "success": error is None, "error": error})
+        assert terminal.wait() == code
+    last = "accountd: the login failed: Login timed out" if error else "Logged in with ChatGPT as dev@example.com."
+    assert terminal.screen.endswith(f"> rm -r\r\n{last}\r\n")
+
+
+def test_a_person_who_has_nothing_to_paste(path: Path, run: type[Terminal]) -> None:
+    """Ctrl-D at the prompt ends the asking; the login goes on."""
+    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+        terminal = run("login", "--browser")
+        terminal.wait_for("> ")
+        terminal.type("\x04too late\n")
+        terminal.wait_for("too late")
+        server.notify(*COMPLETED)
+        assert terminal.wait() == 0
+        assert server.methods[0] == "account/login/start"
+        assert "account/login/submitCallback" not in server.methods
+
+
+def test_json_asks_for_nothing(path: Path, run: type[Terminal]) -> None:
+    """With --json there is no prompt, on a terminal either."""
+    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+        terminal = run("login", "--browser", "--json")
+        terminal.wait_for("}\r\n")
+        terminal.type(f"{CALLBACK}\n")
+        terminal.wait_for(CALLBACK)
+        server.notify(*COMPLETED)
+        assert terminal.wait() == 0
+        assert "account/login/submitCallback" not in server.methods
+    assert "> " not in terminal.screen
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])

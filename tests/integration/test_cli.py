@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
+import select
 import shlex
 import shutil
 import signal
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
 
 Environ = dict[str, str]
+PORTS = (1455, 1457)
 
 
 def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -96,6 +99,103 @@ def test_a_login_from_its_code_to_its_logout(sandbox: Callable[..., Environ]) ->
     assert (status["loggedIn"], status["codexHome"]) == (True, environ["CODEX_HOME"])
     assert run(environ, "logout").stdout == "Logged out.\n"
     assert run(environ, "status").returncode == 3
+
+
+@pytest.fixture
+def loopback() -> None:
+    """Wait until nobody else has the ports of browser logins."""
+    deadline = time.monotonic() + 30
+    for port in PORTS:
+        while True:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, f"port {port} is taken"
+            time.sleep(0.05)
+
+
+def write_browser(environ: Environ, lines: str) -> Environ:
+    """Let BROWSER be a program that is run with the address as `url`, and without a proxy on its way."""
+    script = Path(environ["HOME"]) / "browser"
+    script.write_text(f"#!{sys.executable}\nimport os, sys, urllib.request\nurl = sys.argv[1]\n{lines}")
+    script.chmod(0o700)
+    return {**environ, "BROWSER": str(script), "NO_PROXY": "*"}
+
+
+def test_a_login_in_a_browser(sandbox: Callable[..., Environ], loopback: None) -> None:
+    """The browser that is opened comes back to the daemon, sees the page of success, and the login is complete."""
+    environ = sandbox("--authorize", "approve")
+    seen = Path(environ["HOME"]) / "seen"
+    environ = write_browser(
+        environ,
+        "with urllib.request.urlopen(url) as page:\n"
+        f"    open({str(seen)!r}, 'w').write(page.url + chr(10) + page.read().decode())\n",
+    )
+    login = run(environ, "login", "--browser")
+    assert (login.returncode, login.stderr) == (0, "")
+    last = login.stdout.splitlines()[-1]
+    assert last.startswith("Logged in with ChatGPT as ")
+    assert run(environ, "status", "--no-start").stdout.splitlines()[0] == last
+    deadline = time.monotonic() + 10
+    while not seen.exists() or "</html>" not in seen.read_text():
+        assert time.monotonic() < deadline, "the browser saw no page"
+        time.sleep(0.01)
+    assert seen.read_text().partition("\n")[0] in [f"http://127.0.0.1:{port}/success" for port in PORTS]
+
+
+def test_a_login_by_paste(sandbox: Callable[..., Environ], loopback: None) -> None:
+    """A browser that cannot reach this machine ends on an address, which is pasted; the code in it is in no log."""
+    environ = sandbox("--authorize", "approve")
+    location = Path(environ["HOME"]) / "location"
+    environ = write_browser(
+        environ,
+        "class Stay(urllib.request.HTTPRedirectHandler):\n"
+        "    def redirect_request(self, *_): pass\n"
+        "try: urllib.request.build_opener(Stay).open(url)\n"
+        "except urllib.error.HTTPError as answer:\n"
+        f"    with open({str(location)!r} + '.part', 'w') as file: file.write(answer.headers['Location'])\n"
+        f"    os.rename({str(location)!r} + '.part', {str(location)!r})\n",
+    )
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "accountd", "login", "--browser"]
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, master)
+        process = stack.enter_context(
+            subprocess.Popen(command, env=environ, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        )
+        stack.callback(process.kill)
+        os.close(slave)
+        screen = read_until(master, "> ")
+        deadline = time.monotonic() + 10
+        while not location.exists():
+            assert time.monotonic() < deadline, "the browser was not sent anywhere"
+            time.sleep(0.01)
+        pasted = location.read_text()
+        os.write(master, f"{pasted.replace('state=', 'state=x')}\n".encode())
+        screen += read_until(master, "/auth/callback?\r\n> ")
+        assert "This address belongs to another login" in screen
+        os.write(master, f"{pasted}\n".encode())
+        screen += read_until(master, "Logged in with ChatGPT as ")
+        assert process.wait(10) == 0
+    code = pasted.partition("code=")[2].partition("&")[0]
+    log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
+    assert len(code) > 10
+    assert (screen.count(code), code in log) == (2, False)
+
+
+def read_until(terminal: int, text: str) -> str:
+    """Read what is on a terminal, up to this text at least; fail after ten seconds."""
+    screen = ""
+    while text not in screen:
+        assert select.select([terminal], [], [], 10)[0], f"no {text!r} on the screen: {screen!r}"
+        try:
+            screen += os.read(terminal, 65536).decode()
+        except OSError:  # Linux's way to say that the other side is closed
+            pytest.fail(f"no {text!r} on the screen: {screen!r}")
+    return screen
 
 
 def test_sigterm_cancels_a_login_that_waits(sandbox: Callable[..., Environ]) -> None:

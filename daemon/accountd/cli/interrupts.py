@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
+_WOKEN = b"\0"
+"""The byte between those of signals, none of which has this number."""
+
 
 class Interrupts:
     """While it is entered, `readable` turns readable when a signal comes; `take` says which and resets it.
 
-    Signals that were ignored when the command started, as under nohup, stay ignored.
+    Signals that were ignored when the command started, as under nohup, stay ignored. Another thread ends a wait
+    with `wake`.
     """
 
     def __enter__(self) -> Self:
@@ -35,4 +39,21 @@ class Interrupts:
 
     def take(self) -> int:
         """Give the number of the first signal that came. Raises BlockingIOError if none did."""
-        return self.readable.recv(4096)[0]
+        while not (numbers := self.readable.recv(4096).strip(_WOKEN)):
+            pass
+        return numbers[0]
+
+    def wake(self) -> None:
+        """End the wait, from another thread, as a signal would."""
+        self._writable.send(_WOKEN)
+
+    def take_wake(self) -> bool:
+        """Reset `wake`, and say whether there was nothing else: a signal is left for `take`."""
+        try:
+            waiting = self.readable.recv(4096, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        if waiting.strip(_WOKEN):
+            return False
+        self.readable.recv(len(waiting))
+        return True

@@ -1,19 +1,20 @@
-"""`accountd login`: with a code that is typed into a browser anywhere, or with an API key from stdin."""
+"""`accountd login`: with a code that is typed into a browser anywhere, with a browser, or with an API key."""
 
 from __future__ import annotations
 
-import contextlib
+import os
 import sys
-import time
 from argparse import SUPPRESS
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.account import Account, read_account
-from accountd.cli.exits import ERROR, OK, SIGNALLED, USAGE, Failure
+from accountd.cli.account import Account
+from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
 from accountd.cli.interrupts import Interrupts
+from accountd.cli.login_course import Course, Way, who
 from accountd.cli.login_report import JsonReport, Report, TextReport
 from accountd.cli.options import add_client_options, connect
-from accountd.client.errors import ClientError, Interrupted
+from accountd.client.errors import Interrupted
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -22,26 +23,32 @@ if TYPE_CHECKING:
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
 
-_STARTING = 60.0
-"""Seconds that the daemon may take to get a code from the issuer."""
-_LIFETIME = 15 * 60.0
-"""Seconds a login with a code is open. The daemon ends it; this is what the countdown shows."""
-_GRACE = 60.0
-"""Seconds more that the daemon may take, for a last poll, and to store what it got."""
-_CANCELLING = 10.0
-"""Seconds a cancelled login may take to end; a cancel that meets a login being stored waits for that."""
+_CODE = Way(
+    "chatgptDeviceCode", 15 * 60.0, closed="device code login is not enabled", instead="accountd login --browser"
+)
+_BROWSER = Way("chatgpt", 10 * 60.0, closed="failed to start login server", instead="accountd login")
 _LONGEST_KEY = 64 * 1024
 
 _EPILOG = """\
 The login belongs to the daemon: it serves every client on this machine.
 Ctrl-C and SIGTERM cancel it (exit code 130 or 143). If they come too late,
 because it has just been completed, this says so and exits with 0.
+
+With --browser, the browser must reach this machine at the end. Where it does
+not, as over SSH, paste the address that it ends on: on a terminal it is asked
+for. A browser is opened if there is one here: the one that $BROWSER names, or
+the usual one; none in a remote session, without a display, or if $BROWSER is
+empty or `none`.
+
 With --json, each event is one object on a line: "started" with loginId,
-verificationUrl, userCode and expiresIn (seconds); then "completed" with success
-and the account or the error, or "cancelled".
+expiresIn (seconds) and verificationUrl and userCode, or authUrl and
+browserOpened; then "completed" with success and the account or the error, or
+"cancelled". It asks for no address; a program that has one hands it in with
+account/login/submitCallback.
 
 examples:
   accountd login
+  accountd login --browser
   accountd login --with-api-key < key.txt
 """
 
@@ -54,8 +61,13 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Log in with ChatGPT, by typing a code into a browser on any machine.",
         epilog=_EPILOG,
     )
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--browser", action="store_true", help="log in with a browser on this machine, without a code"
+    )
+    ways.add_argument("--with-api-key", action="store_true", help="log in with an OpenAI API key, read from stdin")
     parser.add_argument(
-        "--with-api-key", action="store_true", help="log in with an OpenAI API key, read from stdin"
+        "--no-browser", action="store_true", help="with --browser: open none, only print the address"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each event")
     parser.add_argument("strays", nargs="*", help=SUPPRESS)  # taken, to be refused without repeating them
@@ -67,108 +79,51 @@ def run(args: argparse.Namespace) -> int:
     """Log in, and give the exit code."""
     if args.strays:
         raise Failure("`login` takes nothing; an API key is read from stdin, never from the command line", USAGE)
-    report: Report = JsonReport() if args.json else TextReport()
+    if args.no_browser and not args.browser:
+        raise Failure("--no-browser goes with --browser; a login with a code opens none", USAGE)
+    report: Report = JsonReport() if args.json else TextReport(asks=args.browser and _can_paste())
     if args.with_api_key:
         key = _read_api_key()
         with connect(args) as client:
             client.call("account/login/start", {"type": "apiKey", "apiKey": key.reveal()})
-            report.logged_in(_who(client, Account("apikey")))
+            report.logged_in(who(client, Account("apikey")))
         return OK
     with connect(args) as client, Interrupts() as interrupts:
         try:
-            return _log_in_with_code(client, report, interrupts)
+            if args.browser:
+                return _log_in_with_browser(client, report, interrupts, may_open=not args.no_browser)
+            return Course(client, report, interrupts).run(_CODE, partial(report.show_code, lifetime=_CODE.lifetime))
         except Interrupted:  # for the second time
             text = "left without waiting for the daemon; see `accountd status` for what became of the login"
             raise Failure(text, SIGNALLED + interrupts.take()) from None
 
 
-def _log_in_with_code(client: Client, report: Report, interrupts: Interrupts) -> int:
-    asked = client.send("account/login/start", {"type": "chatgptDeviceCode"})
-    try:
-        login = client.wait_response(asked, _STARTING, interrupts.readable)
-    except Interrupted:
-        exit_code = SIGNALLED + interrupts.take()
-        # Nobody has seen a code yet, so nothing can be stored. A code that is just coming is cancelled in
-        # good order; a start that is not even answered ends with this connection.
-        with contextlib.suppress(ClientError):
-            login = client.wait_response(asked, timeout=1.0, interrupt=interrupts.readable)
-            client.call("account/login/cancel", {"loginId": login["loginId"]}, interrupt=interrupts.readable)
-        report.cancelled()
-        return exit_code
-    login_id = login["loginId"]
-    try:
-        report.started(login, _LIFETIME)
-        end = _wait_for_end(client, login_id, _LIFETIME, report, interrupts)
-    except Interrupted:
-        return _cancel(client, login_id, report, interrupts)
-    except OSError:  # of stdout: nobody can read the code
-        client.call("account/login/cancel", {"loginId": login_id})
-        raise
-    if end is None:
-        client.call("account/login/cancel", {"loginId": login_id})
-        raise Failure("the daemon did not end the login in time; it is cancelled, please try again")
-    if not end.get("success"):
-        report.failed(str(end.get("error")))
-        return ERROR
-    report.logged_in(_who(client, Account("chatgpt"), interrupts))
-    return OK
+def _log_in_with_browser(client: Client, report: Report, interrupts: Interrupts, *, may_open: bool) -> int:
+    from accountd.cli.paste import PasteReader  # threads and terminals are for this way alone
+
+    def show(login: dict[str, Any]) -> None:
+        reason = _open_browser(str(login["authUrl"])) if may_open else ""
+        report.show_page(login, _BROWSER.lifetime, no_browser=reason)
+
+    paste = PasteReader(interrupts.wake) if report.asks else None
+    return Course(client, report, interrupts, paste).run(_BROWSER, show)
 
 
-def _wait_for_end(
-    client: Client, login_id: str, lifetime: float, report: Report, interrupts: Interrupts
-) -> dict[str, Any] | None:
-    """Wait for the completion of this login, counting down; None if it does not come in its lifetime and grace."""
-    ends_at = time.monotonic() + lifetime
-    try:
-        while (left := ends_at - time.monotonic()) > -_GRACE:
-            report.waiting(left)
-            # A countdown has to be told each second; else there is nothing to wake up for.
-            pause = left % 1 or 1.0 if report.ticks else left + _GRACE
-            end = _completion(client, login_id, pause, interrupts)
-            if end is not None:
-                return end
-    finally:
-        report.waited()
-    return None
+def _can_paste() -> bool:
+    from accountd.cli.paste import can_paste  # as above
+
+    return can_paste()
 
 
-def _completion(client: Client, login_id: str, timeout: float, interrupts: Interrupts) -> dict[str, Any] | None:
-    """Wait for the completion of this login; those of others are none of this command's business."""
-    deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        notification = client.next_notification(left, interrupts.readable)
-        if notification is None or notification.method != "account/login/completed":
-            continue
-        if notification.params.get("loginId") == login_id:
-            return notification.params
-    return None
+def _open_browser(url: str) -> str | None:
+    """Open the browser, if there is one; give the reason if not."""
+    from accountd.adapters.browser import NoBrowser, choose_browser, open_browser  # for this way alone
 
-
-def _cancel(client: Client, login_id: str, report: Report, interrupts: Interrupts) -> int:
-    """Cancel the login, and tell what became of it: a login may be completed just before its cancel."""
-    exit_code = SIGNALLED + interrupts.take()
-    reply = client.call("account/login/cancel", {"loginId": login_id}, interrupt=interrupts.readable)
-    end = _completion(client, login_id, _CANCELLING, interrupts)
-    if end is not None and end.get("success"):
-        report.logged_in(_who(client, Account("chatgpt"), interrupts), too_late=True)
-        return OK
-    if reply.get("status") == "canceled":
-        report.cancelled()
-    elif end is not None:
-        report.failed(str(end.get("error")))
-    else:
-        raise Failure("the daemon knows this login no more; see `accountd status` for what became of it")
-    return exit_code
-
-
-def _who(client: Client, known: Account, interrupts: Interrupts | None = None) -> Account:
-    """Ask who is logged in now. The login is complete, so that this fails does not make it fail."""
-    try:
-        return read_account(client, interrupts.readable if interrupts else None)
-    except ClientError as error:
-        return known._replace(trouble=str(error))
-    except Interrupted:
-        return known._replace(trouble="not waited for")
+    browser = choose_browser(os.environ)
+    if not isinstance(browser, NoBrowser):
+        failed = open_browser(browser, url, os.environ)
+        return failed.reason if failed else None
+    return browser.reason
 
 
 def _read_api_key() -> Secret:

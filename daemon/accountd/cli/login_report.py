@@ -1,4 +1,4 @@
-"""What a person, or a program, is told while a login with a device code goes on."""
+"""What a person, or a program, is told while a login goes on that somebody has to approve."""
 
 from __future__ import annotations
 
@@ -12,30 +12,53 @@ from accountd.cli.terminal import StatusLine, complain, one_line, say
 if TYPE_CHECKING:
     from accountd.cli.account import Account
 
-_WAS_REPLACED = "Login was not completed"
-"""The protocol's word for a login that was cancelled, by whomever."""
+_HINTS = {
+    "Login was not completed": "cancelled by another client, or replaced by another login",
+    "Login cancelled": "another program on this machine asked for the port",
+}
+"""What the protocol's words mean, which may have others in front of them."""
 
 
 class TextReport:
-    """Text for a person. On a terminal the time that is left is rewritten in place; elsewhere nothing is."""
+    """Text for a person. On a terminal the time that is left is rewritten in place; elsewhere nothing is.
 
-    def __init__(self) -> None:
-        self._status_line = StatusLine() if sys.stdout.isatty() else None
+    With `asks` there is a prompt instead, for the address that the browser ends on: a countdown would write over
+    what is being typed.
+    """
+
+    def __init__(self, *, asks: bool = False) -> None:
+        self.asks = asks
+        self._status_line = StatusLine() if sys.stdout.isatty() and not asks else None
+        self._behind_prompt = False
 
     @property
     def ticks(self) -> bool:
         """Say whether `waiting` wants to be called each second."""
         return self._status_line is not None
 
-    def started(self, login: dict[str, Any], lifetime: float) -> None:
-        """Say what there is to do, and within how many seconds."""
+    def show_code(self, login: dict[str, Any], lifetime: float) -> None:
+        """Say what there is to do with a code, and within how many seconds."""
         say("Open this page in a browser, on this machine or any other:")
         say(f"\n    {one_line(str(login['verificationUrl']))}\n")
         say("and enter this code:")
         say(f"\n    {one_line(str(login['userCode']))}\n")
         say("Only type the code if you started this login yourself: it opens your account.")
-        if not self.ticks:
-            say(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes.")
+        self._say_limit(lifetime)
+
+    def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
+        """Say what there is to do in a browser: None if one was opened, else why not, or an empty string."""
+        if no_browser is None:
+            say("A browser is being opened. If it does not show this page, open it yourself:")
+        else:
+            if no_browser:
+                say(f"No browser is opened: {no_browser}.")
+            say("Open this page in a browser, on this machine or any other:")
+        say(f"\n{one_line(str(login['authUrl']))}\n")  # without an indent: it is longer than a line, and copied
+        self._say_limit(lifetime)
+        if no_browser:
+            say("`accountd login`, without --browser, gives a code to type instead.")
+        if self.asks:
+            say("If the browser cannot reach this machine, paste the address it ends on here:")
 
     def waiting(self, left: float) -> None:
         """Show how many seconds are left."""
@@ -44,9 +67,26 @@ class TextReport:
             self._status_line.show(f"Waiting for approval · {minutes}:{seconds:02} left · Ctrl-C cancels")
 
     def waited(self) -> None:
-        """Take away what `waiting` showed."""
+        """Take away what `waiting` showed, and leave the line of a prompt."""
         if self._status_line is not None:
             self._status_line.clear()
+        if self._behind_prompt:
+            self._behind_prompt = False
+            say()
+
+    def ask_for_paste(self) -> None:
+        """Show where to paste."""
+        sys.stdout.write("> ")
+        sys.stdout.flush()
+        self._behind_prompt = True
+
+    def took_paste(self) -> None:
+        """Know that a line was ended: the terminal has gone on to the next one by itself."""
+        self._behind_prompt = False
+
+    def accepted_paste(self) -> None:
+        """Say that there is nothing more to do."""
+        say("Thank you. The login is being finished.")
 
     def logged_in(self, account: Account, *, too_late: bool = False) -> None:
         """Say who is logged in now; `too_late` if the person would rather have cancelled it."""
@@ -56,29 +96,46 @@ class TextReport:
 
     def failed(self, error: str) -> None:
         """Say why nobody new is logged in."""
-        hint = " (cancelled by another client, or replaced by another login)" if error == _WAS_REPLACED else ""
+        hint = next((f" ({hint})" for words, hint in _HINTS.items() if error.endswith(words)), "")
         complain(f"the login failed: {error}{hint}")
 
     def cancelled(self) -> None:
         """Say that the person's wish was done."""
         say("Login cancelled.")
 
+    def _say_limit(self, lifetime: float) -> None:
+        """Say how long there is, unless a countdown will."""
+        if not self.ticks:
+            ctrl_c = "; Ctrl-C cancels" if self.asks else ""
+            say(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes{ctrl_c}.")
+
 
 class JsonReport:
     """One JSON object a line, for a program."""
 
+    asks = False
     ticks = False
 
-    def started(self, login: dict[str, Any], lifetime: float) -> None:
+    def show_code(self, login: dict[str, Any], lifetime: float) -> None:
         """Give what the program has to show, and for how many seconds."""
         members = {name: login[name] for name in ("loginId", "verificationUrl", "userCode")}
         self._event("started", **members, expiresIn=lifetime)
+
+    def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
+        """Give what the program has to show if no browser was opened, and for how many seconds."""
+        members = {name: login[name] for name in ("loginId", "authUrl")}
+        self._event("started", **members, browserOpened=no_browser is None, expiresIn=lifetime)
 
     def waiting(self, left: float) -> None:
         """Say nothing: a program has a clock."""
 
     def waited(self) -> None:
         """Say nothing."""
+
+    def ask_for_paste(self) -> None:
+        """Say nothing: `asks` is false."""
+
+    took_paste = accepted_paste = ask_for_paste
 
     def logged_in(self, account: Account, *, too_late: bool = False) -> None:
         """Give the account; `tooLate` if the program had sent a signal to cancel."""
