@@ -1,7 +1,7 @@
 """The account: who is logged in, on this machine, for this CODEX_HOME. The one owner of the stored credential.
 
-Whoever would change the credential comes here, one at a time; each change is one shielded step: stored, then
-known in memory, then announced.
+Whoever would change the credential comes here, one at a time, and takes the locks that other programs respect;
+each change is one shielded step: stored, then known in memory, then announced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import LoginFailed, RemoteError, RequestFailed, StorageError
+from accountd.errors import LoginFailed, RefreshFailed, RefreshRefused, RemoteError, RequestFailed, StorageError
+from accountd.oauth.refresh import find_due_time
 from accountd.oauth.tokens import MalformedToken, parse_claims
 from accountd.protocol.account import (
     AccountUpdated,
@@ -23,7 +24,7 @@ from accountd.protocol.account import (
     GetAuthStatusResponse,
     WorkspaceRouting,
 )
-from accountd.storage.base import Provenance, api_key_record, chatgpt_record
+from accountd.storage.base import Provenance, api_key_record, chatgpt_record, refreshed_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,11 +33,16 @@ if TYPE_CHECKING:
     from accountd.adapters.issuer import Issuer
     from accountd.config import LoginMethod
     from accountd.hub import Hub
+    from accountd.oauth.refresh import Reason
     from accountd.oauth.tokens import TokenSet
     from accountd.policy import Policy
     from accountd.secret import Secret
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, Mode
 
+_CHANGED_UNDERNEATH: Final = (
+    "Your access token could not be refreshed because you have since logged out or signed in to another account. "
+    "Please sign in again."
+)
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt"}
 
 _log = logging.getLogger(__name__)
@@ -55,6 +61,10 @@ class AccountService:
         self._changing = trio.Lock()
         self._looking_up = trio.Lock()
         self._workspace: tuple[ChatgptLogin, Workspace] | None = None
+        self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
+        self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
+        self._changed = trio.Event()
+        self._due_time: float | None = None
 
     @property
     def current(self) -> AuthRecord | None:
@@ -70,19 +80,46 @@ class AccountService:
         record = self.current
         return record.chatgpt if record is not None and record.mode == "chatgpt" else None
 
+    @property
+    def due_time(self) -> float | None:
+        """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
+        login = self.login
+        return self._due_time if login is not None and self._find_refusal(login) is None else None
+
+    @property
+    def changed(self) -> trio.Event:
+        """Set when the credential is another one than when this was asked for."""
+        return self._changed
+
+    def _find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
+        """Recall that the issuer has refused to refresh exactly this login."""
+        return self._refused[1] if self._refused is not None and self._refused[0] is login else None
+
     async def load(self) -> None:
-        """Read the store anew. A credential that cannot be read counts as none, and is warned of."""
+        """Read the store for the first time. A credential that cannot be read counts as none, and is warned of."""
+        self._hold(await self._read_store())
+
+    async def reload(self) -> None:
+        """Look at the store again, since another program may have written it; announce what is new there."""
+        async with self._changing:
+            stored = await self._read_store()
+            if stored not in (self._record, self._unsaved) or (stored is None and self._record is not None):
+                self._become(stored)
+
+    async def _read_store(self) -> AuthRecord | None:
         try:
-            self._record = await self._store.load()
+            return await self._store.load()
         except StorageError as error:
             _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
-            self._record = None
+            return None
 
     def known(self) -> GetAccountResponse | None:
         """Say who is logged in, or None if `look_up` has to be asked, because the workspace is not known yet."""
         login = self.login
         if login is None:
             return GetAccountResponse(account=None if self.current is None else ApiKeyAccount())
+        if self._find_refusal(login) is not None:
+            return GetAccountResponse(account=None)
         if login.account_id is None:
             return _render_chatgpt(login, None)
         if self._workspace is not None and self._workspace[0] is login:
@@ -113,7 +150,8 @@ class AccountService:
         token = login.tokens.access_token if login is not None else record and record.api_key
         if record is None or not token:  # an empty key is no login
             return GetAuthStatusResponse()
-        return GetAuthStatusResponse(record.mode, token.reveal() if include_token else None)
+        given = include_token and not (login is not None and self._find_refusal(login) is not None)
+        return GetAuthStatusResponse(record.mode, token.reveal() if given else None)
 
     @property
     def allowed_workspaces(self) -> tuple[str, ...]:
@@ -150,17 +188,70 @@ class AccountService:
                 await self._store.save(record)
                 self._become(record, announce)
 
-    async def log_out(self, announce: Callable[[], None]) -> None:
+    async def renew(self, reason: Reason) -> None:
+        """Have fresh tokens: those that another program has stored, else new ones from the issuer.
+
+        They are stored before anybody sees them. Raises RefreshError, and then the account is as it was; but
+        for one that has changed underneath, which is never overwritten: that one is the account then.
+        A refresh token that has been sent is seen through, whoever cancels.
+        """
+        try:
+            async with self._changing, self._store.locked():
+                login = self.login
+                if login is None:
+                    return
+                stored = await self._store.load()
+                if self._unsaved is not None and stored == self._unsaved and self._record is not None:
+                    await self._save_renewed(stored, self._record)
+                elif stored is None or not _is_same_account(stored, login):
+                    self._become(stored)
+                    raise RefreshRefused(_CHANGED_UNDERNEATH)
+                elif stored.chatgpt is not None and stored.chatgpt.tokens != login.tokens:
+                    self._adopt(stored)  # another program was first
+                elif (refusal := self._find_refusal(login)) is not None:
+                    raise RefreshRefused(str(refusal), refusal.code)
+                else:
+                    with trio.CancelScope(shield=True):
+                        await self._spend(stored, login, reason)
+        except StorageError as error:
+            raise RefreshFailed(str(error)) from error
+
+    async def _spend(self, stored: AuthRecord, login: ChatgptLogin, reason: Reason) -> None:
+        """Spend the refresh token. From here to the store nothing may come between."""
+        try:
+            refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
+        except RefreshRefused as refusal:
+            newer = await self._read_store()  # by a program that takes no locks
+            if newer is not None and newer != stored and _is_same_account(newer, login):
+                self._adopt(newer)
+                return
+            self._refused = (login, refusal)
+            self._hub.publish(AccountUpdated(None, None), extension=True)
+            raise
+        await self._save_renewed(stored, refreshed_record(stored, login, refreshed, time.time_ns()))
+
+    async def _save_renewed(self, stored: AuthRecord, record: AuthRecord) -> None:
+        """Store what a refresh gave. If the store will not have it, memory must: the old token is spent."""
+        try:
+            await self._store.save(record)
+            self._unsaved = None
+        except StorageError as error:
+            _log.error("the refreshed token is in memory alone until the store takes it: %s", error)
+            self._unsaved = stored
+        self._adopt(record)
+
+    async def log_out(self, announce: Callable[[], None], *, revoke: bool = True) -> None:
         """Revoke, as far as the issuer can be reached, delete and announce. Raises StorageError.
 
         What is revoked is what is stored by then, whoever wrote it. Cancelling the revocation cuts it short
-        and no more: once it has begun, a logout ends logged out.
+        and no more: once it has begun, a logout ends logged out. Without `revoke` the login ends here alone.
         """
         async with self._changing, self._store.locked():
-            await self.load()
+            if self._unsaved is None:
+                self._hold(await self._read_store())
             record = self._record
             try:
-                if record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
+                if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
                     await self._revoke(record.chatgpt)
             finally:
                 with trio.CancelScope(shield=True):
@@ -173,13 +264,40 @@ class AccountService:
         except RemoteError as error:
             _log.warning("logging out without the issuer: %s", error)
 
-    def _become(self, record: AuthRecord | None, announce: Callable[[], None]) -> None:
-        self._record = record
-        self._workspace = None
+    def _become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
+        """Have another credential, and say so."""
+        self._hold(record)
+        self._workspace = self._refused = self._unsaved = None
         announce()
+        self._hub.publish(self._describe())
+
+    def _adopt(self, record: AuthRecord) -> None:
+        """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
+        before, workspace = self._describe(), self._workspace
+        self._hold(record)
+        self._refused = None
+        if workspace is not None and record.chatgpt is not None:
+            self._workspace = (record.chatgpt, workspace[1])
+        if self._describe() != before:
+            self._hub.publish(self._describe())
+
+    def _describe(self) -> AccountUpdated:
         current, login = self.current, self.login
         mode = current.mode if current is not None else None
-        self._hub.publish(AccountUpdated(mode, login.claims.plan if login is not None else None))
+        return AccountUpdated(mode, login.claims.plan if login is not None else None)
+
+    def _hold(self, record: AuthRecord | None) -> None:
+        self._record = record
+        login = record.chatgpt if record is not None else None
+        # Found once, and not at each request: it takes decoding a token.
+        self._due_time = find_due_time(login.tokens, record.last_refresh) if record and login else None
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def _is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
+    other = record.chatgpt
+    return record.mode == "chatgpt" and other is not None and other.account_id == login.account_id
 
 
 def _render_chatgpt(login: ChatgptLogin, workspace: Workspace | None) -> GetAccountResponse:

@@ -34,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     codex_home: Path
     issuer: str = DEFAULT_ISSUER
     client_id: str = DEFAULT_CLIENT_ID
+    refresh_url: str = DEFAULT_ISSUER + "/oauth/token"
     revoke_url: str = DEFAULT_ISSUER + "/oauth/revoke"
     backend: str = DEFAULT_BACKEND
     ca_file: Path | None = None
@@ -73,6 +74,7 @@ def load(environ: Mapping[str, str]) -> Config:
         codex_home=home,
         issuer=issuer,
         client_id=variable("CODEX_APP_SERVER_LOGIN_CLIENT_ID") or DEFAULT_CLIENT_ID,
+        refresh_url=refresh_url or issuer + "/oauth/token",
         revoke_url=url("CODEX_REVOKE_TOKEN_URL_OVERRIDE") or token_origin + "/oauth/revoke",
         backend=file.backend("chatgpt_base_url") or DEFAULT_BACKEND,
         ca_file=path("CODEX_CA_CERTIFICATE") or path("SSL_CERT_FILE"),

@@ -24,12 +24,14 @@ from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_unix_listener
+from accountd.adapters.wall_clock import WallClock
 from accountd.errors import AccountdError, ConfigError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.manager import open_logins
 from accountd.policy import Policy
+from accountd.refresh import open_refresher
 from accountd.server.handlers import Services
 from accountd.server.serve import Server
 from accountd.storage.file import FileStore
@@ -103,13 +105,14 @@ async def _open_services(config: Config, store: AuthStore) -> AsyncIterator[Serv
     policy = Policy(config.forced_login_method, config.allowed_workspaces)
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     async with open_http_client(user_agent, config.ca_file) as http:
-        issuer = Issuer(http, config.issuer, config.client_id, config.revoke_url)
+        issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
         backend = Backend(http, config.backend)
         async with (
             open_account(store, policy, issuer, backend, hub) as account,
+            open_refresher(account, WallClock()) as refresher,
             open_logins(account, hub) as logins,
         ):
-            yield Services(hub, account, logins, issuer)
+            yield Services(hub, account, refresher, logins, issuer)
 
 
 async def _stop_on_signals(

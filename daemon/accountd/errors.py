@@ -12,6 +12,9 @@ AccountdError
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
 │  ├─ LoginTimedOut         the person did not come
 │  └─ WorkspaceForbidden    the tokens are for a workspace that the configuration does not allow
+├─ RefreshError         the issuer's or the network's: the access token stays as it is
+│  ├─ RefreshRefused        no second try can change it: the person must log in again
+│  └─ RefreshFailed         the next try may do better
 ├─ RemoteError          the network's: nothing above `adapters` ever sees an httpx exception
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
 │  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
@@ -81,6 +84,22 @@ class LoginTimedOut(LoginFailed):
 
 class WorkspaceForbidden(LoginFailed):
     """A login ends because its tokens are for a workspace that may not be used here."""
+
+
+class RefreshError(AccountdError):
+    """The access token could not be refreshed."""
+
+
+class RefreshRefused(RefreshError):
+    """The issuer will never take this refresh token (again). `code` is its word for why, if it had one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RefreshFailed(RefreshError):
+    """The issuer was not reached, or is in trouble; or the disk is."""
 
 
 class RemoteError(AccountdError):

@@ -22,6 +22,7 @@ class Notification(msgspec.Struct, frozen=True):
 
     method: str
     payload: bytes
+    extension: bool = False
 
 
 class Hub:
@@ -31,11 +32,14 @@ class Hub:
         self._now_ns = now_ns
         self._subscriptions: dict[object, Callable[[Notification], None]] = {}
 
-    def publish(self, body: Wire) -> None:
-        """Hand a notification to every subscription. Cannot be cancelled, so it may stand in a `finally`."""
+    def publish(self, body: Wire, *, extension: bool = False) -> None:
+        """Hand a notification to every subscription. Cannot be cancelled, so it may stand in a `finally`.
+
+        With `extension` it is one that the peer would not send, and for those alone who ask for such.
+        """
         method = NOTIFICATIONS[type(body)]
         payload = render_notification(method, body, self._now_ns() // 1_000_000)
-        notification = Notification(method, payload)
+        notification = Notification(method, payload, extension)
         for deliver in tuple(self._subscriptions.values()):
             deliver(notification)
 

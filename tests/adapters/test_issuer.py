@@ -28,7 +28,7 @@ def issuer_answering(answer: Answer) -> Issuer:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
     http = HttpClient("agent/1", open_httpx)
-    return Issuer(http, "https://i.example", "app_1", "https://r.example/revoke")
+    return Issuer(http, "https://i.example", "app_1", "https://t.example/token", "https://r.example/revoke")
 
 
 async def test_a_device_code_is_asked_for_with_the_client_id() -> None:

@@ -13,11 +13,12 @@ from accountd.account import AccountService, open_account
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
-from accountd.config import DEFAULT_CLIENT_ID, Config
+from accountd.config import DEFAULT_CLIENT_ID
 from accountd.hub import Hub, Notification
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
+from accountd.refresh import open_refresher
 from accountd.sandbox import Sandbox, Script
 from accountd.server.handlers import Services
 from accountd.storage.memory import MemoryStore
@@ -25,7 +26,6 @@ from fakes.sandbox_transport import SandboxTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from accountd.protocol.account import Wire
     from accountd.storage.base import AuthStore
@@ -33,22 +33,49 @@ if TYPE_CHECKING:
 ISSUER = "http://127.0.0.1"
 
 
+class TestClock:
+    """A time of day that goes with trio's clock, until it is set or the machine sleeps."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._offset = 1_800_000_000.0 - trio.current_time()
+        self._set = trio.Event()
+        self.sleeps = 0
+
+    def now(self) -> float:
+        """See Clock."""
+        return self._offset + trio.current_time()
+
+    async def sleep_until(self, moment: float) -> None:
+        """See Clock."""
+        self.sleeps += 1
+        with trio.move_on_after(max(0.0, moment - self.now())):
+            await self._set.wait()
+
+    def jump(self, seconds: float) -> None:
+        """Set the clock; or let the machine sleep for so long, which is the same to those who sleep by it."""
+        self._offset += seconds
+        self._set.set()
+        self._set = trio.Event()
+
+
 class World:
     """Everything that a test may want to look at. `heard` has what a client would have heard, in order."""
 
-    def __init__(
-        self,
-        sandbox: Sandbox,
-        transport: SandboxTransport,
-        services: Services,
-        store: AuthStore,
-        heard: list[dict[str, Any]],
-    ) -> None:
+    services: Services
+
+    def __init__(self, sandbox: Sandbox, store: AuthStore, clock: TestClock) -> None:
         self.sandbox = sandbox
-        self.transport = transport
-        self.services = services
+        self.transport = SandboxTransport(sandbox)
         self.store = store
-        self.heard = heard
+        self.clock = clock
+        self.heard: list[dict[str, Any]] = []
+
+    def hear(self, notification: Notification) -> None:
+        """Take a notification, as a subscription does."""
+        message = msgspec.json.decode(notification.payload)
+        self.heard.append({"method": message["method"]} | message["params"])
 
     @property
     def account(self) -> AccountService:
@@ -89,32 +116,22 @@ async def open_world(
     script: Script | None = None, *, store: AuthStore | None = None, policy: Policy | None = None
 ) -> AsyncIterator[World]:
     """Give a world, with its clock as the sandbox's."""
-    sandbox = Sandbox(script, now=lambda: 1_800_000_000 + trio.current_time())
-    transport = SandboxTransport(sandbox)
+    clock = TestClock()
+    world = World(Sandbox(script, now=clock.now), store if store is not None else MemoryStore(), clock)
 
     async def open_httpx() -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=transport)
-
-    heard: list[dict[str, Any]] = []
-
-    def hear(notification: Notification) -> None:
-        message = msgspec.json.decode(notification.payload)
-        heard.append({"method": message["method"]} | message["params"])
+        return httpx.AsyncClient(transport=world.transport)
 
     hub = Hub()
     http = HttpClient("tests", open_httpx)
-    issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/revoke")
+    issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
     backend = Backend(http, f"{ISSUER}/backend-api")
-    store = store if store is not None else MemoryStore()
-    with hub.subscribe(hear):
+    with hub.subscribe(world.hear):
         async with (
-            open_account(store, policy or Policy(), issuer, backend, hub) as account,
+            open_account(world.store, policy or Policy(), issuer, backend, hub) as account,
+            open_refresher(account, clock) as refresher,
             open_logins(account, hub) as logins,
         ):
-            yield World(sandbox, transport, Services(hub, account, logins, issuer), store, heard)
+            world.services = Services(hub, account, refresher, logins, issuer)
+            yield world
     await http.aclose()
-
-
-def config_for(home: Path) -> Config:
-    """Give the configuration of a connection in a test."""
-    return Config(codex_home=home)

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.errors import RefreshFailed, RemoteRefused, RemoteUnreachable, describe_status
 from accountd.oauth import device
+from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import TokenSet, parse_api_key_response, parse_token_response
 
 if TYPE_CHECKING:
     from accountd.adapters.http import HttpAnswer, HttpClient
+    from accountd.oauth.refresh import Reason, Refreshed
     from accountd.secret import Secret
 
 API_KEY_TIMEOUT: Final = 10.0
 """Seconds that a login waits for an API key, which it does not need."""
+
+REFRESH_TIMEOUT: Final = 30.0
+"""Seconds for a refresh, in which every program that shares the credential waits."""
 
 REVOKE_TIMEOUT: Final = 10.0
 """Seconds that a logout waits for the issuer before it goes on without it."""
@@ -24,10 +29,11 @@ REVOKE_TIMEOUT: Final = 10.0
 class Issuer:
     """Requests to one issuer, as one OAuth client. Every method may raise RemoteUnreachable."""
 
-    def __init__(self, http: HttpClient, url: str, client_id: str, revoke_url: str) -> None:
+    def __init__(self, http: HttpClient, url: str, client_id: str, refresh_url: str, revoke_url: str) -> None:
         self.url = url
         self.client_id = client_id
         self._http = http
+        self._refresh_url = refresh_url
         self._revoke_url = revoke_url
 
     @property
@@ -91,6 +97,26 @@ class Issuer:
         except trio.TooSlowError:
             raise RemoteUnreachable(f"no API key in {API_KEY_TIMEOUT:.0f} s") from None
         return parse_api_key_response(answer.status, answer.body)
+
+    async def refresh(self, refresh_token: Secret, reason: Reason) -> Refreshed:
+        """Spend a refresh token on new tokens (RFC 6749 section 6, in JSON), within half a minute.
+
+        Asked once: the token may be spent whether or not the answer arrives. Raises RefreshError.
+        """
+        body = {
+            "client_id": self.client_id,
+            "grant_type": "refresh_token",
+            "refresh_reason": reason,
+            "refresh_token": refresh_token.reveal(),
+        }
+        try:
+            with trio.fail_after(REFRESH_TIMEOUT):
+                answer = await self._http.request("POST", self._refresh_url, json=body)
+        except trio.TooSlowError:
+            raise RefreshFailed(f"no answer to the refresh in {REFRESH_TIMEOUT:.0f} s") from None
+        except RemoteUnreachable as error:
+            raise RefreshFailed(str(error)) from error
+        return parse_refresh_response(answer.status, answer.body)
 
     async def revoke(self, refresh_token: Secret) -> None:
         """Ask that a grant be ended (RFC 7009 section 2.1), for ten seconds at most.

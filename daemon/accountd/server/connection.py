@@ -145,7 +145,7 @@ class Connection:
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
-        if session is not None and session.wants(notification.method):
+        if session is not None and session.wants(notification):
             self._send(notification.payload)
 
     def _send(self, payload: bytes) -> None:

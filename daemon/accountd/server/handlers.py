@@ -20,6 +20,7 @@ from accountd.hub import Hub
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager
 from accountd.protocol import account as wire
+from accountd.refresh import Refresher
 from accountd.secret import Secret
 from accountd.server.session import Session
 
@@ -40,25 +41,35 @@ class Services(msgspec.Struct, frozen=True):
 
     hub: Hub
     account: AccountService
+    refresher: Refresher
     logins: LoginManager
     issuer: Issuer
 
 
 def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
-    """Answer who is logged in, at once if that is known."""
+    """Answer who is logged in, at once if that is known. The outcome of a refresh is not part of the answer."""
     known = services.account.known()
-    if known is None:
-        return _account_look_up(services, call.reply)
+    if known is None or call.params.refresh_token or services.refresher.is_due():
+        return _read_account(services, call)
     call.reply(known)
     return None
 
 
-async def _account_look_up(services: Services, reply: Reply) -> None:
-    reply(await services.account.look_up())
+async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
+    await services.refresher.ensure_fresh(forced=call.params.refresh_token)
+    call.reply(await services.account.look_up())
 
 
-def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
+def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
     """Answer how one is logged in, and with which token if that is asked for."""
+    if call.params.refresh_token or services.refresher.is_due():
+        return _get_auth_status(services, call)
+    call.reply(services.account.auth_status(include_token=bool(call.params.include_token)))
+    return None
+
+
+async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
+    await services.refresher.ensure_fresh(forced=bool(call.params.refresh_token))
     call.reply(services.account.auth_status(include_token=bool(call.params.include_token)))
 
 

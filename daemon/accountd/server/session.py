@@ -11,6 +11,7 @@ from accountd.errors import InvalidRequest
 from accountd.identity import render_user_agent
 
 if TYPE_CHECKING:
+    from accountd.hub import Notification
     from accountd.protocol.account import InitializeParams
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
@@ -25,9 +26,9 @@ class Session(msgspec.Struct, frozen=True):
     extension: bool
     opted_out: frozenset[str]
 
-    def wants(self, method: str) -> bool:
+    def wants(self, notification: Notification) -> bool:
         """Say whether a notification is to be sent to this client."""
-        return method not in self.opted_out
+        return notification.method not in self.opted_out and (self.extension or not notification.extension)
 
 
 def open_session(params: InitializeParams, originator: str | None) -> Session:

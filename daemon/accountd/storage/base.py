@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -18,6 +19,8 @@ from accountd.secret import Secret
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+    from accountd.oauth.refresh import Refreshed
 
 Mode = Literal["apikey", "chatgpt"]
 
@@ -104,6 +107,25 @@ def chatgpt_record(
     owner = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     login = ChatgptLogin(tokens, claims, claims.account_id, owner, provenance)
     return AuthRecord("chatgpt", api_key, login, render_time(now_ns))
+
+
+def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refreshed, now_ns: int) -> AuthRecord:
+    """Make the record of a login whose tokens have been refreshed. What the issuer left out stays.
+
+    The workspace is that of the login, whatever the new tokens say. An ID token that cannot be read is not
+    taken: the refresh token beside it is, since the old one is spent.
+    """
+    old = login.tokens
+    id_token, claims = old.id_token, login.claims
+    if refreshed.id_token is not None:
+        with suppress(MalformedToken):
+            claims = parse_claims(refreshed.id_token)
+            id_token = refreshed.id_token
+    tokens = TokenSet(
+        id_token, refreshed.access_token or old.access_token, refreshed.refresh_token or old.refresh_token
+    )
+    renewed = msgspec.structs.replace(login, tokens=tokens, claims=claims)
+    return msgspec.structs.replace(record, chatgpt=renewed, last_refresh=render_time(now_ns))
 
 
 def render_time(now_ns: int) -> str:

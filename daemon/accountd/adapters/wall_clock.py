@@ -1,0 +1,75 @@
+"""The wall clock, and sleeping by it: a token's expiry is a time of day, and comes while a laptop is asleep.
+
+trio's clock stands still during a suspend and knows nothing of a clock that is set. Linux has a timer that
+does; elsewhere a sleep may end late, and whoever needs a token looks at the time anyway.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from typing import Final, Protocol
+
+import trio
+
+_CLOCK_REALTIME: Final = 0
+_ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
+_CANCEL_ON_SET: Final = 2  # TFD_TIMER_CANCEL_ON_SET: be woken when the clock is set
+
+
+class Clock(Protocol):
+    """A time of day that can be slept by."""
+
+    def now(self) -> float:
+        """Give the Unix time in seconds."""
+        ...
+
+    async def sleep_until(self, moment: float) -> None:
+        """Sleep until a Unix time, or until the clock is set: look again then."""
+        ...
+
+
+class WallClock:
+    """The Clock of this machine."""
+
+    def now(self) -> float:
+        """See Clock.now."""
+        return time.time()
+
+    async def sleep_until(self, moment: float) -> None:
+        """See Clock.sleep_until."""
+        if moment <= self.now():
+            await trio.lowlevel.checkpoint()
+        elif sys.platform == "linux":
+            await _sleep_by_timer(moment)
+        else:
+            await trio.sleep(moment - self.now())
+
+
+class _Timer(ctypes.Structure):
+    """`struct itimerspec` of timerfd_settime(2): the interval, then the expiry, each in seconds and nanoseconds."""
+
+    _fields_ = (
+        ("interval_seconds", ctypes.c_long),
+        ("interval_nanoseconds", ctypes.c_long),
+        ("seconds", ctypes.c_long),
+        ("nanoseconds", ctypes.c_long),
+    )
+
+
+async def _sleep_by_timer(moment: float) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    try:
+        seconds = int(moment)
+        timer = _Timer(0, 0, seconds, int((moment - seconds) * 1e9) or 1)
+        if libc.timerfd_settime(descriptor, _ABSOLUTE | _CANCEL_ON_SET, ctypes.byref(timer), None) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        await trio.lowlevel.wait_readable(descriptor)
+    finally:
+        trio.lowlevel.notify_closing(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,105 @@
+"""Refreshing tokens as values: when one is due, and what the issuer's answer means (protocol note 8).
+
+A refresh token is good once. So there are three outcomes and no fourth: new tokens; a refusal that no second
+try can change; or a failure after which the old token is as good as before.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from accountd.errors import RefreshFailed, RefreshRefused, describe_status
+from accountd.oauth.tokens import (
+    MalformedToken,
+    describe_oauth_error,
+    parse_oauth_error_code,
+    parse_payload,
+)
+from accountd.secret import Secret
+
+if TYPE_CHECKING:
+    from accountd.oauth.tokens import TokenSet
+
+Reason = Literal["forced", "proactive_expiry"]
+
+MARGIN: Final = 5 * 60.0
+"""Seconds before its expiry at which an access token is no longer handed out without a try to refresh it."""
+
+MAX_AGE: Final = 8 * 86_400.0
+"""Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
+
+_CANNOT: Final = "Your access token could not be refreshed"
+_AGAIN: Final = "Please log out and sign in again."
+_REFUSALS: Final = {
+    "refresh_token_expired": f"{_CANNOT} because your refresh token has expired. {_AGAIN}",
+    "refresh_token_reused": f"{_CANNOT} because your refresh token was already used. {_AGAIN}",
+    "refresh_token_invalidated": f"{_CANNOT} because your refresh token was revoked. {_AGAIN}",
+}
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """What the issuer gave. What it left out stays as it was."""
+
+    id_token: Secret | None = None
+    access_token: Secret | None = None
+    refresh_token: Secret | None = None
+
+
+class _Answer(msgspec.Struct):
+    id_token: str | None = None
+    access_token: str | None = None
+    refresh_token: str | None = None
+
+
+def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
+    """Say when a refresh is due, in Unix seconds; None if nothing is known by which it could be.
+
+    Five minutes before the access token's own expiry (RFC 7519 section 4.1.4); a token without one, or that is
+    no JWT, is due eight days after its last refresh.
+    """
+    expiry = parse_expiry(tokens.access_token)
+    if expiry is not None:
+        return expiry - MARGIN
+    if last_refresh is None:
+        return None
+    try:
+        refreshed = datetime.fromisoformat(_microseconds(last_refresh))
+    except ValueError:
+        return None
+    return refreshed.timestamp() + MAX_AGE
+
+
+def parse_expiry(access_token: Secret) -> float | None:
+    """Read when an access token expires, in Unix seconds, if it says."""
+    try:
+        expiry = parse_payload(access_token).get("exp")
+    except MalformedToken:
+        return None
+    return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
+
+
+def parse_refresh_response(status: int, body: bytes) -> Refreshed:
+    """Read the answer to a refresh. Raises RefreshRefused for good, RefreshFailed for now."""
+    if 200 <= status < 300:
+        try:
+            answer = msgspec.json.decode(body, type=_Answer)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise RefreshFailed("the answer to the refresh could not be understood") from None
+        tokens = (answer.id_token, answer.access_token, answer.refresh_token)
+        return Refreshed(*(Secret(token) if token else None for token in tokens))
+    code = parse_oauth_error_code(body)
+    if code in _REFUSALS:
+        raise RefreshRefused(_REFUSALS[code], code)
+    if status == 401:
+        raise RefreshRefused(f"{_CANNOT}. {_AGAIN}", code)
+    raise RefreshFailed(f"Failed to refresh token: {describe_status(status)}: {describe_oauth_error(body)}")
+
+
+def _microseconds(time: str) -> str:
+    """Cut RFC 3339 to the precision that datetime reads: Codex writes nanoseconds."""
+    whole, dot, fraction = time.partition(".")
+    digits = len(fraction) - len(fraction.lstrip("0123456789"))
+    return whole + dot + fraction[:digits][:6] + fraction[digits:]

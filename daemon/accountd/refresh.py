@@ -1,0 +1,146 @@
+"""Keeps the account's access token fresh: on request, on need, and by itself ahead of time.
+
+One refresh is under way at most, in this service's nursery: callers wait for its outcome and may leave, and it
+goes on. What a refresh does to the stored credential is the account's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import trio
+
+from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from accountd.account import AccountService
+    from accountd.adapters.wall_clock import Clock
+    from accountd.oauth.refresh import Reason
+
+AHEAD: Final = 120.0
+"""Seconds before a refresh is due in which it is made by itself; when exactly, chance decides, so that many
+machines that logged in together do not ask together."""
+
+PAUSE: Final = 30.0
+"""Seconds after a refresh in which none is made on need, however short-lived the issuer's tokens are."""
+
+FIRST_RETRY: Final = 30.0
+LONGEST_RETRY: Final = 15 * 60.0
+"""Seconds until the next try by itself, after a failure; doubled with each failure in a row."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Flight:
+    """One refresh: `landed` is set when it is over, and `error` tells how."""
+
+    def __init__(self) -> None:
+        self.landed = trio.Event()
+        self.error: RefreshError | None = None
+
+
+class Refresher:
+    """The refreshes of the current account. Opened by `open_refresher`."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        account: AccountService,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._nursery = nursery
+        self._account = account
+        self._clock = clock
+        self._chance = chance
+        self._flight: _Flight | None = None
+        self._refreshed_at = float("-inf")
+
+    def is_due(self) -> bool:
+        """Say whether a token should be refreshed before it is handed out."""
+        due = self._account.due_time
+        now = self._clock.now()
+        return due is not None and due <= now and not 0 <= now - self._refreshed_at < PAUSE
+
+    async def refresh(self, reason: Reason) -> None:
+        """Have the token refreshed, or wait for the refresh that is under way. Raises RefreshError.
+
+        Cancelling this stops the waiting and nothing else.
+        """
+        if self._flight is None:
+            self._flight = _Flight()
+            self._nursery.start_soon(self._fly, self._flight, reason)
+        flight = self._flight
+        await flight.landed.wait()
+        if flight.error is not None:
+            # Raising changes an exception, and several may wait: each gets its own.
+            raise type(flight.error)(str(flight.error))
+
+    async def ensure_fresh(self, *, forced: bool = False) -> None:
+        """Refresh if it is due, or asked for. A failure is not raised: the old token may still be good."""
+        if forced or self.is_due():
+            with suppress(RefreshError):
+                await self.refresh("forced" if forced else "proactive_expiry")
+
+    async def _fly(self, flight: _Flight, reason: Reason) -> None:
+        try:
+            await self._account.renew(reason)
+            self._refreshed_at = self._clock.now()
+        except RefreshError as error:
+            _log.warning("the access token was not refreshed: %s", error)
+            flight.error = error
+        except Exception:  # noqa: BLE001 - a bug fails its refresh, not the daemon
+            _log.exception("a refresh failed in a way that was not foreseen")
+            flight.error = RefreshFailed("internal error; the log of accountd says more")
+        finally:
+            self._flight = None
+            flight.landed.set()
+
+    async def keep_fresh(self) -> NoReturn:
+        """Refresh ahead of time, for ever: one wake-up for the next time that it is due, and none besides."""
+        retry = FIRST_RETRY
+        while True:
+            changed = self._account.changed
+            due = self._account.due_time
+            if due is None:
+                await changed.wait()
+                continue
+            ahead = AHEAD * self._chance()
+            if not await self._sleep_until(max(due - ahead, self._refreshed_at + PAUSE), changed):
+                continue  # another credential, or another time of day
+            try:
+                await self.refresh("proactive_expiry")
+                retry = FIRST_RETRY
+            except RefreshRefused:
+                await changed.wait()
+            except RefreshError:
+                await self._sleep_until(self._clock.now() + retry * (1 + self._chance()) / 2, changed)
+                retry = min(retry * 2, LONGEST_RETRY)
+
+    async def _sleep_until(self, moment: float, changed: trio.Event) -> bool:
+        """Sleep until a time of day, or until the account changes. Say whether it is that time."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when, changed, nursery.cancel_scope)
+            await self._clock.sleep_until(moment)
+            nursery.cancel_scope.cancel()
+        return not changed.is_set() and self._clock.now() >= moment
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+@asynccontextmanager
+async def open_refresher(account: AccountService, clock: Clock) -> AsyncIterator[Refresher]:
+    """Give the refresher, at work; leaving the block lets a refresh that has been sent come home."""
+    async with trio.open_nursery() as nursery:
+        refresher = Refresher(nursery, account, clock)
+        nursery.start_soon(refresher.keep_fresh)
+        yield refresher
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,117 @@
+"""When a refresh is due, and what the issuer's answer to one means."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accountd.errors import RefreshFailed, RefreshRefused
+from accountd.oauth.refresh import (
+    MARGIN,
+    MAX_AGE,
+    Refreshed,
+    find_due_time,
+    parse_expiry,
+    parse_refresh_response,
+)
+from accountd.oauth.tokens import TokenSet
+from accountd.secret import Secret
+
+CANARY = "canary-token"
+
+
+def make_tokens(**claims: object) -> TokenSet:
+    """Make a token set whose access token has these claims."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return TokenSet(Secret("i"), Secret(f"h.{payload}.s"), Secret("r"))
+
+
+def test_a_token_is_due_five_minutes_before_it_expires() -> None:
+    """Its own expiry decides, and the age of the last refresh does not, however great."""
+    assert find_due_time(make_tokens(exp=10_000), "1970-01-01T00:00:00Z") == 10_000 - MARGIN
+    assert find_due_time(make_tokens(exp=10_000.5), None) == 10_000.5 - MARGIN
+
+
+@pytest.mark.parametrize(
+    ("last_refresh", "due"),
+    [
+        ("1970-01-01T00:01:40Z", 100 + MAX_AGE),
+        ("1970-01-01T00:01:40.5Z", 100.5 + MAX_AGE),
+        ("1970-01-01T00:01:40.812286324Z", 100.812286 + MAX_AGE),
+        ("1970-01-01T01:01:40.25+01:00", 100.25 + MAX_AGE),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_without_an_expiry_the_last_refresh_decides(last_refresh: str | None, due: float | None) -> None:
+    """Eight days after it, in whichever precision it was written; unreadable, and nothing is due."""
+    assert find_due_time(make_tokens(), last_refresh) == due
+
+
+@pytest.mark.parametrize("expiry", [None, "soon", True, [], {}])
+def test_an_expiry_that_is_no_number_is_none(expiry: object) -> None:
+    """A claim of the wrong type counts as absent (RFC 7519 section 4.1.4)."""
+    assert parse_expiry(make_tokens(exp=expiry).access_token) is None
+    assert parse_expiry(Secret("no jwt")) is None
+
+
+def test_what_the_issuer_leaves_out_stays_as_it_was() -> None:
+    """All three tokens are optional; an empty one counts as left out."""
+    body = b'{"access_token": "a", "refresh_token": "", "expires_in": 5}'
+    assert parse_refresh_response(200, body) == Refreshed(access_token=Secret("a"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (401, {"error": {"code": "refresh_token_reused"}}, "because your refresh token was already used."),
+        (400, {"error": "refresh_token_expired"}, "because your refresh token has expired."),
+        (403, {"code": "REFRESH_TOKEN_INVALIDATED"}, "because your refresh token was revoked."),
+        (401, {"error": {"code": "other"}}, "Your access token could not be refreshed. Please"),
+        (401, None, "Your access token could not be refreshed. Please"),
+    ],
+)
+def test_a_refusal_is_told_by_its_code_or_by_401(status: int, body: object, text: str) -> None:
+    """The three codes count with any status, in each of the places where the issuer puts them."""
+    with pytest.raises(RefreshRefused) as caught:
+        parse_refresh_response(status, json.dumps(body).encode())
+    assert text in str(caught.value)
+    assert str(caught.value).endswith("Please log out and sign in again.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (500, b"{}", "Failed to refresh token: 500 Internal Server Error: {}"),
+        (400, b'{"error": "invalid_grant"}', "Failed to refresh token: 400 Bad Request: invalid_grant"),
+        (302, b"", "Failed to refresh token: 302 Found: unknown error"),
+        (200, b"rubbish", "the answer to the refresh could not be understood"),
+    ],
+)
+def test_everything_else_may_be_tried_again(status: int, body: bytes, text: str) -> None:
+    """Also `invalid_grant`, as in the peer."""
+    with pytest.raises(RefreshFailed) as caught:
+        parse_refresh_response(status, body)
+    assert str(caught.value) == text
+
+
+def test_a_token_in_a_broken_answer_is_not_quoted() -> None:
+    """The error, and what it was raised from, say nothing of the answer's content."""
+    with pytest.raises(RefreshFailed) as caught:
+        parse_refresh_response(200, b'{"access_token": ["' + CANARY.encode() + b'"]}')
+    assert CANARY not in repr(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@given(st.integers(100, 599), st.binary())
+def test_no_answer_raises_anything_else(status: int, body: bytes) -> None:
+    """Whatever an issuer answers, it is tokens, a refusal or a failure."""
+    try:
+        parse_refresh_response(status, body)
+    except (RefreshRefused, RefreshFailed):
+        return
