@@ -86,13 +86,12 @@ async def test_a_reader_that_leaves_does_not_take_the_others_along(
     ("fault", "text"),
     [
         (Fault(CHECK, 1, 500), "workspace routing discovery failed"),
-        (Fault(CHECK, 1, 401), r"workspace routing discovery unauthorized \(401\)"),
         (Fault(CHECK, 1, 0), "workspace routing discovery failed"),
         (Fault(CHECK, 1, 200, "rubbish"), "workspace routing discovery failed"),
         (Fault(CHECK, 1, 200, {"accounts": []}), "selected workspace missing from routing discovery"),
         (Fault(CHECK, 1, 302), "workspace routing discovery failed"),
     ],
-    ids=["500", "401", "dropped", "rubbish", "missing", "redirect"],
+    ids=["500", "dropped", "rubbish", "missing", "redirect"],
 )
 async def test_a_failed_look_up_fails_that_read_alone(
     autojump_clock: trio.testing.MockClock, fault: Fault, text: str
@@ -105,6 +104,34 @@ async def test_a_failed_look_up_fails_that_read_alone(
             await world.account.look_up()
         assert world.account.auth_status(include_token=False).auth_method == "chatgpt"
         assert isinstance((await world.account.look_up()).account, ChatgptAccount)
+
+
+async def test_tokens_that_the_backend_refuses_are_refreshed_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A 401 is answered with a refresh and one more try; a second one is the answer."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
+        assert isinstance((await world.account.look_up()).account, ChatgptAccount)
+        await world.account.renew("forced")
+        world.account._workspace = None
+        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401)))
+        with pytest.raises(RequestFailed, match=r"workspace routing discovery unauthorized \(401\)"):
+            await world.account.look_up()
+        paths = [request.path for request in world.sandbox.requests]
+        assert paths.count("/oauth/token") == 4  # the login, the first 401, ours, the second one
+
+
+async def test_tokens_that_cannot_be_refreshed_either_are_told_to_be_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Where the refresh fails as well, the answer is the backend's."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault("/oauth/token", 1, 500)))
+        with pytest.raises(RequestFailed, match="unauthorized"):
+            await world.account.look_up()
 
 
 async def test_a_backend_that_does_not_answer_is_given_up(autojump_clock: trio.testing.MockClock) -> None:

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import LoginFailed, RefreshFailed, RefreshRefused, RemoteError, RequestFailed, StorageError
+from accountd.errors import (
+    ClientFailed,
+    LoginFailed,
+    RefreshError,
+    RefreshFailed,
+    RefreshRefused,
+    RemoteError,
+    RemoteRefused,
+    RequestFailed,
+    StorageError,
+)
 from accountd.oauth.refresh import find_due_time
-from accountd.oauth.tokens import MalformedToken, parse_claims
 from accountd.protocol.account import (
     AccountUpdated,
     ApiKeyAccount,
@@ -24,7 +33,7 @@ from accountd.protocol.account import (
     GetAuthStatusResponse,
     WorkspaceRouting,
 )
-from accountd.storage.base import Provenance, api_key_record, chatgpt_record, refreshed_record
+from accountd.storage.base import refreshed_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,18 +41,17 @@ if TYPE_CHECKING:
     from accountd.adapters.backend import Backend, Workspace
     from accountd.adapters.issuer import Issuer
     from accountd.config import LoginMethod
+    from accountd.external import ExternalTokens
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
-    from accountd.oauth.tokens import TokenSet
     from accountd.policy import Policy
-    from accountd.secret import Secret
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, Mode
 
 _CHANGED_UNDERNEATH: Final = (
     "Your access token could not be refreshed because you have since logged out or signed in to another account. "
     "Please sign in again."
 )
-_METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt"}
+_METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
 
 _log = logging.getLogger(__name__)
 
@@ -65,26 +73,40 @@ class AccountService:
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
         self._changed = trio.Event()
         self._due_time: float | None = None
+        self._external: ExternalTokens | None = None
+        self._announced = AccountUpdated(None, None)
 
     @property
     def current(self) -> AuthRecord | None:
-        """The credential in use. One that the policy forbids is hidden, and kept."""
+        """The credential in use. One that the policy forbids is hidden, and kept.
+
+        A client's own tokens go before what is stored, until a logout.
+        """
+        if self._external is not None:
+            return self._external.record
         record = self._record
         if record is None or record.mode is None or not self._policy.permits(_METHODS[record.mode]):
             return None
         return record
 
     @property
+    def is_external(self) -> bool:
+        """Whether a client's own tokens are in use, which no other login may replace before a logout."""
+        return self._external is not None
+
+    @property
     def login(self) -> ChatgptLogin | None:
         """The ChatGPT login in use, if that is what the credential is."""
         record = self.current
-        return record.chatgpt if record is not None and record.mode == "chatgpt" else None
+        return record.chatgpt if record is not None and record.mode != "apikey" else None
 
     @property
     def due_time(self) -> float | None:
         """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
         login = self.login
-        return self._due_time if login is not None and self._find_refusal(login) is None else None
+        if login is None or self._external is not None or self._find_refusal(login) is not None:
+            return None
+        return self._due_time
 
     @property
     def changed(self) -> trio.Event:
@@ -98,13 +120,18 @@ class AccountService:
     async def load(self) -> None:
         """Read the store for the first time. A credential that cannot be read counts as none, and is warned of."""
         self._hold(await self._read_store())
+        self._announced = self._describe()
 
     async def reload(self) -> None:
         """Look at the store again, since another program may have written it; announce what is new there."""
         async with self._changing:
             stored = await self._read_store()
-            if stored not in (self._record, self._unsaved) or (stored is None and self._record is not None):
+            if stored == self._record or (self._unsaved is not None and stored == self._unsaved):
+                return
+            if self._external is None:
                 self._become(stored)
+            else:
+                self._hold(stored)
 
     async def _read_store(self) -> AuthRecord | None:
         try:
@@ -129,20 +156,37 @@ class AccountService:
     async def look_up(self) -> GetAccountResponse:
         """Say who is logged in, and ask the backend for the workspace: once for each credential.
 
-        Raises RequestFailed when the backend does not tell; the next call asks again.
+        Raises RequestFailed when the backend does not tell; the next call asks again. Tokens that the backend
+        refuses are replaced, if that can be, and it is asked once more.
         """
         async with self._looking_up:  # those who come while one asks wait for its answer
+            recovered = False
             while (answer := self.known()) is None:
                 login = self.login
-                if login is not None and login.account_id is not None:
-                    self._workspace = (login, await self._ask(login.tokens.access_token, login.account_id))
+                if login is None or login.account_id is None:
+                    continue
+                try:
+                    workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
+                    self._workspace = (login, workspace)
+                except RemoteError as error:
+                    refused = isinstance(error, RemoteRefused) and error.status == 401
+                    if not refused or recovered or not await self.recover(login):
+                        raise RequestFailed(str(error)) from error
+                    recovered = True
             return answer
 
-    async def _ask(self, token: Secret, account_id: str) -> Workspace:
+    async def recover(self, login: ChatgptLogin) -> bool:
+        """Have other tokens than these, which the backend has refused; say whether there are."""
+        external, record = self._external, self.current
         try:
-            return await self._backend.look_up_workspace(token, account_id)
-        except RemoteError as error:
-            raise RequestFailed(str(error)) from error
+            if external is not None and record is not None:
+                await external.renew(record)
+                self._adopt(self._record)
+            else:
+                await self.renew("forced", instead_of=login)
+        except (RefreshError, ClientFailed, LoginFailed) as error:
+            _log.warning("tokens that the backend refuses were not replaced: %s", error)
+        return self.login is not None and self.login is not login
 
     def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
         """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
@@ -153,29 +197,14 @@ class AccountService:
         given = include_token and not (login is not None and self._find_refusal(login) is not None)
         return GetAuthStatusResponse(record.mode, token.reveal() if given else None)
 
-    @property
-    def allowed_workspaces(self) -> tuple[str, ...]:
-        """The workspaces that a login may be for; none named means any."""
-        return self._policy.workspaces
-
-    def check_permitted(self, method: LoginMethod) -> None:
-        """Raise InvalidRequest if the policy does not let anybody log in by this method."""
-        self._policy.check_method(method)
-
-    def admit_key(self, key: Secret) -> AuthRecord:
-        """Make a record of an API key, which is not tried. Raises InvalidRequest if the policy forbids it."""
-        self._policy.check_method("api")
-        return api_key_record(key)
-
-    def admit(self, tokens: TokenSet, api_key: Secret | None = None) -> AuthRecord:
-        """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden by policy."""
-        try:
-            claims = parse_claims(tokens.id_token)
-        except MalformedToken as error:
-            raise LoginFailed(str(error)) from error
-        self._policy.check_workspace(claims.account_id)
-        provenance = Provenance(self._issuer.url, self._issuer.client_id)
-        return chatgpt_record(tokens, claims, provenance, time.time_ns(), api_key)
+    async def use_external(self, external: ExternalTokens, announce: Callable[[], None]) -> None:
+        """Use a client's own tokens, until a logout, whatever is stored. Announced as by `commit`."""
+        async with self._changing:
+            self._external = external
+            self._workspace = None
+            self._hold(self._record)
+            announce()
+            self._publish()
 
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
@@ -188,8 +217,10 @@ class AccountService:
                 await self._store.save(record)
                 self._become(record, announce)
 
-    async def renew(self, reason: Reason) -> None:
+    async def renew(self, reason: Reason, instead_of: ChatgptLogin | None = None) -> None:
         """Have fresh tokens: those that another program has stored, else new ones from the issuer.
+
+        With `instead_of`, only if it is these that are still in use. A client's own tokens are not renewed.
 
         They are stored before anybody sees them. Raises RefreshError, and then the account is as it was; but
         for one that has changed underneath, which is never overwritten: that one is the account then.
@@ -198,7 +229,7 @@ class AccountService:
         try:
             async with self._changing, self._store.locked():
                 login = self.login
-                if login is None:
+                if login is None or self._external is not None or instead_of not in (None, login):
                     return
                 stored = await self._store.load()
                 if self._unsaved is not None and stored == self._unsaved and self._record is not None:
@@ -266,25 +297,30 @@ class AccountService:
 
     def _become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so."""
+        self._external = self._workspace = self._refused = self._unsaved = None
         self._hold(record)
-        self._workspace = self._refused = self._unsaved = None
         announce()
-        self._hub.publish(self._describe())
+        self._publish()
 
-    def _adopt(self, record: AuthRecord) -> None:
+    def _adopt(self, record: AuthRecord | None) -> None:
         """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
-        before, workspace = self._describe(), self._workspace
+        before, workspace = self._announced, self._workspace
         self._hold(record)
         self._refused = None
-        if workspace is not None and record.chatgpt is not None:
-            self._workspace = (record.chatgpt, workspace[1])
+        login = self.login
+        if workspace is not None and login is not None and login.account_id == workspace[0].account_id:
+            self._workspace = (login, workspace[1])
         if self._describe() != before:
-            self._hub.publish(self._describe())
+            self._publish()
 
     def _describe(self) -> AccountUpdated:
         current, login = self.current, self.login
         mode = current.mode if current is not None else None
         return AccountUpdated(mode, login.claims.plan if login is not None else None)
+
+    def _publish(self) -> None:
+        self._announced = self._describe()
+        self._hub.publish(self._announced)
 
     def _hold(self, record: AuthRecord | None) -> None:
         self._record = record

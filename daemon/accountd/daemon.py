@@ -29,11 +29,13 @@ from accountd.errors import AccountdError, ConfigError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
+from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
 from accountd.policy import Policy
 from accountd.refresh import open_refresher
 from accountd.server.handlers import Services
 from accountd.server.serve import Server
+from accountd.storage.base import Provenance
 from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 
@@ -107,12 +109,13 @@ async def _open_services(config: Config, store: AuthStore) -> AsyncIterator[Serv
     async with open_http_client(user_agent, config.ca_file) as http:
         issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
         backend = Backend(http, config.backend)
+        provenance = Provenance(config.issuer, config.client_id)
         async with (
             open_account(store, policy, issuer, backend, hub) as account,
             open_refresher(account, WallClock()) as refresher,
-            open_logins(account, hub) as logins,
+            open_logins(account, Admission(policy, provenance), hub) as logins,
         ):
-            yield Services(hub, account, refresher, logins, issuer)
+            yield Services(hub, policy, account, refresher, logins, issuer)
 
 
 async def _stop_on_signals(

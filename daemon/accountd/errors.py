@@ -8,6 +8,7 @@ AccountdError
 │  ├─ InvalidRequest        -32600  not a request that can be met
 │  ├─ Overloaded            -32001  too much at once
 │  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
+├─ ClientFailed         a client's: it did not answer what it was asked
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
 │  ├─ LoginTimedOut         the person did not come
@@ -68,6 +69,10 @@ class RequestFailed(RequestError):
     """The request is fair, but the issuer, the backend, the disk or a bug stands in its way."""
 
     code = -32603
+
+
+class ClientFailed(AccountdError):
+    """A client was asked for something and left, refused, or took too long."""
 
 
 class LoginFailed(AccountdError):

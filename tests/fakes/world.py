@@ -15,12 +15,14 @@ from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
 from accountd.config import DEFAULT_CLIENT_ID
 from accountd.hub import Hub, Notification
+from accountd.login.admission import Admission
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
 from accountd.refresh import open_refresher
 from accountd.sandbox import Sandbox, Script
 from accountd.server.handlers import Services
+from accountd.storage.base import Provenance
 from accountd.storage.memory import MemoryStore
 from fakes.sandbox_transport import SandboxTransport
 
@@ -122,16 +124,17 @@ async def open_world(
     async def open_httpx() -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)
 
+    policy = policy or Policy()
     hub = Hub()
     http = HttpClient("tests", open_httpx)
     issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
     backend = Backend(http, f"{ISSUER}/backend-api")
     with hub.subscribe(world.hear):
         async with (
-            open_account(world.store, policy or Policy(), issuer, backend, hub) as account,
+            open_account(world.store, policy, issuer, backend, hub) as account,
             open_refresher(account, clock) as refresher,
-            open_logins(account, hub) as logins,
+            open_logins(account, Admission(policy, Provenance(ISSUER, DEFAULT_CLIENT_ID)), hub) as logins,
         ):
-            world.services = Services(hub, account, refresher, logins, issuer)
+            world.services = Services(hub, policy, account, refresher, logins, issuer)
             yield world
     await http.aclose()

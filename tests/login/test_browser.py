@@ -43,7 +43,7 @@ async def start(world: World, ports: tuple[int, ...] = (0,), **wishes: Any) -> S
     flow = BrowserFlow(
         world.services.issuer,
         originator="tests",
-        workspaces=world.account.allowed_workspaces,
+        workspaces=world.services.policy.workspaces,
         wishes=BrowserLogin(**wishes),
         ports=ports,
     )

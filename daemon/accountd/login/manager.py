@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import trio
 
 from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, RequestFailed, StorageError
+from accountd.external import ExternalTokens
+from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
-from accountd.protocol.account import AccountLoginCompleted, ApiKeyLoginDone
+from accountd.protocol.account import AccountLoginCompleted, ApiKeyLoginDone, ExternalTokensLoginDone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.account import AccountService
     from accountd.errors import AccountdError
+    from accountd.external import Ask
     from accountd.hub import Hub
+    from accountd.login.admission import Admission
     from accountd.login.flow import Attempt, Flow
-    from accountd.protocol.account import Entrypoint, Wire
+    from accountd.protocol.account import Entrypoint, ExternalTokensLogin, Wire
     from accountd.secret import Secret
 
     Reply = Callable[[Wire], None]
@@ -39,9 +43,10 @@ _log = logging.getLogger(__name__)
 class LoginManager:
     """The logins under way: one, and those that it replaced and that have not quite ended."""
 
-    def __init__(self, nursery: trio.Nursery, account: AccountService, hub: Hub) -> None:
+    def __init__(self, nursery: trio.Nursery, account: AccountService, admission: Admission, hub: Hub) -> None:
         self._nursery = nursery
         self._account = account
+        self._admission = admission
         self._hub = hub
         self._logins: dict[str, Login] = {}
         self._open = True
@@ -52,12 +57,14 @@ class LoginManager:
         A failure until then is raised here, as a RequestError, and leaves an earlier login as it was. Later
         ones are notifications. Cancelling this call cancels what has not begun.
         """
-        self._account.check_permitted("chatgpt")
+        self._check_replaceable()
+        self._admission.check_method("chatgpt")
         await self._nursery.start(self._run, flow, reply)
 
     async def start_api_key(self, key: Secret, reply: Reply) -> None:
         """Log in with an API key, at once. Raises RequestError."""
-        record = self._account.admit_key(key)
+        self._check_replaceable()
+        record = self._admission.admit_key(key)
         await self.cancel_all()
 
         def announce() -> None:
@@ -68,6 +75,22 @@ class LoginManager:
             await self._account.commit(record, announce)
         except StorageError as error:
             raise RequestFailed(f"failed to save api key: {error}") from error
+
+    async def start_external(self, tokens: ExternalTokensLogin, ask: Ask, reply: Reply) -> None:
+        """Use a client's tokens from now on, in memory alone. Raises RequestError."""
+        record = self._admission.admit_external(tokens)
+        await self.cancel_all()
+
+        def announce() -> None:
+            reply(ExternalTokensLoginDone())
+            self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
+
+        external = ExternalTokens(record, ask, self._admission.policy)
+        await self._account.use_external(external, announce)
+
+    def _check_replaceable(self) -> None:
+        if self._account.is_external:
+            raise InvalidRequest(EXTERNAL_IS_ACTIVE)
 
     async def cancel(self, login_id: str) -> bool:
         """Cancel a login. True promises that nothing was stored and nothing will be.
@@ -130,7 +153,7 @@ class LoginManager:
         approval = await attempt.wait_approval()
         await login.advance(State.EXCHANGING)
         granted = await attempt.exchange(approval)
-        record = self._account.admit(granted.tokens, granted.api_key)
+        record = self._admission.admit_tokens(granted.tokens, granted.api_key)
         await login.advance(State.COMMITTING)
         await self._account.commit(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
@@ -148,8 +171,8 @@ class LoginManager:
 
 
 @asynccontextmanager
-async def open_logins(account: AccountService, hub: Hub) -> AsyncIterator[LoginManager]:
+async def open_logins(account: AccountService, admission: Admission, hub: Hub) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, hub)
+        yield LoginManager(nursery, account, admission, hub)
         nursery.cancel_scope.cancel()

@@ -100,6 +100,10 @@ class ApiKeyLoginDone(Wire, frozen=True, tag_field="type", tag="apiKey"):
     """The key is stored."""
 
 
+class ExternalTokensLoginDone(Wire, frozen=True, tag_field="type", tag="chatgptAuthTokens"):
+    """The tokens are in use."""
+
+
 class BrowserLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgpt"):
     """What the person needs: the address to open, in a browser on this machine."""
 
@@ -113,6 +117,24 @@ class DeviceCodeLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgptDe
     login_id: str
     verification_url: str
     user_code: str
+
+
+# account/chatgptAuthTokens/refresh: asked of the client that supplied the tokens
+
+
+class ChatgptAuthTokensRefreshParams(Wire, frozen=True):
+    """The backend has refused the tokens."""
+
+    previous_account_id: str | None
+    reason: Literal["unauthorized"] = "unauthorized"
+
+
+class ChatgptAuthTokensRefreshResponse(Wire, frozen=True):
+    """Other tokens, in the place of those."""
+
+    access_token: str
+    chatgpt_account_id: str
+    chatgpt_plan_type: str | None = None
 
 
 # account/login/cancel

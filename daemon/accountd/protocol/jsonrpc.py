@@ -25,9 +25,14 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A client's answer to a request of the server's, or its complaint, with a null id, about what it was sent."""
+    """A client's answer to a request of the server's, or its complaint, with a null id, about what it was sent.
+
+    Of `result` and `error` one is JSON text and the other UNSET.
+    """
 
     id: RequestId | None
+    result: msgspec.Raw | UnsetType = UNSET
+    error: msgspec.Raw | UnsetType = UNSET
 
 
 class Malformed(msgspec.Struct, frozen=True):
@@ -48,6 +53,12 @@ class _Envelope(msgspec.Struct):
 class _Result(msgspec.Struct):
     id: RequestId
     result: Any
+
+
+class _Request(msgspec.Struct):
+    method: str
+    id: RequestId
+    params: Any
 
 
 class _ErrorBody(msgspec.Struct):
@@ -85,7 +96,8 @@ def parse_message(payload: bytes) -> Request | Response | Malformed:
     if isinstance(envelope.method, str) and envelope.id is not None:
         return Request(envelope.method, envelope.id, envelope.params)
     if envelope.method is UNSET and (envelope.result is not UNSET or envelope.error is not UNSET):
-        return Response(None if envelope.id is UNSET else envelope.id)
+        request_id = None if envelope.id is UNSET else envelope.id
+        return Response(request_id, envelope.result, envelope.error)
     return _explain_malformed(payload)
 
 
@@ -107,6 +119,11 @@ def _explain_malformed(payload: bytes) -> Malformed:
     if "method" in members:
         return Malformed(request_id, InvalidRequest("Invalid request: method must be a string"))
     return Malformed(request_id, InvalidRequest("Invalid request: missing field `method`"))
+
+
+def render_request(request_id: RequestId, method: str, params: object) -> bytes:
+    """Write a request of the server's to a client."""
+    return _encoder.encode(_Request(method, request_id, params))
 
 
 def render_result(request_id: RequestId, result: object) -> bytes:

@@ -22,6 +22,7 @@ from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_messag
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
 from accountd.server.outbox import Outbox
+from accountd.server.questions import Questions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -58,7 +59,8 @@ class Connection:
         self._has_left = has_left
         self._framing = framing
         self._hub = services.hub
-        self._dispatcher = Dispatcher(services, config, self._send)
+        self._questions = Questions(self._send)
+        self._dispatcher = Dispatcher(services, config, self._send, self._questions)
         self._outbox = Outbox(stream, self._cut)
         self._scope = trio.CancelScope()
         self._receiving = trio.CancelScope()
@@ -85,6 +87,7 @@ class Connection:
             with self._hub.subscribe(self._deliver):
                 async with trio.open_nursery() as requests:
                     await self._read(requests)
+                    self._questions.close()
                     # A client that only stopped sending is still there to hear; one that left is not.
                     patience = 0 if self._has_left() else DRAIN_TIMEOUT
                     requests.cancel_scope.deadline = trio.current_time() + patience
@@ -126,8 +129,8 @@ class Connection:
         match parse_message(payload):
             case Malformed(request_id, error):
                 self._send(render_error(request_id, error))
-            case Response():
-                _log.debug("ignored an answer to a question that was not asked")
+            case Response() as response:
+                self._questions.answer(response)
             case Request() as request if len(requests.child_tasks) >= MAX_REQUESTS:
                 self._dispatcher.refuse(request, Overloaded("Server overloaded; retry later."))
             case Request() as request:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from accountd.protocol.account import InitializeParams, Wire
     from accountd.protocol.jsonrpc import Request
     from accountd.server.handlers import Services
+    from accountd.server.questions import Questions
     from accountd.server.session import Session
 
 _log = logging.getLogger(__name__)
@@ -31,8 +32,11 @@ _log = logging.getLogger(__name__)
 class Dispatcher:
     """One connection's requests. `session` is None until `initialize` has been answered."""
 
-    def __init__(self, services: Services, config: Config, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, services: Services, config: Config, send: Callable[[bytes], None], questions: Questions
+    ) -> None:
         self.session: Session | None = None
+        self._questions = questions
         self._services = services
         self._config = config
         self._send = send
@@ -86,7 +90,7 @@ class Dispatcher:
         reason = experimental_reason(request.method, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
-        return HANDLERS[request.method](self._services, Call(self.session, params, reply))
+        return HANDLERS[request.method](self._services, Call(self.session, params, reply, self._questions))
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Generic, TypeVar, assert_never
 
 import msgspec
@@ -19,27 +20,34 @@ from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.hub import Hub
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager
+from accountd.policy import Policy
 from accountd.protocol import account as wire
 from accountd.refresh import Refresher
 from accountd.secret import Secret
+from accountd.server.questions import Questions
 from accountd.server.session import Session
 
 Reply = Callable[[wire.Wire], None]
 ParamsT = TypeVar("ParamsT")
 
+EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
+"""Seconds in which a client must come up with other tokens, as in Codex."""
+
 
 class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
-    """One request on its way to its handler: who asks, what for, and where the answer goes."""
+    """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back."""
 
     session: Session
     params: ParamsT
     reply: Reply
+    questions: Questions
 
 
 class Services(msgspec.Struct, frozen=True):
     """What handlers call, and what connections hear from."""
 
     hub: Hub
+    policy: Policy
     account: AccountService
     refresher: Refresher
     logins: LoginManager
@@ -87,12 +95,18 @@ async def account_login_start(services: Services, call: Call[wire.LoginAccountPa
             flow = BrowserFlow(
                 services.issuer,
                 originator=call.session.originator,
-                workspaces=services.account.allowed_workspaces,
+                workspaces=services.policy.workspaces,
                 wishes=wishes,
             )
             await services.logins.start(flow, call.reply)
-        case wire.ExternalTokensLogin():
-            raise InvalidRequest("External ChatGPT auth is not supported yet. Use the device code login.")
+        case wire.ExternalTokensLogin() as external:
+            ask = partial(
+                call.questions.ask,
+                "account/chatgptAuthTokens/refresh",
+                wanted=wire.ChatgptAuthTokensRefreshResponse,
+                timeout=EXTERNAL_REFRESH_TIMEOUT,
+            )
+            await services.logins.start_external(external, ask, call.reply)
         case unknown:
             assert_never(unknown)
 

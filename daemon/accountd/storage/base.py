@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import msgspec
 
 from accountd.errors import StorageError
-from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims
+from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims, parse_plan
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from accountd.oauth.refresh import Refreshed
 
-Mode = Literal["apikey", "chatgpt"]
+Mode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
+StoreKind = Literal["file", "keyring", "memory"]
 
 COMMIT_TIMEOUT: Final = 30.0
 """Seconds to wait for other programs to let go of the credential locks; they hold them for one refresh."""
@@ -72,8 +73,20 @@ class AuthRecord(msgspec.Struct, frozen=True):
     unknown: Unknown = _NOTHING
 
 
+class StoreDescription(msgspec.Struct, frozen=True):
+    """Where a credential is, as far as is known by now; `note` says what a person should know about that."""
+
+    kind: StoreKind
+    location: str
+    note: str | None = None
+
+
 class AuthStore(Protocol):
     """A place for one credential. Every method may raise StorageError, and nothing else."""
+
+    def describe(self) -> StoreDescription:
+        """Say which place holds the credential, or would hold it: the one that counts where there are two."""
+        ...
 
     async def load(self) -> AuthRecord | None:
         """Read the credential; None if there is none. Raises MalformedRecord for one that cannot be read."""
@@ -109,6 +122,19 @@ def chatgpt_record(
     return AuthRecord("chatgpt", api_key, login, render_time(now_ns))
 
 
+def external_record(access_token: Secret, account_id: str, plan: str | None) -> AuthRecord:
+    """Make the record of a client's own token, which is never stored. Raises MalformedToken.
+
+    Its claims are those of the access token; the plan that the client names goes before the token's. It has
+    neither ID token nor refresh token.
+    """
+    claims = parse_claims(access_token)
+    if plan is not None:
+        claims = msgspec.structs.replace(claims, plan=parse_plan(plan))
+    tokens = TokenSet(Secret(""), access_token, Secret(""))
+    return AuthRecord("chatgptAuthTokens", chatgpt=ChatgptLogin(tokens, claims, account_id or None))
+
+
 def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refreshed, now_ns: int) -> AuthRecord:
     """Make the record of a login whose tokens have been refreshed. What the issuer left out stays.
 
@@ -134,8 +160,8 @@ def render_time(now_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
-def render_record(record: AuthRecord) -> bytes:
-    """Write a record as the document, in the order and layout that Codex uses."""
+def render_record(record: AuthRecord, *, compact: bool = False) -> bytes:
+    """Write a record as the document, in the order and layout that Codex uses: `compact` is that of a keyring."""
     document: dict[str, Any] = {}
     if record.mode is not None:
         document["auth_mode"] = record.mode
@@ -144,7 +170,7 @@ def render_record(record: AuthRecord) -> bytes:
         document["tokens"] = _render_tokens(record.chatgpt)
     if record.last_refresh is not None:
         document["last_refresh"] = record.last_refresh
-    return msgspec.json.format(msgspec.json.encode(document | record.unknown.members), indent=2)
+    return msgspec.json.format(msgspec.json.encode(document | record.unknown.members), indent=-1 if compact else 2)
 
 
 def _render_tokens(login: ChatgptLogin) -> dict[str, Any]:

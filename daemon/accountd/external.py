@@ -1,0 +1,50 @@
+"""A client's own tokens: in memory alone, and asked of that client again when the backend refuses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd.errors import ClientFailed
+from accountd.oauth.tokens import MalformedToken
+from accountd.protocol.account import ChatgptAuthTokensRefreshParams
+from accountd.secret import Secret
+from accountd.storage.base import external_record
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from accountd.policy import Policy
+    from accountd.protocol.account import ChatgptAuthTokensRefreshResponse
+    from accountd.storage.base import AuthRecord
+
+    Ask = Callable[[ChatgptAuthTokensRefreshParams], Awaitable[ChatgptAuthTokensRefreshResponse]]
+
+
+class ExternalTokens:
+    """The tokens that a client supplied. `ask` is how it is asked for others; it raises ClientFailed."""
+
+    def __init__(self, record: AuthRecord, ask: Ask, policy: Policy) -> None:
+        self.record = record
+        self._ask = ask
+        self._policy = policy
+        self._asking = trio.Lock()
+
+    async def renew(self, refused: AuthRecord) -> None:
+        """Have other tokens than those, asked for once for however many need them.
+
+        Raises ClientFailed, or LoginFailed for a workspace that is not allowed.
+        """
+        async with self._asking:
+            if self.record is not refused:
+                return  # somebody has asked already
+            login = refused.chatgpt
+            answer = await self._ask(ChatgptAuthTokensRefreshParams(login.account_id if login else None))
+            self._policy.check_workspace(answer.chatgpt_account_id)
+            try:
+                self.record = external_record(
+                    Secret(answer.access_token), answer.chatgpt_account_id, answer.chatgpt_plan_type
+                )
+            except MalformedToken as error:
+                raise ClientFailed(str(error)) from error

@@ -1,0 +1,67 @@
+"""What a login may become: from what it got, checked against the policy, to the record that is stored.
+
+Nothing here waits, and nothing is stored: a record that is refused here has never been anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Final
+
+from accountd.errors import InvalidRequest, LoginFailed, RequestFailed
+from accountd.oauth.tokens import MalformedToken, parse_claims
+from accountd.secret import Secret
+from accountd.storage.base import api_key_record, chatgpt_record, external_record
+
+if TYPE_CHECKING:
+    from accountd.config import LoginMethod
+    from accountd.oauth.tokens import TokenSet
+    from accountd.policy import Policy
+    from accountd.protocol.account import ExternalTokensLogin
+    from accountd.storage.base import AuthRecord, Provenance
+
+EXTERNAL_IS_ACTIVE: Final = (
+    "External auth is active. "
+    "Use account/login/start (chatgptAuthTokens) to update it or account/logout to clear it."
+)
+
+
+class Admission:
+    """The policy as it bears on logins. `provenance` is what is noted of where their tokens come from."""
+
+    def __init__(self, policy: Policy, provenance: Provenance) -> None:
+        self.policy = policy
+        self._provenance = provenance
+
+    def check_method(self, method: LoginMethod) -> None:
+        """Raise InvalidRequest if nobody may log in by this method."""
+        self.policy.check_method(method)
+
+    def admit_key(self, key: Secret) -> AuthRecord:
+        """Make a record of an API key, which is not tried. Raises InvalidRequest if it may not be used."""
+        self.policy.check_method("api")
+        return api_key_record(key)
+
+    def admit_tokens(self, tokens: TokenSet, api_key: Secret | None) -> AuthRecord:
+        """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden."""
+        try:
+            claims = parse_claims(tokens.id_token)
+        except MalformedToken as error:
+            raise LoginFailed(str(error)) from error
+        self.policy.check_workspace(claims.account_id)
+        return chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
+
+    def admit_external(self, given: ExternalTokensLogin) -> AuthRecord:
+        """Make a record of a client's own tokens. Raises RequestError if they are malformed, or forbidden."""
+        if not self.policy.permits("chatgpt"):
+            raise InvalidRequest("External ChatGPT auth is disabled. Use API key login instead.")
+        if self.policy.workspaces and given.chatgpt_account_id not in self.policy.workspaces:
+            allowed = json.dumps(self.policy.workspaces, ensure_ascii=False)
+            raise InvalidRequest(
+                f'External auth must use one of workspace(s) {allowed}, but received "{given.chatgpt_account_id}".'
+            )
+        try:
+            return external_record(Secret(given.access_token), given.chatgpt_account_id, given.chatgpt_plan_type)
+        except MalformedToken as error:
+            raise RequestFailed(f"failed to set external auth: {error}") from error

@@ -1,0 +1,264 @@
+"""A client's own tokens, and the questions that go with them, seen from the clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from accountd.errors import ClientFailed
+from accountd.policy import Policy
+from accountd.protocol.jsonrpc import Response, parse_message
+from accountd.sandbox import Fault, Script
+from accountd.server.questions import Questions
+from accountd.storage.base import parse_record
+from accountd.storage.memory import MemoryStore
+from fakes.client import Client, open_client
+from fakes.world import World, open_world
+
+CHECK = "/backend-api/wham/accounts/check"
+REFRESH = "account/chatgptAuthTokens/refresh"
+ACTIVE = "External auth is active. Use account/login/start (chatgptAuthTokens) to update it or account/logout"
+
+
+def tokens(world: World, plan: str | None = None) -> dict[str, Any]:
+    """Give params with tokens that the backend takes."""
+    given = {
+        "accessToken": world.sandbox.issue_tokens().access_token.reveal(),
+        "chatgptAccountId": "account-sandbox",
+    }
+    return {"type": "chatgptAuthTokens", **given, **({"chatgptPlanType": plan} if plan else {})}
+
+
+async def start(client: Client, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Supply tokens; give the answer and the two notifications."""
+    await client.send({"id": 1, "method": "account/login/start", "params": params})
+    return [await client.receive() for _ in range(3)]
+
+
+async def answer_question(client: Client, **answer: object) -> dict[str, Any]:
+    """Wait for the server's question, and answer it."""
+    question = await client.receive()
+    assert question["method"] == REFRESH
+    await client.send({"id": question["id"], **answer})
+    params: dict[str, Any] = question["params"]
+    return params
+
+
+async def test_supplied_tokens_are_the_account_and_are_nowhere_stored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The named plan goes before the token's; what was stored is as it was; all clients are told."""
+    stored = parse_record(b'{"OPENAI_API_KEY": "sk-stored"}')
+    async with open_world(store=MemoryStore(stored)) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            answer, completed, updated = await start(client, tokens(world, "pro"))
+            assert answer["result"] == {"type": "chatgptAuthTokens"}
+            assert completed["params"]["success"]
+            assert updated["params"] == {"authMode": "chatgptAuthTokens", "planType": "pro"}
+            read = (await client.call("account/read", {"refreshToken": True}))["result"]
+            assert read["account"]["planType"] == "pro"
+            assert read["workspaceRouting"]["chatgptAccountId"] == "account-sandbox"
+            status = (await client.call("getAuthStatus", {"includeToken": True}))["result"]
+            assert status["authMethod"] == "chatgptAuthTokens"
+            assert status["authToken"]
+            assert [request.path for request in world.sandbox.requests] == [CHECK]  # and no refresh
+        assert await world.store.load() is stored
+        assert world.account.is_external  # whoever supplied them has left
+
+
+async def test_while_they_are_used_no_other_login_begins(autojump_clock: trio.testing.MockClock) -> None:
+    """A key, a code and a browser are refused; other tokens replace them; a logout ends them and what is stored."""
+    async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            await start(client, tokens(world))
+            for params in (
+                {"type": "apiKey", "apiKey": "x"},
+                {"type": "chatgptDeviceCode"},
+                {"type": "chatgpt"},
+            ):
+                refused = await client.call("account/login/start", params)
+                assert refused["error"]["message"].startswith(ACTIVE)
+            await start(client, tokens(world, "team"))
+            assert (await client.call("account/logout"))["result"] == {}
+            assert (await client.receive())["params"] == {"authMode": None, "planType": None}
+            assert (await client.call("account/read", {}))["result"]["account"] is None
+        assert await world.store.load() is None
+
+
+async def test_supplying_tokens_ends_a_login_that_waits(autojump_clock: trio.testing.MockClock) -> None:
+    """The newest wins, here as well."""
+    async with open_world(Script()) as world, open_client(world.services, experimentalApi=True) as client:
+        login_id = await world.start_device_login()
+        await client.send({"id": 1, "method": "account/login/start", "params": tokens(world)})
+        assert (await client.receive())["params"]["loginId"] == login_id
+        assert (await client.receive())["id"] == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "message"),
+    [
+        (Policy("api"), -32600, "External ChatGPT auth is disabled. Use API key login instead."),
+        (
+            Policy(workspaces=("a", "b")),
+            -32600,
+            'External auth must use one of workspace(s) ["a", "b"], but received "account-sandbox".',
+        ),
+    ],
+)
+async def test_the_policy_holds_for_them(policy: Policy, code: int, message: str) -> None:
+    """What is forbidden is refused in the peer's words, and nothing is announced."""
+    async with open_world(policy=policy) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            refused = await client.call("account/login/start", tokens(world))
+            assert refused["error"] == {"code": code, "message": message}
+            bad = {"type": "chatgptAuthTokens", "accessToken": "no jwt", "chatgptAccountId": "a"}
+            assert "error" in await client.call("account/login/start", bad)
+        assert world.heard == []
+
+
+async def test_tokens_that_are_none_are_refused() -> None:
+    """An access token that is no JWT says nothing about its person."""
+    async with open_world() as world, open_client(world.services, experimentalApi=True) as client:
+        bad = {"type": "chatgptAuthTokens", "accessToken": "no jwt", "chatgptAccountId": "a"}
+        assert (await client.call("account/login/start", bad))["error"] == {
+            "code": -32603,
+            "message": "failed to set external auth: invalid ID token format",
+        }
+
+
+async def test_who_supplied_them_is_asked_for_others_and_nobody_else(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A 401 from the backend becomes a question to that client; with its answer the backend is asked once more."""
+    async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
+        async with (
+            open_client(world.services, experimentalApi=True) as supplier,
+            open_client(world.services, experimentalApi=True) as other,
+        ):
+            await start(supplier, tokens(world))
+            for _ in range(2):
+                await other.receive()
+            await other.send({"id": 5, "method": "account/read", "params": {}})
+            params = await answer_question(supplier, result=tokens(world, "team"))
+            assert params == {"reason": "unauthorized", "previousAccountId": "account-sandbox"}
+            # The plan is another one now, which is told; then the answer.
+            assert (await other.receive())["params"]["planType"] == "team"
+            answer = await other.receive()
+            assert answer["result"]["account"]["planType"] == "team"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"code": -32000, "message": "no"}},
+        {"result": {"accessToken": 5}},
+        {"result": {"accessToken": "no jwt", "chatgptAccountId": "account-sandbox"}},
+        {"error": "?"},
+    ],
+)
+async def test_an_answer_that_helps_not_is_an_error_of_the_read(
+    autojump_clock: trio.testing.MockClock, answer: dict[str, Any]
+) -> None:
+    """Refusals and rubbish leave the tokens as they were; the read says what the backend said."""
+    async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            await start(client, tokens(world))
+            await client.send({"id": 5, "method": "account/read", "params": {}})
+            await answer_question(client, **answer)
+            assert (await client.receive())["error"]["message"] == "workspace routing discovery unauthorized (401)"
+            assert (await client.call("account/read", {}))["result"]["account"] is not None
+
+
+async def test_a_client_that_does_not_answer_is_waited_for_ten_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Then the read fails; the answer that comes late is let go."""
+    async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            await start(client, tokens(world))
+            await client.send({"id": 5, "method": "account/read", "params": {}})
+            question = await client.receive()
+            asked = trio.current_time()
+            assert "unauthorized" in (await client.receive())["error"]["message"]
+            assert trio.current_time() - asked == pytest.approx(10, abs=0.1)
+            await client.send({"id": question["id"], "result": tokens(world)})
+            assert (await client.call("account/read", {}))["result"]["account"] is not None
+
+
+async def test_a_client_that_has_left_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    """Nobody can be asked, so the read fails at once; the tokens stay until a logout."""
+    async with open_world() as world, open_client(world.services) as other:
+        async with open_client(world.services, experimentalApi=True) as supplier:
+            await start(supplier, tokens(world))
+        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
+        for _ in range(2):
+            await other.receive()
+        asked = trio.current_time()
+        assert "unauthorized" in (await other.call("account/read", {}))["error"]["message"]
+        assert trio.current_time() - asked < 1
+        assert (await other.call("account/read", {}))["result"]["account"] is not None
+
+
+async def test_a_logout_while_the_question_is_open_is_not_undone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The answer to a question that nobody needs any more brings nothing back."""
+    async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
+        async with (
+            open_client(world.services, experimentalApi=True) as supplier,
+            open_client(world.services) as other,
+        ):
+            await start(supplier, tokens(world))
+            await supplier.send({"id": 5, "method": "account/read", "params": {}})
+            question = await supplier.receive()
+            for _ in range(2):
+                await other.receive()
+            assert (await other.call("account/logout"))["result"] == {}
+            await supplier.send({"id": question["id"], "result": tokens(world)})
+            await trio.testing.wait_all_tasks_blocked()
+        assert world.account.current is None
+
+
+async def test_another_workspace_is_checked_again(autojump_clock: trio.testing.MockClock) -> None:
+    """Tokens that come later are held to the policy as the first ones were."""
+    policy = Policy(workspaces=("account-sandbox",))
+    async with open_world(Script(faults=(Fault(CHECK, 1, 401),)), policy=policy) as world:
+        async with open_client(world.services, experimentalApi=True) as client:
+            await start(client, tokens(world))
+            await client.send({"id": 5, "method": "account/read", "params": {}})
+            await answer_question(client, result={**tokens(world), "chatgptAccountId": "elsewhere"})
+            assert "unauthorized" in (await client.receive())["error"]["message"]
+
+
+async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.MockClock) -> None:
+    """Each is answered by its own id; others, strings and nulls, are let go."""
+    sent: list[bytes] = []
+    questions = Questions(sent.append)
+
+    async def ask(number: int) -> None:
+        assert await questions.ask("m", {"n": number}, int, 10) == number
+
+    async with trio.open_nursery() as nursery:
+        for number in range(3):
+            nursery.start_soon(ask, number)
+        await trio.testing.wait_all_tasks_blocked()
+        for strange in (Response("0"), Response(None), Response(99)):
+            questions.answer(strange)
+        for payload in reversed(sent):
+            message = parse_message(payload)
+            number = payload.split(b'"n":')[1][:1]
+            request_id = getattr(message, "id", None)
+            parsed = parse_message(b'{"id":%d,"result":%b}' % (request_id, number))
+            questions.answer(as_response(parsed))
+    questions.close()
+    with pytest.raises(ClientFailed, match="the client has left"):
+        await questions.ask("m", {}, int, 10)
+
+
+def as_response(message: object) -> Response:
+    """Narrow a message to what it is."""
+    assert isinstance(message, Response)
+    return message
