@@ -34,8 +34,8 @@ async def log_in(world: World) -> None:
 async def test_nobody_is_logged_in_at_first() -> None:
     """An empty store is no account, and nobody is asked about it."""
     async with open_world() as world:
-        assert world.account.known() == GetAccountResponse(account=None)
-        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+        assert world.reader.known() == GetAccountResponse(account=None)
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
         assert world.sandbox.requests == []
 
 
@@ -43,14 +43,14 @@ async def test_a_chatgpt_account_is_told_with_its_workspace(autojump_clock: trio
     """The first read asks the backend for the workspace; those after it remember."""
     async with open_world(APPROVED) as world:
         await log_in(world)
-        assert world.account.known() is None
-        answer = await world.account.look_up()
+        assert world.reader.known() is None
+        answer = await world.reader.look_up()
         assert answer == GetAccountResponse(
             account=ChatgptAccount("ada@example.com", "plus", "Sandbox workspace"),
             user_id="user-sandbox",
             workspace_routing=WorkspaceRouting("account-sandbox", "http://127.0.0.1", "NO_CONSTRAINT"),
         )
-        assert world.account.known() == answer
+        assert world.reader.known() == answer
         assert [request.path for request in world.sandbox.requests].count(CHECK) == 1
 
 
@@ -60,7 +60,7 @@ async def test_many_readers_ask_the_backend_once(autojump_clock: trio.testing.Mo
         await log_in(world)
         async with trio.open_nursery() as nursery:
             for _ in range(20):
-                nursery.start_soon(world.account.look_up)
+                nursery.start_soon(world.reader.look_up)
         assert [request.path for request in world.sandbox.requests].count(CHECK) == 1
 
 
@@ -74,11 +74,11 @@ async def test_a_reader_that_leaves_does_not_take_the_others_along(
 
             async def leave() -> None:
                 with trio.move_on_after(0.5):
-                    await world.account.look_up()
+                    await world.reader.look_up()
 
             nursery.start_soon(leave)
             await trio.testing.wait_all_tasks_blocked()
-            answer = await world.account.look_up()
+            answer = await world.reader.look_up()
         assert isinstance(answer.account, ChatgptAccount)
 
 
@@ -101,9 +101,9 @@ async def test_a_failed_look_up_fails_that_read_alone(
         await log_in(world)
         world.sandbox.script = Script(faults=(fault,))
         with pytest.raises(RequestFailed, match=text):
-            await world.account.look_up()
-        assert world.account.auth_status(include_token=False).auth_method == "chatgpt"
-        assert isinstance((await world.account.look_up()).account, ChatgptAccount)
+            await world.reader.look_up()
+        assert world.reader.auth_status(include_token=False).auth_method == "chatgpt"
+        assert isinstance((await world.reader.look_up()).account, ChatgptAccount)
 
 
 async def test_tokens_that_the_backend_refuses_are_refreshed_once(
@@ -113,12 +113,12 @@ async def test_tokens_that_the_backend_refuses_are_refreshed_once(
     async with open_world(APPROVED) as world:
         await log_in(world)
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
-        assert isinstance((await world.account.look_up()).account, ChatgptAccount)
+        assert isinstance((await world.reader.look_up()).account, ChatgptAccount)
         await world.account.renew("forced")
-        world.account._workspace = None
+        world.reader._workspace = None
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401)))
         with pytest.raises(RequestFailed, match=r"workspace routing discovery unauthorized \(401\)"):
-            await world.account.look_up()
+            await world.reader.look_up()
         paths = [request.path for request in world.sandbox.requests]
         assert paths.count("/oauth/token") == 4  # the login, the first 401, ours, the second one
 
@@ -131,7 +131,7 @@ async def test_tokens_that_cannot_be_refreshed_either_are_told_to_be_refused(
         await log_in(world)
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault("/oauth/token", 1, 500)))
         with pytest.raises(RequestFailed, match="unauthorized"):
-            await world.account.look_up()
+            await world.reader.look_up()
 
 
 async def test_a_backend_that_does_not_answer_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
@@ -141,7 +141,7 @@ async def test_a_backend_that_does_not_answer_is_given_up(autojump_clock: trio.t
         world.sandbox.script = Script(delay=3600)
         asked = trio.current_time()
         with pytest.raises(RequestFailed, match="workspace routing discovery timed out"):
-            await world.account.look_up()
+            await world.reader.look_up()
         assert trio.current_time() - asked == pytest.approx(15)
 
 
@@ -149,7 +149,7 @@ async def test_a_login_without_a_workspace_needs_no_look_up(autojump_clock: trio
     """Tokens that name no workspace are a login all the same; there is nothing to ask the backend."""
     async with open_world(Script(approve_after_polls=0, claims=Claims(account_id=""))) as world:
         await log_in(world)
-        answer = world.account.known()
+        answer = world.reader.known()
     assert answer is not None
     assert answer.workspace_routing is None
     assert answer.account == ChatgptAccount("ada@example.com", "plus", None)
@@ -163,25 +163,25 @@ async def test_a_token_is_given_only_on_request(autojump_clock: trio.testing.Moc
         assert world.store.record is not None
         login = world.store.record.chatgpt
         assert login is not None
-        assert world.account.auth_status(include_token=False) == GetAuthStatusResponse("chatgpt", None)
-        told = world.account.auth_status(include_token=True)
+        assert world.reader.auth_status(include_token=False) == GetAuthStatusResponse("chatgpt", None)
+        told = world.reader.auth_status(include_token=True)
         assert told.auth_token == login.tokens.access_token.reveal()
-        everything = msgspec.json.encode([told, await world.account.look_up(), world.heard])
+        everything = msgspec.json.encode([told, await world.reader.look_up(), world.heard])
         assert login.tokens.refresh_token.reveal().encode() not in everything
 
 
 async def test_an_api_key_from_an_old_file_is_an_account() -> None:
     """A file with a key and no mode, as older programs wrote it, is a login with an API key."""
     async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk-from-file"}'))) as world:
-        assert world.account.known() == GetAccountResponse(account=ApiKeyAccount())
-        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse("apikey", "sk-from-file")
+        assert world.reader.known() == GetAccountResponse(account=ApiKeyAccount())
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse("apikey", "sk-from-file")
 
 
 async def test_an_empty_key_is_an_account_without_a_token() -> None:
     """The peer reads an empty key as an account that has nothing to show, and so do we."""
     async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": ""}'))) as world:
-        assert world.account.known() == GetAccountResponse(account=ApiKeyAccount())
-        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+        assert world.reader.known() == GetAccountResponse(account=ApiKeyAccount())
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ async def test_a_credential_that_cannot_be_used_is_hidden_and_kept(document: byt
     """What the policy forbids, or this daemon does not know, reads as logged out, and stays in the store."""
     store = MemoryStore(parse_record(document))
     async with open_world(store=store, policy=policy) as world:
-        assert world.account.known() == GetAccountResponse(account=None)
-        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse()
+        assert world.reader.known() == GetAccountResponse(account=None)
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
     assert store.record is not None
 
 
@@ -221,7 +221,7 @@ async def test_a_store_that_cannot_be_read_is_a_warning(
 ) -> None:
     """The daemon starts, nobody is logged in, and the log says why."""
     async with open_world(store=UnreadableStore(error)) as world:
-        assert world.account.known() == GetAccountResponse(account=None)
+        assert world.reader.known() == GetAccountResponse(account=None)
     assert str(error) in caplog.text
 
 
@@ -237,7 +237,7 @@ async def test_a_logout_revokes_deletes_answers_and_tells(autojump_clock: trio.t
         ]
         assert isinstance(world.store, MemoryStore)
         assert world.store.record is None
-        assert world.account.known() == GetAccountResponse(account=None)
+        assert world.reader.known() == GetAccountResponse(account=None)
         assert world.sandbox.requests[-1].path == REVOKE
         assert world.sandbox.requests[-1].status == 200
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "daemon" / "accountd"
 THIRD_PARTIES = {
     "ground": {"msgspec", "platformdirs"},
     "paper": {"msgspec", "wsproto"},
-    "outside": {"msgspec", "trio", "httpx", "truststore", "keyring"},
+    "outside": {"msgspec", "trio", "httpx", "truststore", "keyring", "secretstorage"},
     "services": {"msgspec", "trio", "h11"},
     "doors": {"msgspec", "trio"},
     "roof": {"msgspec", "trio"},
@@ -32,10 +32,11 @@ ONLY_IN = {
     "httpx": "adapters/http.py",
     "truststore": "adapters/http.py",
     "keyring": "storage/keyring.py",
+    "secretstorage": "storage/secret_service.py",
 }
 """Foreign things with one file each."""
 
-ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "segno"}
+ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage", "segno"}
 """What takes long to import, so that it is imported in the function that needs it."""
 
 HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor.py"}

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import RefreshFailed, RefreshRefused, StorageError
+from accountd.errors import InvalidRequest, RefreshFailed, RefreshRefused, RequestFailed, StorageError
 from accountd.protocol.account import GetAccountResponse, GetAuthStatusResponse
 from accountd.refresh import AHEAD, LONGEST_RETRY
 from accountd.sandbox import Claims, Fault, Script
@@ -152,7 +152,7 @@ async def test_a_reused_token_is_looked_up_once_more(autojump_clock: trio.testin
         store.world = world
         await world.services.refresher.refresh("forced")
         assert login_of(world) == stored_login(world)
-        assert world.account.auth_status(include_token=True).auth_token is not None
+        assert world.reader.auth_status(include_token=True).auth_token is not None
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ async def test_a_refusal_is_final_for_that_credential(
             with pytest.raises(RefreshRefused, match=words):
                 await world.services.refresher.refresh("forced")
         assert refreshes(world) == 1
-        assert world.account.known() == GetAccountResponse(account=None)
-        assert world.account.auth_status(include_token=True) == GetAuthStatusResponse("chatgpt", None)
+        assert world.reader.known() == GetAccountResponse(account=None)
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse("chatgpt", None)
         assert stored_login(world) is not None
         await trio.sleep(100 * HOUR)
         assert refreshes(world) == 1
@@ -190,7 +190,7 @@ async def test_a_refusal_ends_with_a_new_credential(autojump_clock: trio.testing
             await world.services.refresher.refresh("forced")
         refresh_elsewhere(world)
         await world.account.reload()
-        assert world.account.auth_status(include_token=True).auth_token is not None
+        assert world.reader.auth_status(include_token=True).auth_token is not None
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
         with pytest.raises(RefreshFailed):
             await world.services.refresher.refresh("forced")
         assert login_of(world) is before
-        assert world.account.auth_status(include_token=True).auth_token is not None
+        assert world.reader.auth_status(include_token=True).auth_token is not None
         await world.services.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 
@@ -286,10 +286,63 @@ async def test_a_token_that_the_disk_will_not_take_is_not_lost(
         assert "in memory alone" in caplog.text
         await world.account.reload()  # what the store has is older, and must not win
         assert login_of(world) == kept
+        await trio.sleep(12 * HOUR)  # and it is refreshed as ever
+        assert refreshes(world) >= 12
+        assert not world.services.refresher.is_due()
         store.full = False
+        await trio.sleep(60)
+        assert stored_login(world) == login_of(world)
+        assert not world.account.is_unsaved
+
+
+async def test_a_credential_of_others_wins_over_one_that_was_never_stored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """What somebody stored after us is newer than what the store would not take."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
         await world.services.refresher.refresh("forced")
-        assert stored_login(world) == kept
-        assert refreshes(world) == 1
+        store.full = False
+        store.record = other = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
+        await world.account.save_again()
+        assert store.record is other
+        await world.account.reload()
+        assert world.account.current is other
+
+
+async def test_the_end_of_a_refusal_is_told_to_those_who_heard_of_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Clients of the extension hear that nobody is logged in, and later that somebody is again."""
+    async with open_logged_in() as world:
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
+        with pytest.raises(RefreshRefused):
+            await world.services.refresher.refresh("forced")
+        refresh_elsewhere(world)
+        await world.services.refresher.refresh("forced")
+        assert [heard["authMode"] for heard in world.heard] == [None, "chatgpt"]
+
+
+async def test_a_program_that_spends_first_and_locks_later_is_waited_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Codex takes the locks only to store what it got; it may be waiting for ours when the issuer says `reused`."""
+    async with open_logged_in() as world:
+        error = {"error": {"code": "refresh_token_reused"}}
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, error),))
+
+        async def store_when_the_locks_are_free() -> None:
+            await trio.sleep(0.01)
+            async with world.store.locked():
+                await trio.sleep(0.5)
+                refresh_elsewhere(world)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store_when_the_locks_are_free)
+            await world.services.refresher.refresh("forced")
+        assert login_of(world) == stored_login(world)
+        assert world.heard == []
 
 
 async def test_a_token_is_refreshed_before_it_is_needed(autojump_clock: trio.testing.MockClock) -> None:
@@ -407,3 +460,52 @@ async def test_another_programs_changes_are_told(autojump_clock: trio.testing.Mo
             await world.account.reload()
             assert world.heard[-1]["authMode"] == mode
         assert len(world.heard) == 3
+
+
+async def test_a_token_is_handed_out_as_long_as_it_is_good_enough(autojump_clock: trio.testing.MockClock) -> None:
+    """It is refreshed only if it would not last for as long as is asked; what is told is when it expires."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        token = await world.reader.hand_out(300)
+        assert token.token == login_of(world).tokens.access_token.reveal()
+        assert token.expires_at is not None
+        assert token.expires_at - world.clock.now() == pytest.approx(HOUR, abs=10)
+        assert (token.auth_mode, token.chatgpt_account_id) == ("chatgpt", "account-sandbox")
+        assert refreshes(world) == 0
+        await trio.sleep(1800)
+        assert (await world.reader.hand_out(1900)).token != token.token
+        assert refreshes(world) == 1
+
+
+async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testing.MockClock) -> None:
+    """Nobody logged in, a lifetime that no token has, an issuer in trouble, a login that is refused."""
+    async with open_world() as world:
+        with pytest.raises(InvalidRequest, match="nobody is logged in"):
+            await world.reader.hand_out(300)
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        with pytest.raises(RequestFailed, match="no token can be had that is good for 7200 s"):
+            await world.reader.hand_out(7200)
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 500),))
+        with pytest.raises(RequestFailed, match="500 Internal Server Error"):
+            await world.reader.hand_out(7200)
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
+        with pytest.raises(RequestFailed, match="log out and sign in again"):
+            await world.reader.hand_out(7200)
+        with pytest.raises(RequestFailed, match="no longer accepted"):
+            await world.reader.hand_out(0)
+
+
+async def test_a_key_is_handed_out_as_it_is() -> None:
+    """An API key does not expire."""
+    async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
+        token = await world.reader.hand_out(86_400)
+        assert (token.auth_mode, token.token, token.expires_at) == ("apikey", "sk", None)
+
+
+async def test_forgetting_asks_nothing_of_the_issuer(autojump_clock: trio.testing.MockClock) -> None:
+    """The login ends here alone; its grant stays good for whoever else has it."""
+    async with open_logged_in() as world:
+        tokens = login_of(world).tokens
+        await world.account.log_out(announce=lambda: None, revoke=False)
+        assert world.account.current is None
+        assert world.sandbox.requests[-1].path == TOKEN
+        assert await world.services.issuer.refresh(tokens.refresh_token, "forced")

@@ -20,25 +20,17 @@ from accountd.errors import (
     RefreshFailed,
     RefreshRefused,
     RemoteError,
-    RemoteRefused,
-    RequestFailed,
     StorageError,
 )
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import (
     AccountUpdated,
-    ApiKeyAccount,
-    ChatgptAccount,
-    GetAccountResponse,
-    GetAuthStatusResponse,
-    WorkspaceRouting,
 )
 from accountd.storage.base import refreshed_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from accountd.adapters.backend import Backend, Workspace
     from accountd.adapters.issuer import Issuer
     from accountd.config import LoginMethod
     from accountd.external import ExternalTokens
@@ -51,6 +43,9 @@ _CHANGED_UNDERNEATH: Final = (
     "Your access token could not be refreshed because you have since logged out or signed in to another account. "
     "Please sign in again."
 )
+_MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
+"""Seconds between looks at the store, for a token that another program has spent and not yet stored."""
+
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
 
 _log = logging.getLogger(__name__)
@@ -59,16 +54,13 @@ _log = logging.getLogger(__name__)
 class AccountService:
     """The current account. Opened by `open_account`; every method is for use inside that block."""
 
-    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, backend: Backend, hub: Hub) -> None:
+    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> None:
         self._store = store
         self._policy = policy
         self._issuer = issuer
-        self._backend = backend
         self._hub = hub
         self._record: AuthRecord | None = None
         self._changing = trio.Lock()
-        self._looking_up = trio.Lock()
-        self._workspace: tuple[ChatgptLogin, Workspace] | None = None
         self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
         self._changed = trio.Event()
@@ -104,7 +96,7 @@ class AccountService:
     def due_time(self) -> float | None:
         """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
         login = self.login
-        if login is None or self._external is not None or self._find_refusal(login) is not None:
+        if login is None or self._external is not None or self.find_refusal(login) is not None:
             return None
         return self._due_time
 
@@ -113,7 +105,7 @@ class AccountService:
         """Set when the credential is another one than when this was asked for."""
         return self._changed
 
-    def _find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
+    def find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
         """Recall that the issuer has refused to refresh exactly this login."""
         return self._refused[1] if self._refused is not None and self._refused[0] is login else None
 
@@ -126,7 +118,7 @@ class AccountService:
         """Look at the store again, since another program may have written it; announce what is new there."""
         async with self._changing:
             stored = await self._read_store()
-            if stored == self._record or (self._unsaved is not None and stored == self._unsaved):
+            if stored == self._record or self._is_newer_than(stored):
                 return
             if self._external is None:
                 self._become(stored)
@@ -139,41 +131,6 @@ class AccountService:
         except StorageError as error:
             _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
             return None
-
-    def known(self) -> GetAccountResponse | None:
-        """Say who is logged in, or None if `look_up` has to be asked, because the workspace is not known yet."""
-        login = self.login
-        if login is None:
-            return GetAccountResponse(account=None if self.current is None else ApiKeyAccount())
-        if self._find_refusal(login) is not None:
-            return GetAccountResponse(account=None)
-        if login.account_id is None:
-            return _render_chatgpt(login, None)
-        if self._workspace is not None and self._workspace[0] is login:
-            return _render_chatgpt(login, self._workspace[1])
-        return None
-
-    async def look_up(self) -> GetAccountResponse:
-        """Say who is logged in, and ask the backend for the workspace: once for each credential.
-
-        Raises RequestFailed when the backend does not tell; the next call asks again. Tokens that the backend
-        refuses are replaced, if that can be, and it is asked once more.
-        """
-        async with self._looking_up:  # those who come while one asks wait for its answer
-            recovered = False
-            while (answer := self.known()) is None:
-                login = self.login
-                if login is None or login.account_id is None:
-                    continue
-                try:
-                    workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
-                    self._workspace = (login, workspace)
-                except RemoteError as error:
-                    refused = isinstance(error, RemoteRefused) and error.status == 401
-                    if not refused or recovered or not await self.recover(login):
-                        raise RequestFailed(str(error)) from error
-                    recovered = True
-            return answer
 
     async def recover(self, login: ChatgptLogin) -> bool:
         """Have other tokens than these, which the backend has refused; say whether there are."""
@@ -188,20 +145,10 @@ class AccountService:
             _log.warning("tokens that the backend refuses were not replaced: %s", error)
         return self.login is not None and self.login is not login
 
-    def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
-        """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
-        record, login = self.current, self.login
-        token = login.tokens.access_token if login is not None else record and record.api_key
-        if record is None or not token:  # an empty key is no login
-            return GetAuthStatusResponse()
-        given = include_token and not (login is not None and self._find_refusal(login) is not None)
-        return GetAuthStatusResponse(record.mode, token.reveal() if given else None)
-
     async def use_external(self, external: ExternalTokens, announce: Callable[[], None]) -> None:
         """Use a client's own tokens, until a logout, whatever is stored. Announced as by `commit`."""
         async with self._changing:
             self._external = external
-            self._workspace = None
             self._hold(self._record)
             announce()
             self._publish()
@@ -227,41 +174,78 @@ class AccountService:
         A refresh token that has been sent is seen through, whoever cancels.
         """
         try:
-            async with self._changing, self._store.locked():
-                login = self.login
-                if login is None or self._external is not None or instead_of not in (None, login):
-                    return
-                stored = await self._store.load()
-                if self._unsaved is not None and stored == self._unsaved and self._record is not None:
-                    await self._save_renewed(stored, self._record)
-                elif stored is None or not _is_same_account(stored, login):
-                    self._become(stored)
-                    raise RefreshRefused(_CHANGED_UNDERNEATH)
-                elif stored.chatgpt is not None and stored.chatgpt.tokens != login.tokens:
-                    self._adopt(stored)  # another program was first
-                elif (refusal := self._find_refusal(login)) is not None:
-                    raise RefreshRefused(str(refusal), refusal.code)
-                else:
-                    with trio.CancelScope(shield=True):
-                        await self._spend(stored, login, reason)
+            await self._renew(reason, instead_of)
+        except _Spent as spent:
+            await self._settle(spent)
         except StorageError as error:
             raise RefreshFailed(str(error)) from error
 
-    async def _spend(self, stored: AuthRecord, login: ChatgptLogin, reason: Reason) -> None:
-        """Spend the refresh token. From here to the store nothing may come between."""
-        try:
-            refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
-        except RefreshRefused as refusal:
-            newer = await self._read_store()  # by a program that takes no locks
-            if newer is not None and newer != stored and _is_same_account(newer, login):
-                self._adopt(newer)
+    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> None:
+        """Renew under the locks. Raises _Spent where the issuer refuses."""
+        async with self._changing, self._store.locked():
+            record, login = self._record, self.login
+            if record is None or login is None or self.is_external or instead_of not in (None, login):
                 return
-            self._refused = (login, refusal)
-            self._hub.publish(AccountUpdated(None, None), extension=True)
-            raise
-        await self._save_renewed(stored, refreshed_record(stored, login, refreshed, time.time_ns()))
+            stored = await self._store.load()
+            if self._is_newer_than(stored):
+                _log.info("refreshing a token that the store has not taken yet")
+            elif stored is None or not _is_same_account(stored, login):
+                self._become(stored)
+                raise RefreshRefused(_CHANGED_UNDERNEATH)
+            elif _is_renewal(stored, login):
+                self._adopt(stored)  # another program was first
+                return
+            if (refusal := self.find_refusal(login)) is not None:
+                raise RefreshRefused(str(refusal), refusal.code)
+            with trio.CancelScope(shield=True):
+                try:
+                    refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
+                except RefreshRefused as error:
+                    raise _Spent(login, error) from error
+                record = refreshed_record(record, login, refreshed, time.time_ns())
+                await self._save_renewed(stored, record)
 
-    async def _save_renewed(self, stored: AuthRecord, record: AuthRecord) -> None:
+    async def _settle(self, spent: _Spent) -> None:
+        """Take a refusal for what it is, unless another program turns out to have been first.
+
+        Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
+        let go of them, and gets a moment, with the locks free, to store the new one.
+        """
+        pauses = _MOMENT if spent.refusal.code == "refresh_token_reused" else (0.0,)
+        for pause in pauses:
+            await trio.sleep(pause)
+            async with self._changing:
+                if self.login is not spent.login:
+                    return
+                stored = await self._read_store()
+                if stored is not None and _is_renewal(stored, spent.login):
+                    self._adopt(stored)
+                    return
+                if pause == pauses[-1]:
+                    self._refused = (spent.login, spent.refusal)
+                    self._hub.publish(AccountUpdated(None, None), extension=True)
+                    raise spent.refusal
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the store has not taken what a refresh gave, so that only memory has it."""
+        return self._unsaved is not None
+
+    def _is_newer_than(self, stored: AuthRecord | None) -> bool:
+        return self._unsaved is not None and stored == self._unsaved
+
+    async def save_again(self) -> None:
+        """Have the store take what it would not take before, unless it has something else by now."""
+        async with self._changing:
+            try:
+                async with self._store.locked():
+                    if self._record is not None and self._is_newer_than(await self._store.load()):
+                        await self._store.save(self._record)
+                        self._unsaved = None
+            except StorageError as error:
+                _log.warning("the refreshed token is still in memory alone: %s", error)
+
+    async def _save_renewed(self, stored: AuthRecord | None, record: AuthRecord) -> None:
         """Store what a refresh gave. If the store will not have it, memory must: the old token is spent."""
         try:
             await self._store.save(record)
@@ -297,21 +281,20 @@ class AccountService:
 
     def _become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so."""
-        self._external = self._workspace = self._refused = self._unsaved = None
+        self._external = self._refused = self._unsaved = None
         self._hold(record)
         announce()
         self._publish()
 
     def _adopt(self, record: AuthRecord | None) -> None:
         """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
-        before, workspace = self._announced, self._workspace
+        before = self._announced
+        healed, self._refused = self._refused is not None, None
         self._hold(record)
-        self._refused = None
-        login = self.login
-        if workspace is not None and login is not None and login.account_id == workspace[0].account_id:
-            self._workspace = (login, workspace[1])
         if self._describe() != before:
             self._publish()
+        elif healed:  # those who were told of the refusal are told that it is over
+            self._hub.publish(self._describe(), extension=True)
 
     def _describe(self) -> AccountUpdated:
         current, login = self.current, self.login
@@ -331,28 +314,29 @@ class AccountService:
         self._changed = trio.Event()
 
 
+class _Spent(Exception):
+    """The issuer will not take the refresh token of this login."""
+
+    def __init__(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
+        super().__init__(str(refusal))
+        self.login = login
+        self.refusal = refusal
+
+
 def _is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
     other = record.chatgpt
     return record.mode == "chatgpt" and other is not None and other.account_id == login.account_id
 
 
-def _render_chatgpt(login: ChatgptLogin, workspace: Workspace | None) -> GetAccountResponse:
-    claims = login.claims
-    routing = None
-    if workspace is not None and login.account_id is not None:
-        routing = WorkspaceRouting(login.account_id, workspace.backend_origin, workspace.routing_override)
-    return GetAccountResponse(
-        account=ChatgptAccount(claims.email, claims.plan, workspace.name if workspace is not None else None),
-        user_id=claims.user_id,
-        workspace_routing=routing,
-    )
+def _is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
+    """Say whether a record has other tokens of the same account."""
+    other = record.chatgpt
+    return _is_same_account(record, login) and other is not None and other.tokens != login.tokens
 
 
 @asynccontextmanager
-async def open_account(
-    store: AuthStore, policy: Policy, issuer: Issuer, backend: Backend, hub: Hub
-) -> AsyncIterator[AccountService]:
+async def open_account(store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> AsyncIterator[AccountService]:
     """Give the account, read from its store."""
-    account = AccountService(store, policy, issuer, backend, hub)
+    account = AccountService(store, policy, issuer, hub)
     await account.load()
     yield account

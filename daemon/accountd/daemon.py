@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import sys
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,31 +19,34 @@ import trio
 from accountd import config as configuration
 from accountd import paths
 from accountd.account import open_account
+from accountd.account_reader import AccountReader
 from accountd.adapters.backend import Backend
+from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_unix_listener
 from accountd.adapters.wall_clock import WallClock
-from accountd.errors import AccountdError, ConfigError
+from accountd.errors import AccountdError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
 from accountd.policy import Policy
+from accountd.protocol.methods import TOKEN_METHODS
 from accountd.refresh import open_refresher
-from accountd.server.handlers import Services
+from accountd.server.call import Services
 from accountd.server.serve import Server
 from accountd.storage.base import Provenance
-from accountd.storage.file import FileStore
-from accountd.storage.memory import MemoryStore
+from accountd.storage.choose import open_store
+from accountd.usage import UsageService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from accountd.account import AccountService
     from accountd.config import Config
-    from accountd.storage.base import AuthStore
 
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
@@ -51,10 +54,11 @@ SHUTDOWN_GRACE: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-def main(listen: Path | None, *, stdio: bool, log_level: str) -> int:
+def main(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None = None) -> int:
     """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
 
-    It listens on `listen`, else on the default socket of this environment; with `stdio`, on none.
+    It listens on `listen`, else on the default socket of this environment; with `stdio`, on none. Besides, on
+    `token_socket`, for those who may have a token and nothing else.
     """
     logging.basicConfig(
         stream=sys.stderr, level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -66,32 +70,38 @@ def main(listen: Path | None, *, stdio: bool, log_level: str) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
     try:
         config = configuration.load(os.environ)
-        trio.run(run_daemon, config, None if stdio else listen or paths.socket_path(os.environ))
+        socket = None if stdio else listen or paths.socket_path(os.environ)
+        trio.run(run_daemon, config, socket, token_socket)
     except AccountdError as error:
         sys.stderr.write(f"accountd: {error}\n")
         return 1
     return 0
 
 
-async def run_daemon(config: Config, socket: Path | None) -> None:
+async def run_daemon(config: Config, socket: Path | None, token_socket: Path | None = None) -> None:
     """Serve a socket until SIGTERM or SIGINT; without one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
-    and ConfigError before anything is served.
+    before anything is served.
     """
-    store = _open_store(config)
     with ExitStack() as door:
         listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
-        async with _open_services(config, store) as services, trio.open_nursery() as watching:
+        hatch = door.enter_context(open_unix_listener(token_socket)) if token_socket is not None else None
+        async with _open_services(config) as services, trio.open_nursery() as watching:
             server = Server(services, config)
+            watching.start_soon(_watch_store, config, services.account)
             async with trio.open_nursery() as connections:
                 with trio.CancelScope() as accepting:
                     await watching.start(_stop_on_signals, accepting, connections.cancel_scope)
-                    _log.info("serving %s for %s", socket or "standard input", config.codex_home)
-                    if listener is not None:
-                        await server.serve_socket(listener, connections)
-                    connections.start_soon(_serve_stdio, server, accepting)
-                    await trio.sleep_forever()
+                    async with trio.open_nursery() as doors:
+                        if hatch is not None:
+                            doors.start_soon(server.serve_socket, hatch, connections, TOKEN_METHODS)
+                        if listener is not None:
+                            doors.start_soon(server.serve_socket, listener, connections)
+                        else:
+                            connections.start_soon(_serve_stdio, server, accepting)
+                        _log.info("serving %s for %s", socket or "standard input", config.codex_home)
+                        await trio.sleep_forever()
                 door.close()
                 await services.logins.shut()
                 server.drain()
@@ -101,7 +111,7 @@ async def run_daemon(config: Config, socket: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _open_services(config: Config, store: AuthStore) -> AsyncIterator[Services]:
+async def _open_services(config: Config) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
     hub = Hub()
     policy = Policy(config.forced_login_method, config.allowed_workspaces)
@@ -111,11 +121,13 @@ async def _open_services(config: Config, store: AuthStore) -> AsyncIterator[Serv
         backend = Backend(http, config.backend)
         provenance = Provenance(config.issuer, config.client_id)
         async with (
-            open_account(store, policy, issuer, backend, hub) as account,
+            open_account(open_store(config), policy, issuer, hub) as account,
             open_refresher(account, WallClock()) as refresher,
             open_logins(account, Admission(policy, provenance), hub) as logins,
         ):
-            yield Services(hub, policy, account, refresher, logins, issuer)
+            reader = AccountReader(account, refresher, backend)
+            usage = UsageService(account, refresher, backend)
+            yield Services(hub, policy, account, refresher, reader, logins, usage, issuer)
 
 
 async def _stop_on_signals(
@@ -133,15 +145,9 @@ async def _serve_stdio(server: Server, accepting: trio.CancelScope) -> None:
     accepting.cancel()
 
 
-def _open_store(config: Config) -> AuthStore:
-    """Choose the store that is configured. Raises ConfigError: a credential never goes where it was not told to."""
-    match config.credentials_store:
-        case "file":
-            return FileStore(config.codex_home)
-        case "ephemeral":
-            return MemoryStore()
-        case other:
-            raise ConfigError(
-                f'{config.codex_home / "config.toml"}: cli_auth_credentials_store = "{other}" is not supported '
-                'yet; use "file" or "ephemeral"'
-            )
+async def _watch_store(config: Config, account: AccountService) -> None:
+    """Notice what other programs do to the credential: `codex login`, an editor, another daemon."""
+    path = config.codex_home / "auth.json"
+    with suppress(OSError):  # then the first login makes the folder, or says why it cannot
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await watch_file(path, account.reload)

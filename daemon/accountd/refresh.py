@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
+from accountd.oauth.refresh import parse_expiry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,6 +68,12 @@ class Refresher:
         now = self._clock.now()
         return due is not None and due <= now and not 0 <= now - self._refreshed_at < PAUSE
 
+    def seconds_left(self) -> float | None:
+        """Give how long the access token is good for, negative if it is not; None if it does not say."""
+        login = self._account.login
+        expiry = parse_expiry(login.tokens.access_token) if login is not None else None
+        return expiry - self._clock.now() if expiry is not None else None
+
     async def refresh(self, reason: Reason) -> None:
         """Have the token refreshed, or wait for the refresh that is under way. Raises RefreshError.
 
@@ -107,6 +114,11 @@ class Refresher:
         while True:
             changed = self._account.changed
             due = self._account.due_time
+            again = self._clock.now() + FIRST_RETRY
+            if self._account.is_unsaved and (due is None or again < due):
+                await self._sleep_until(again, changed)
+                await self._account.save_again()
+                continue
             if due is None:
                 await changed.wait()
                 continue

@@ -21,6 +21,14 @@ def test_it_logs_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("Logged out.\n", "")
 
 
+def test_it_forgets(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--forget` the daemon is asked for that alone, and the person is told what was not done."""
+    with AppServer(path, {"account/forget": {}}) as server:
+        assert main(["logout", "--forget"]) == 0
+        assert server.methods == ["account/forget"]
+    assert capsys.readouterr() == ("Logged out on this machine; the login was not revoked.\n", "")
+
+
 def test_a_failure_is_told_in_the_daemons_words(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An error response is one line on stderr, and exit code 1."""
     with AppServer(path, {"account/logout": Refusal(-32603, "logout failed: Read-only file system")}):

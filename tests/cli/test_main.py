@@ -32,7 +32,7 @@ def test_the_help_lists_verbs_and_exit_codes(capsys: pytest.CaptureFixture[str])
     assert err == ""
     assert all(f"    {verb} " in out for verb in VERBS)
     codes = [line.split()[0] for line in out.partition("exit codes:\n")[2].splitlines()]
-    assert codes == ["0", "1", "2", "3", "5", "130"]
+    assert codes == ["0", "1", "2", "3", "4", "5", "130"]
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -66,6 +66,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
             ["serve", "--listen", "unix://"],
             "accountd: unsupported --listen URL `unix://`; expected `stdio://` or `unix://PATH`",
         ),
+        (["serve", "--token-socket", "stdio://"], "accountd: --token-socket takes unix://PATH"),
+        (["token", "--format", "yaml"], "accountd token: argument --format: invalid choice: 'yaml'"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(
@@ -148,8 +150,12 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         "import sys; from accountd.cli import main; code = main(sys.argv[1:]); "
         "print('imported', *sys.modules); sys.exit(code)"
     )
-    script: Script = {"account/read": {"account": {"type": "apiKey"}}, "getAuthStatus": {"authMethod": "apikey"}}
-    for arguments in (["status", "--help"], ["status"]):
+    script: Script = {
+        "account/read": {"account": {"type": "apiKey"}},
+        "getAuthStatus": {"authMethod": "apikey"},
+        "account/token/read": {"authMode": "apikey", "token": "sk", "expiresAt": None, "chatgptAccountId": None},
+    }
+    for arguments in (["status", "--help"], ["status"], ["token", "--format", "env"]):
         with AppServer(path, script):
             done = subprocess.run(
                 [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path}; {code}", *arguments],
@@ -158,7 +164,7 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
                 check=True,
             )
         imported = done.stdout.rpartition("imported")[2].split()
-        assert "accountd.cli.status" in imported
+        assert f"accountd.cli.{arguments[0]}" in imported
         assert not HEAVY & {name.partition(".")[0] for name in imported}
         assert not {"accountd.cli.login", "accountd.cli.sandbox", "subprocess"} & set(imported)
 

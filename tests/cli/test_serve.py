@@ -12,25 +12,26 @@ from accountd.cli import main
 
 
 @pytest.mark.parametrize(
-    ("arguments", "listen", "stdio", "log_level"),
+    ("arguments", "asked_for"),
     [
-        ([], None, False, "info"),
-        (["--listen", "stdio://", "--log-level", "debug"], None, True, "debug"),
-        (["--listen", "unix:///run/a/s"], Path("/run/a/s"), False, "info"),
-        (["--listen", "unix://s"], Path.cwd() / "s", False, "info"),
-        (["--listen", "unix://~/s"], Path.home() / "s", False, "info"),
+        ([], (None, False, "info", None)),
+        (["--listen", "stdio://", "--log-level", "debug"], (None, True, "debug", None)),
+        (["--listen", "unix:///run/a/s"], (Path("/run/a/s"), False, "info", None)),
+        (["--listen", "unix://s"], (Path.cwd() / "s", False, "info", None)),
+        (["--listen", "unix://~/s"], (Path.home() / "s", False, "info", None)),
+        (["--token-socket", "unix://t"], (None, False, "info", Path.cwd() / "t")),
     ],
 )
 def test_the_daemon_gets_what_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], listen: Path | None, stdio: bool, log_level: str
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], asked_for: tuple[Any, ...]
 ) -> None:
-    """The URL becomes an absolute path or stdio, without one the daemon chooses; its exit code is the command's."""
+    """A URL becomes an absolute path or stdio, without one the daemon chooses; its exit code is the command's."""
     called: list[tuple[Any, ...]] = []
 
-    def serve(listen: Path | None, *, stdio: bool, log_level: str) -> int:
-        called.append((listen, stdio, log_level))
+    def serve(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None) -> int:
+        called.append((listen, stdio, log_level, token_socket))
         return 7
 
     monkeypatch.setattr(daemon, "main", serve)
     assert main(["serve", *arguments]) == 7
-    assert called == [(listen, stdio, log_level)]
+    assert called == [asked_for]

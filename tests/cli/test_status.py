@@ -44,8 +44,9 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
         (script(None, None), "Not logged in. Log in with `accountd login`.", 3),
         (
             script(None, "chatgpt"),
-            "Not logged in: the login that is stored here is no longer accepted. Log in with `accountd login`.",
-            3,
+            "Not logged in: the login that is stored here is no longer accepted. "
+            "Log in again with `accountd login`.",
+            4,
         ),
         (script({"type": "apiKey"}, "apikey"), "Logged in with an API key.", 0),
         (script({**CHATGPT, "email": None}, "chatgpt"), "Logged in with ChatGPT.", 0),
@@ -64,7 +65,7 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
 def test_every_state_has_its_sentence_and_its_code(
     path: Path, capsys: pytest.CaptureFixture[str], answers: Script, headline: str, code: int
 ) -> None:
-    """The first line says who is logged in and how; 0 means somebody, 3 nobody."""
+    """The first line says who is logged in and how; 0 means somebody, 3 nobody, 4 a login of the past."""
     with AppServer(path, answers):
         assert main(["status"]) == code
     assert capsys.readouterr().out.splitlines()[0] == headline
@@ -75,10 +76,15 @@ def test_every_state_has_its_sentence_and_its_code(
     [
         (
             script(CHATGPT, "chatgpt"),
-            {"loggedIn": True, "authMode": "chatgpt", "email": "dev@example.com", "planType": "pro"},
+            {"loggedIn": True, "needsLogin": False, "authMode": "chatgpt", "email": "dev@example.com"},
             0,
         ),
-        (script(None, None), {"loggedIn": False, "authMode": None, "email": None, "planType": None}, 3),
+        (
+            script(None, None),
+            {"loggedIn": False, "needsLogin": False, "authMode": None, "email": None, "planType": None},
+            3,
+        ),
+        (script(None, "chatgpt"), {"loggedIn": False, "needsLogin": True, "authMode": None}, 4),
         (
             script(Refusal(-32603, "timed out"), "chatgpt"),
             {"loggedIn": True, "authMode": "chatgpt", "detailsError": "timed out"},

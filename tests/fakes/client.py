@@ -17,7 +17,7 @@ from accountd.server.connection import Connection
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from accountd.server.handlers import Services
+    from accountd.server.call import Services
 
     MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
 

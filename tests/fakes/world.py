@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from accountd.account import AccountService, open_account
+from accountd.account_reader import AccountReader
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
@@ -21,9 +22,10 @@ from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
 from accountd.refresh import open_refresher
 from accountd.sandbox import Sandbox, Script
-from accountd.server.handlers import Services
+from accountd.server.call import Services
 from accountd.storage.base import Provenance
 from accountd.storage.memory import MemoryStore
+from accountd.usage import UsageService
 from fakes.sandbox_transport import SandboxTransport
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ class World:
         return self.services.account
 
     @property
+    def reader(self) -> AccountReader:
+        """What clients are told of the account."""
+        return self.services.reader
+
+    @property
     def logins(self) -> LoginManager:
         """The login manager."""
         return self.services.logins
@@ -131,10 +138,12 @@ async def open_world(
     backend = Backend(http, f"{ISSUER}/backend-api")
     with hub.subscribe(world.hear):
         async with (
-            open_account(world.store, policy, issuer, backend, hub) as account,
+            open_account(world.store, policy, issuer, hub) as account,
             open_refresher(account, clock) as refresher,
             open_logins(account, Admission(policy, Provenance(ISSUER, DEFAULT_CLIENT_ID)), hub) as logins,
         ):
-            world.services = Services(hub, policy, account, refresher, logins, issuer)
+            reader = AccountReader(account, refresher, backend)
+            usage = UsageService(account, refresher, backend, clock.now)
+            world.services = Services(hub, policy, account, refresher, reader, logins, usage, issuer)
             yield world
     await http.aclose()

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -211,12 +212,80 @@ def test_sigterm_cancels_a_login_that_waits(sandbox: Callable[..., Environ]) -> 
     assert run(environ, "status").returncode == 3
 
 
+def call_sandbox(environ: Environ, path: str, body: object = None) -> Any:
+    """Ask the sandbox for something, or tell it, with a body."""
+    url = f"{environ['CODEX_APP_SERVER_LOGIN_ISSUER']}{path}"
+    data = None if body is None else json.dumps(body).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, data), timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) -> None:
+    """The same token in every form, a new one only on need; then a login that is refused is told by all verbs."""
+    environ = sandbox("--approve-after", "0")
+    nobody = run(environ, "token")
+    assert (nobody.returncode, nobody.stdout) == (3, "")
+    assert nobody.stderr == "accountd: nobody is logged in; log in with `accountd login`\n"
+    assert run(environ, "login").returncode == 0
+
+    token = json.loads(run(environ, "token", "--format", "json").stdout)
+    assert (token["authMode"], token["chatgptAccountId"]) == ("chatgpt", "account-sandbox")
+    assert 3000 < token["expiresAt"] - time.time() <= 3600
+    raw, env = run(environ, "token").stdout, run(environ, "token", "--format", "env").stdout
+    assert raw == f"{token['token']}\n"
+    assert env == f"export CHATGPT_ACCESS_TOKEN={raw}export CHATGPT_ACCOUNT_ID=account-sandbox\n"
+    call_sandbox(environ, "/sandbox/script", {"token_lifetime": 7200})
+    assert run(environ, "token", "--min-valid", "50m").stdout == raw
+    newer = run(environ, "token", "--min-valid", "90m")
+    assert (newer.returncode, newer.stdout != raw) == (0, True)
+    too_long = run(environ, "token", "--min-valid", "3h")
+    assert (too_long.returncode, too_long.stdout) == (1, "")
+    assert "no token can be had that is good for 10800 s" in too_long.stderr
+
+    fault = {"path": "/oauth/token", "nth": 1, "status": 401}
+    call_sandbox(environ, "/sandbox/script", {"faults": [fault]})
+    for min_valid, words in [
+        ("3h", "Please log out and sign in again"),
+        ("0", "is no longer accepted; log in again"),
+    ]:
+        refused = run(environ, "token", "--min-valid", min_valid)
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)
+        assert refused.stderr.endswith(f"{words}, with `accountd login`\n")
+    status = run(environ, "status", "--json")
+    assert status.returncode == 4
+    assert {"loggedIn": False, "needsLogin": True}.items() <= json.loads(status.stdout).items()
+    assert run(environ, "login").returncode == 0
+    assert run(environ, "status").returncode == 0
+    log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
+    assert raw.strip() not in log
+
+
+@pytest.mark.parametrize(("option", "revoked"), [([], True), (["--forget"], False)])
+def test_a_login_that_is_forgotten_is_not_revoked(
+    sandbox: Callable[..., Environ], option: list[str], revoked: bool
+) -> None:
+    """A logout tells the issuer, and with `--forget` it does not; either way nobody is logged in here."""
+    environ = sandbox("--approve-after", "0")
+    assert run(environ, "login").returncode == 0
+    logout = run(environ, "logout", *option)
+    assert (logout.returncode, logout.stderr) == (0, "")
+    assert ("not revoked" in logout.stdout) is not revoked
+    asked = [request["path"] for request in call_sandbox(environ, "/sandbox/requests")]
+    assert ("/oauth/revoke" in asked) is revoked
+    assert run(environ, "status").returncode == run(environ, "token").returncode == 3
+    assert not (Path(environ["CODEX_HOME"]) / "auth.json").exists()
+
+
 def test_a_key_logs_in(environ: Environ) -> None:
-    """An API key from stdin is stored, and is nowhere in what the verbs print or the daemon logs."""
+    """An API key from stdin is stored, and is nowhere but in what `token` prints: not in the daemon's log."""
     login = run(environ, "login", "--with-api-key", stdin="sk-secret-1\n")
     assert (login.returncode, login.stdout) == (0, "Logged in with an API key.\n")
     status = run(environ, "status", "--json")
     assert json.loads(status.stdout)["authMode"] == "apikey"
+    assert run(environ, "token", "--min-valid", "24h", "--format", "header").stdout == (
+        "Authorization: Bearer sk-secret-1\n"
+    )
     log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
     assert "sk-secret-1" not in login.stdout + login.stderr + status.stdout + log
 

@@ -18,6 +18,7 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
+from accountd.client.blocking import Client
 from accountd.client.errors import ClientError
 from accountd.sandbox import Fault, Script
 from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
@@ -205,7 +206,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
             "s",
             'config.toml:1: forced_login_method must be one of "chatgpt", "api"',
         ),
-        ('cli_auth_credentials_store = "keyring"\n', "s", "is not supported yet"),
+        ('cli_auth_credentials_store = "vault"\n', "s", "cli_auth_credentials_store must be one of"),
         ("", "x" * 120, "bytes long, and 107 is the most" if sys.platform == "linux" else "is the most"),
     ],
 )
@@ -291,3 +292,54 @@ def test_another_user_is_refused_even_where_the_modes_let_them_in(home: Path) ->
         with daemon.connect() as client:
             assert client.call("account/read", {}) == NOBODY
         assert "refused a connection of uid 65534" in daemon.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is watched")
+def test_what_other_programs_do_is_noticed(home: Path) -> None:
+    """A login, a refresh and a logout by another program reach our clients, without anybody asking."""
+    with running(home) as daemon, daemon.connect() as client:
+
+        def wait_update() -> str | None:
+            notification = client.next_notification(PATIENCE)
+            assert notification is not None
+            mode: str | None = notification.params["authMode"]
+            return mode
+
+        def replace(document: object) -> None:
+            (home / "new").write_text(json.dumps(document))
+            (home / "new").replace(home / "auth.json")
+
+        replace({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-1"})
+        assert wait_update() == "apikey"
+        replace({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-2"})
+        assert wait_update() == "apikey"
+        assert client.call("getAuthStatus", {"includeToken": True})["authToken"] == "sk-2"
+        (home / "auth.json").write_text('{"auth_mode": "apikey", "OPENAI_API_KEY": "sk-3"}')  # in place
+        assert wait_update() == "apikey"
+        (home / "auth.json").unlink()
+        assert wait_update() is None
+        (home / "something-else.json").write_text("{}")
+        assert client.next_notification(0.3) is None
+
+
+def test_a_container_can_have_a_token_and_nothing_else(home: Path) -> None:
+    """The second socket answers what it is for, and is as private as the first."""
+    path, hatch = home / "run" / "s", home / "run" / "t"
+    command = [sys.executable, "-m", "accountd", "serve"]
+    command += ["--listen", f"unix://{path}", "--token-socket", f"unix://{hatch}"]
+    with subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not path.exists() or not hatch.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            with Client(str(path)) as client, Client(str(hatch)) as container:
+                client.call("account/login/start", {"type": "apiKey", "apiKey": "sk-for-all"})
+                assert container.call("getAuthStatus", {"includeToken": True})["authToken"] == "sk-for-all"
+                with pytest.raises(ClientError, match="not available on this socket"):
+                    container.call("account/logout", None)
+            assert hatch.stat().st_mode & 0o777 == 0o600
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+    assert not hatch.exists()

@@ -68,6 +68,12 @@ def test_a_request_is_read_with_its_params_as_bytes(
     assert (None if isinstance(message.params, msgspec.UnsetType) else bytes(message.params)) == params
 
 
+def answered_id(message: object) -> object:
+    """Give the id that an answer answers."""
+    assert isinstance(message, Response)
+    return message.id
+
+
 def test_a_request_without_an_id_is_a_notification() -> None:
     """Its id is UNSET, which is not null."""
     message = parse_message(b'{"method":"initialized"}')
@@ -78,13 +84,13 @@ def test_a_request_without_an_id_is_a_notification() -> None:
 @pytest.mark.parametrize("payload", [b'{"id":7,"result":null}', b'{"id":7,"error":{"code":1,"message":""}}'])
 def test_an_answer_is_read(payload: bytes) -> None:
     """A client's answer has an id, and a result or an error."""
-    assert parse_message(payload) == Response(7)
+    assert answered_id(parse_message(payload)) == 7
 
 
 @pytest.mark.parametrize("payload", [b'{"id":null,"error":{"code":-32700,"message":""}}', b'{"error":{}}'])
 def test_a_complaint_is_not_complained_about(payload: bytes) -> None:
     """An error about a message that could not be read has no id; answering it could go on for ever."""
-    assert parse_message(payload) == Response(None)
+    assert answered_id(parse_message(payload)) is None
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_an_answer_has_the_id_of_its_request(request_id: int | str, result: Any)
     answer = render_result(request_id, result)
     assert json.loads(answer) == {"id": request_id, "result": result}
     assert b"\n" not in answer
-    assert parse_message(answer) == Response(request_id)
+    assert answered_id(parse_message(answer)) == request_id
 
 
 @pytest.mark.parametrize(
@@ -190,7 +196,7 @@ def test_an_error_is_written_with_its_code(error: type[RequestError], code: int)
     """The class of the exception chooses the code; there is no `data` that nobody has filled."""
     answer = render_error("a", error("no"))
     assert json.loads(answer) == {"id": "a", "error": {"code": code, "message": "no"}}
-    assert parse_message(answer) == Response("a")
+    assert answered_id(parse_message(answer)) == "a"
     assert json.loads(render_error(None, error("no")))["id"] is None
 
 

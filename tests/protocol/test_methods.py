@@ -220,6 +220,7 @@ def test_a_known_method_is_found() -> None:
         "account/login/start",
         "account/login/cancel",
         "account/login/submitCallback",
+        "account/forget",
         "account/logout",
     }
 
@@ -309,3 +310,16 @@ def test_every_notification_has_its_method() -> None:
         "AccountLoginCompleted": "account/login/completed",
         "AccountUpdated": "account/updated",
     }
+
+
+@pytest.mark.parametrize("name", ["account/rateLimits/read", "account/usage/read"])
+@pytest.mark.parametrize("params", [msgspec.UNSET, msgspec.Raw(b"null"), msgspec.Raw(b"{}")])
+def test_optional_params_may_be_left_out(name: str, params: msgspec.Raw | msgspec.UnsetType) -> None:
+    """Absent, null and empty are the same: everything as usual."""
+    assert parse_params(name, params) == parse_params(name, msgspec.Raw(b"{}"))
+
+
+def test_a_whole_method_can_be_experimental() -> None:
+    """It is named by its name, where a variant of one is named by both."""
+    params = parse_params("accountSession/list", msgspec.Raw(b"{}"))
+    assert experimental_reason("accountSession/list", params) == "accountSession/list"

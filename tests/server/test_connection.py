@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.protocol.account import AccountUpdated
-from accountd.protocol.methods import METHODS
+from accountd.protocol.methods import METHODS, TOKEN_METHODS
 from accountd.sandbox import Fault, Script
 from accountd.server import connection as module
 from accountd.server.handlers import HANDLERS
 from accountd.server.outbox import MAX_WAITING
-from fakes.client import CONFIG, open_client
+from fakes.client import CONFIG, Client, open_client
 from fakes.world import open_world
 
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
@@ -236,7 +236,7 @@ async def test_a_bug_fails_its_request_and_no_more(
     """An exception that nobody foresaw is logged; the client hears little of it, and the connection goes on."""
     async with open_world() as world, open_client(world.services) as client:
         with monkeypatch.context() as patch:
-            patch.setattr(type(world.account), "known", lambda _: 1 / 0)
+            patch.setattr(type(world.reader), "known", lambda _: 1 / 0)
             assert await client.call("account/read", {}) == error(
                 -32603, "internal error; the log of accountd says more"
             )
@@ -349,3 +349,20 @@ async def test_a_shut_manager_begins_nothing(autojump_clock: trio.testing.MockCl
         await world.logins.shut()
         assert await client.receive() == error(-32600, "Server is draining; retry after reconnecting", 8)
         assert world.heard == []
+
+
+async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing.MockClock) -> None:
+    """Who may have a token may read the account, and change nothing, whatever they declare."""
+    async with open_world() as world:
+        ours, theirs = trio.testing.memory_stream_pair()
+        connection = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG, allowed=TOKEN_METHODS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            client = Client(ours, connection)
+            await client.initialize(experimentalApi=True, extensions={"accountd": {}})
+            assert (await client.call("account/read", {}))["result"] == NOBODY
+            assert "result" in await client.call("getAuthStatus", {"includeToken": True})
+            for method in set(METHODS) - TOKEN_METHODS:
+                refused = await client.call(method, {})
+                assert "not available on this socket" in refused["error"]["message"]
+            await ours.send_eof()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -247,12 +248,9 @@ async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.Mock
         await trio.testing.wait_all_tasks_blocked()
         for strange in (Response("0"), Response(None), Response(99)):
             questions.answer(strange)
-        for payload in reversed(sent):
-            message = parse_message(payload)
-            number = payload.split(b'"n":')[1][:1]
-            request_id = getattr(message, "id", None)
-            parsed = parse_message(b'{"id":%d,"result":%b}' % (request_id, number))
-            questions.answer(as_response(parsed))
+        for question in map(json.loads, reversed(sent)):
+            answer = json.dumps({"id": question["id"], "result": question["params"]["n"]})
+            questions.answer(as_response(parse_message(answer.encode())))
     questions.close()
     with pytest.raises(ClientFailed, match="the client has left"):
         await questions.ask("m", {}, int, 10)

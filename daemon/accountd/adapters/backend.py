@@ -1,25 +1,66 @@
-"""The backend: the ChatGPT API, as far as it knows things about an account (protocol notes 3.2 and 3.8)."""
+"""The backend: the ChatGPT API, as far as it knows things about an account (protocol notes 3.2, 3.7 and 3.8).
+
+One method a request, asked once; what the answers mean is in `protocol.payloads` and `protocol.rate_limits`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 import trio
 
 from accountd.config import is_loopback
-from accountd.errors import RemoteRefused, RemoteUnreachable
+from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.protocol.payloads import (
+    AccountsPayload,
+    MessagesPayload,
+    ProfilePayload,
+    SecuritySetupPayload,
+    ThreadsPayload,
+    order_accounts,
+)
+from accountd.protocol.rate_limits import ConsumePayload, ResetCreditsPayload, UsagePayload
 
 if TYPE_CHECKING:
-    from accountd.adapters.http import HttpClient
+    from collections.abc import Mapping
+
+    from accountd.adapters.http import HttpAnswer, HttpClient
     from accountd.secret import Secret
 
 LOOKUP_TIMEOUT: Final = 15.0
 """Seconds for a workspace look-up, in which a client waits for its `account/read`."""
 
+MESSAGES_TIMEOUT: Final = 1.0
+SECURITY_TIMEOUT: Final = 3.0
+RESET_CREDITS_TIMEOUT: Final = 5.0
+"""Seconds for what is shown beside something else, which waits for it."""
+
+PROFILE_TIMEOUT: Final = 10.0
+CONSUME_TIMEOUT: Final = 10.0
+ACCOUNTS_TIMEOUT: Final = 30.0
+THREAD_TIMEOUT: Final = 60.0
+"""Seconds for what somebody asked to see. All are Codex's; the rest has the HTTP client's limit alone."""
+
+_MAX_BODY: Final = 1000  # characters of an answer that go into an error's text; Codex puts in all of it
+_MAX_TYPE: Final = 100
 _ANYWHERE: Final = "NO_CONSTRAINT"
 _ROUTING_OVERRIDES: Final = (_ANYWHERE, "us", "us_cr")
+
+PayloadT = TypeVar("PayloadT")
+
+
+class BackendTooSlow(RemoteUnreachable):
+    """A request's own time limit is over. Clients know a text for each."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """In whose name a request is made. `fedramp`: the workspace is the government's."""
+
+    token: Secret
+    account_id: str | None
+    fedramp: bool = False
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -30,52 +71,159 @@ class Workspace(msgspec.Struct, frozen=True):
     routing_override: str
 
 
-class _Entry(msgspec.Struct):
-    id: str
-    name: str | None = None
-    workspace_backend_origin: str | None = None
-    account_routing_override: str | None = None
-
-
-class _AccountsCheck(msgspec.Struct):
-    accounts: list[_Entry] = []
-
-
 class Backend:
-    """Requests to one backend. Texts of failures are Codex's, since clients are shown them."""
+    """Requests to one backend. Texts of failures are Codex's, since clients are shown them.
+
+    Every method may raise RemoteUnreachable, and RemoteRefused with the start of the answer in its text.
+    """
 
     def __init__(self, http: HttpClient, url: str) -> None:
         self._http = http
         self.url = url
 
     async def look_up_workspace(self, access_token: Secret, account_id: str) -> Workspace:
-        """Ask for the name and the routing of the workspace. Raises RemoteError."""
-        headers = {"Authorization": f"Bearer {access_token.reveal()}", "ChatGPT-Account-Id": account_id}
+        """Ask for the name and the routing of the workspace."""
+        access = Access(access_token, account_id)
         try:
-            with trio.fail_after(LOOKUP_TIMEOUT):
-                answer = await self._http.request("GET", self._url("/accounts/check"), headers=headers)
-        except trio.TooSlowError:
+            answer = await self._request(access, "GET", "/accounts/check", timeout=LOOKUP_TIMEOUT)
+        except BackendTooSlow:
             raise RemoteUnreachable("workspace routing discovery timed out") from None
         except RemoteUnreachable as error:
             raise RemoteUnreachable("workspace routing discovery failed") from error
-        if answer.status == 401:
-            raise RemoteRefused("workspace routing discovery unauthorized (401)", 401)
-        if not 200 <= answer.status < 300:
-            raise RemoteRefused("workspace routing discovery failed", answer.status)
+        except RemoteRefused as error:
+            reason = "unauthorized (401)" if error.status == 401 else "failed"
+            raise RemoteRefused(f"workspace routing discovery {reason}", error.status) from error
         return parse_workspace(answer.body, account_id, self.url)
+
+    async def read_accounts(self, access: Access) -> AccountsPayload:
+        """Ask for all workspaces of the account's person."""
+        answer = await self._request(access, "GET", "/accounts/check", timeout=ACCOUNTS_TIMEOUT)
+        return self._decode(access, answer, "/accounts/check", AccountsPayload)
+
+    async def read_usage(self, access: Access, *, luna_reserve: bool = False) -> UsagePayload:
+        """Ask how much of the rate limits is used. `luna_reserve`: the client knows how to go on with that one."""
+        headers = {"X-OpenAI-Codex-Luna-Reserve": "1"} if luna_reserve else {}
+        answer = await self._request(access, "GET", "/usage", headers=headers)
+        return self._decode(access, answer, "/usage", UsagePayload)
+
+    async def read_reset_credits(self, access: Access) -> ResetCreditsPayload:
+        """Ask for the credits with which rate limits can be reset."""
+        path = "/rate-limit-reset-credits"
+        answer = await self._request(access, "GET", path, timeout=RESET_CREDITS_TIMEOUT)
+        return self._decode(access, answer, path, ResetCreditsPayload)
+
+    async def consume_reset_credit(self, access: Access, key: str, credit_id: str | None) -> ConsumePayload:
+        """Spend a reset credit, or the next one there is; with the same key again, the same one again."""
+        path = "/rate-limit-reset-credits/consume"
+        body = {"redeem_request_id": key} | ({"credit_id": credit_id} if credit_id is not None else {})
+        answer = await self._request(access, "POST", path, json=body, timeout=CONSUME_TIMEOUT)
+        return self._decode(access, answer, path, ConsumePayload)
+
+    async def read_profile(self, access: Access) -> ProfilePayload:
+        """Ask for the account's records and totals."""
+        answer = await self._request(access, "GET", "/profiles/me", timeout=PROFILE_TIMEOUT)
+        return self._decode(access, answer, "/profiles/me", ProfilePayload)
+
+    async def read_thread_usage(self, access: Access, thread_id: str) -> ThreadsPayload | None:
+        """Ask what a thread has cost; None if this account is not told."""
+        path = "/usage/thread_usage/query"
+        body = {"thread_ids": [thread_id]}
+        try:
+            answer = await self._request(access, "POST", path, json=body, timeout=THREAD_TIMEOUT)
+        except RemoteRefused as error:
+            if error.status in {403, 404}:
+                return None
+            raise
+        try:
+            return self._decode(access, answer, path, ThreadsPayload)
+        except RemoteRefused as error:
+            raise RemoteRefused("Invalid thread usage response.", 0) from error
+
+    async def read_messages(self, access: Access) -> MessagesPayload | None:
+        """Ask for the workspace's messages; None if the backend has no such thing."""
+        path, headers = "/workspace-messages", {"Cache-Control": "no-store"}
+        try:
+            answer = await self._request(access, "GET", path, headers=headers, timeout=MESSAGES_TIMEOUT)
+        except RemoteRefused as error:
+            if error.status == 404:
+                return None
+            raise
+        return self._decode(access, answer, path, MessagesPayload)
+
+    async def send_nudge(self, access: Access, credit_type: str) -> bool:
+        """Have the workspace's owner asked for more by email; False if that was done a short while ago."""
+        body = {"credit_type": credit_type}
+        try:
+            await self._request(access, "POST", "/accounts/send_add_credits_nudge_email", json=body)
+        except RemoteRefused as error:
+            if error.status == 429:
+                return False
+            raise
+        return True
+
+    async def read_security_setup(self, access: Access) -> SecuritySetupPayload:
+        """Ask whether there is something to remind the person of. This path has one style on every backend."""
+        path = "/wham/security-setup"
+        answer = await self._request(access, "GET", path, timeout=SECURITY_TIMEOUT)
+        return self._decode(access, answer, path, SecuritySetupPayload)
+
+    async def _request(
+        self,
+        access: Access,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
+        timeout: float = float("inf"),
+    ) -> HttpAnswer:
+        """Ask once. Only an answer that is a success comes back."""
+        url = self._url(path)
+        sent = {"Authorization": f"Bearer {access.token.reveal()}", **(headers or {})}
+        if access.account_id is not None:
+            sent["ChatGPT-Account-Id"] = access.account_id
+        if access.fedramp:
+            sent["X-OpenAI-Fedramp"] = "true"
+        try:
+            with trio.fail_after(timeout):
+                answer = await self._http.request(method, url, headers=sent, json=json)
+        except trio.TooSlowError:
+            raise BackendTooSlow(f"{method} {url} was not answered in {timeout:.0f} s") from None
+        if not 200 <= answer.status < 300:
+            complaint = f"{method} {url} failed: {describe_status(answer.status)}"
+            raise _make_refusal(access, complaint, answer, answer.status)
+        return answer
+
+    def _decode(self, access: Access, answer: HttpAnswer, path: str, wanted: type[PayloadT]) -> PayloadT:
+        try:
+            return msgspec.json.decode(answer.body, type=wanted)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            complaint = f"Decode error for {self._url(path)}: {error}"
+            raise _make_refusal(access, complaint, answer, 0) from None  # the cause may quote the answer
 
     def _url(self, path: str) -> str:
         """Build a URL in one of the two styles of path that backends have (protocol note 3.8)."""
+        if path.startswith("/wham/"):
+            return self.url + path
         return self.url + ("/wham" if "/backend-api" in self.url else "/api/codex") + path
+
+
+def _make_refusal(access: Access, complaint: str, answer: HttpAnswer, status: int) -> RemoteRefused:
+    """Quote the start of an answer, but not the token, which a backend may echo."""
+    body = answer.body.decode("utf-8", "replace")
+    if token := access.token.reveal():
+        body, complaint = body.replace(token, "..."), complaint.replace(token, "...")
+    text = f"{complaint}; content-type={answer.content_type[:_MAX_TYPE]}; body={body[:_MAX_BODY]}"
+    return RemoteRefused(text, status)
 
 
 def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace:
     """Find the account's own workspace among those that its person can see. Raises RemoteRefused."""
     try:
-        check = msgspec.json.decode(body, type=_AccountsCheck)
+        payload = msgspec.json.decode(body, type=AccountsPayload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RemoteRefused("workspace routing discovery failed", 0) from error
-    entries = [entry for entry in check.accounts if entry.id == account_id]
+    entries = [entry for found_id, entry in order_accounts(payload) if found_id == account_id]
     if not entries:
         raise RemoteRefused("selected workspace missing from routing discovery", 0)
     if len(entries) > 1:

@@ -50,6 +50,7 @@ class Account(NamedTuple):
         """Give the members that every JSON output has for an account."""
         return {
             "loggedIn": self.mode is not None,
+            "needsLogin": self.stale,
             "authMode": self.mode,
             "email": self.email,
             "planType": self.plan,

@@ -4,6 +4,7 @@ OK = 0
 ERROR = 1
 USAGE = 2
 NOT_LOGGED_IN = 3
+NEEDS_LOGIN = 4
 NO_DAEMON = 5
 SIGNALLED = 128
 """Added to the number of the signal that ended the command, as shells do: 143 for SIGTERM."""
@@ -14,7 +15,8 @@ exit codes:
   0    done
   1    it failed; the reason is on stderr
   2    the command line is wrong
-  3    nobody is logged in (status)
+  3    nobody is logged in (status, token)
+  4    the stored login is no longer accepted: log in again (status, token)
   5    there is no daemon, and none could be started
   130  cancelled with Ctrl-C; 143 with SIGTERM
 """

@@ -1,4 +1,4 @@
-"""`accountd logout`: revoke the login, as far as the issuer can be reached, and forget it."""
+"""`accountd logout`: revoke the login, as far as the issuer can be reached, and forget it; or forget it alone."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ _PATIENCE = 60.0
 """Seconds; the daemon gives the revocation ten, and the file's lock some more."""
 
 _EPILOG = """\
+A ChatGPT login is revoked at the issuer: it ends everywhere, also where its
+auth.json was copied to. With --forget it is only deleted here, and stays good
+elsewhere.
+
 It is no error if nobody was logged in. A login that is waiting for approval
 is cancelled.
 
-example:
+examples:
   accountd logout
+  accountd logout --forget
 """
 
 
@@ -33,6 +38,9 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Revoke the login, and delete it from this machine.",
         epilog=_EPILOG,
     )
+    parser.add_argument(
+        "--forget", action="store_true", help="log out on this machine only: do not revoke the login at the issuer"
+    )
     add_client_options(parser)
     parser.set_defaults(run=run)
 
@@ -40,6 +48,6 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
     with connect(args) as client:
-        client.call("account/logout", timeout=_PATIENCE)
-    say("Logged out.")
+        client.call("account/forget" if args.forget else "account/logout", timeout=_PATIENCE)
+    say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
     return OK

@@ -39,6 +39,11 @@ def add_parser(subparsers: Subparsers) -> None:
         help="unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)",
     )
     parser.add_argument(
+        "--token-socket",
+        metavar="URL",
+        help="unix://PATH of a second socket, for containers: it hands out tokens, and nothing else",
+    )
+    parser.add_argument(
         "--log-level", choices=_LEVELS, default="info", help="how much to log (default: %(default)s)"
     )
     parser.set_defaults(run=run)
@@ -47,9 +52,12 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Be the daemon until it is told to stop; then give its exit code."""
     path = _parse_listen(args.listen) if args.listen is not None else None
+    token_socket = _parse_listen(args.token_socket) if args.token_socket is not None else None
+    if args.token_socket == _STDIO:
+        raise Failure("--token-socket takes unix://PATH", USAGE)
     from accountd.daemon import main as daemon_main  # the clients must not wait for this import
 
-    return daemon_main(path, stdio=args.listen == _STDIO, log_level=args.log_level)
+    return daemon_main(path, stdio=args.listen == _STDIO, log_level=args.log_level, token_socket=token_socket)
 
 
 def _parse_listen(url: str) -> Path | None:

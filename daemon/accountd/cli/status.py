@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from accountd.cli.account import read_account
-from accountd.cli.exits import NOT_LOGGED_IN, OK
+from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK
 from accountd.cli.options import add_client_options, connect
 from accountd.cli.terminal import one_line, say
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from accountd.cli.parsing import Subparsers
 
 _EPILOG = """\
-Exits with 0 if somebody is logged in, and with 3 if nobody is.
+Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
+login is stored that is no longer accepted: needsLogin, with --json.
 
 example:
   accountd status --json | jq -r .email
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
         daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol}
         say(json.dumps({**account.as_json(), **daemon}))
     else:
-        say(account.headline() if account.mode else f"{account.headline()} Log in with `accountd login`.")
+        again = " again" if account.stale else ""
+        say(account.headline() if account.mode else f"{account.headline()} Log in{again} with `accountd login`.")
         say()
         rows = {
             "Plan": account.plan,
@@ -61,4 +63,6 @@ def run(args: argparse.Namespace) -> int:
         for name, value in rows.items():
             if value:
                 say(f"{name:<12}{one_line(str(value))}")
+    if account.stale:
+        return NEEDS_LOGIN
     return OK if account.mode else NOT_LOGGED_IN

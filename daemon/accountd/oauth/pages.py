@@ -12,7 +12,7 @@ import html
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -29,9 +29,6 @@ from accountd.oauth.callback import (
     plain_text,
     render_result_uri,
 )
-
-if TYPE_CHECKING:
-    from accountd.protocol.account import AppBrand
 
 _FOLDER: Final = Path(__file__).with_name("pages")
 
@@ -86,7 +83,7 @@ def render_redirect(port: int, *, success: bool) -> Page:
     return _redirect(render_result_uri(port, success=success))
 
 
-def render_hosted_redirect(brand: AppBrand) -> Page:
+def render_hosted_redirect(brand: Literal["codex", "chatgpt"]) -> Page:
     """Send the browser to ChatGPT's own page, which brings the desktop app back to the front (protocol note 5)."""
     return _redirect(f"https://chatgpt.com/codex/open-app?source=login&app_brand={brand}")
 

@@ -6,7 +6,7 @@ wire. Unknown fields are ignored; the methods and fields behind `experimentalApi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -216,6 +216,24 @@ class GetAuthStatusResponse(Wire, frozen=True):
     auth_method: AuthMode | None = None
     auth_token: str | None = None
     requires_openai_auth: bool = True
+
+
+# account/token/read, account/forget: ours
+
+
+class ReadTokenParams(Wire, frozen=True):
+    """`account/token/read`: a token that is good for at least so many seconds from now."""
+
+    min_valid_seconds: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 300
+
+
+class ReadTokenResponse(Wire, frozen=True):
+    """What to send as a bearer. `expires_at` is Unix seconds; null for an API key, or a token that does not say."""
+
+    auth_mode: AuthMode
+    token: str
+    expires_at: float | None
+    chatgpt_account_id: str | None
 
 
 # notifications

@@ -10,14 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from accountd.errors import InvalidRequest
-from accountd.protocol import account
+from accountd.protocol import account, usage
 from accountd.protocol.explain import explain_validation_error
 
 
 class Method(msgspec.Struct, frozen=True):
     """What a method takes, and who may call it when.
 
-    `params` is None for a method that takes nothing and ignores whatever it is sent.
+    `params` is None for a method that takes nothing and ignores whatever it is sent; they may be left out
+    where they are `optional`.
     `in_turn`: later requests of the same connection wait until this one is answered, because it changes what
     they would see. `experimental`: the params types that need `experimentalApi`. `extension`: it is ours, and
     shown only to clients that declare the accountd extension. `before_initialize`: the one method that opens
@@ -25,6 +26,7 @@ class Method(msgspec.Struct, frozen=True):
     """
 
     params: Any = None
+    optional: bool = False
     in_turn: bool = False
     experimental: tuple[type[msgspec.Struct], ...] = ()
     extension: bool = False
@@ -40,8 +42,20 @@ METHODS: Final[dict[str, Method]] = {
     "account/login/submitCallback": Method(account.SubmitCallbackParams, in_turn=True, extension=True),
     "account/read": Method(account.GetAccountParams),
     "account/logout": Method(in_turn=True),
+    "account/forget": Method(in_turn=True, extension=True),
+    "account/token/read": Method(account.ReadTokenParams, extension=True),
     "getAuthStatus": Method(account.GetAuthStatusParams),
+    "account/rateLimits/read": Method(usage.GetAccountRateLimitsParams, optional=True),
+    "account/rateLimitResetCredit/consume": Method(usage.ConsumeRateLimitResetCreditParams),
+    "account/usage/read": Method(usage.GetAccountTokenUsageParams, optional=True),
+    "account/workspaceMessages/read": Method(),
+    "account/sendAddCreditsNudgeEmail": Method(usage.SendAddCreditsNudgeEmailParams),
+    "account/securitySetup/read": Method(),
+    "accountSession/list": Method(usage.AccountSessionsListParams, experimental=(usage.AccountSessionsListParams,)),
 }
+
+TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus"})
+"""What a socket answers that is for handing out tokens alone: to a container, which may change nothing."""
 
 NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginCompleted: "account/login/completed",
@@ -71,6 +85,8 @@ def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
     if decoder is None:
         return None
     if isinstance(params, msgspec.UnsetType) or bytes(params) == b"null":
+        if METHODS[name].optional:
+            return decoder.decode(b"{}")
         raise InvalidRequest("Invalid request: missing field `params`")
     try:
         return decoder.decode(params)
@@ -83,10 +99,10 @@ def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
 
 def experimental_reason(name: str, params: object) -> str | None:
     """Name what in a request needs `experimentalApi`, as Codex names it, or None if nothing does."""
-    if type(params) in METHODS[name].experimental:
-        tag = type(params).__struct_config__.tag  # type: ignore[attr-defined]  # a Struct, by the line above
-        return f"{name}.{tag}"
-    return None
+    if type(params) not in METHODS[name].experimental:
+        return None
+    tag = type(params).__struct_config__.tag  # type: ignore[attr-defined]  # a Struct, by the line above
+    return name if tag is None else f"{name}.{tag}"
 
 
 def is_in_turn(name: str) -> bool:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from accountd.sandbox.message import Refused, Request, Response, render_coded_error, render_json
+import msgspec
+
+from accountd.sandbox.message import (
+    Refused,
+    Request,
+    Response,
+    need,
+    parse_fields,
+    render_coded_error,
+    render_json,
+    render_oauth_error,
+)
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -56,8 +67,90 @@ def read_usage(state: State, request: Request) -> Response:
                 "secondary_window": _window(state, used_percent=7, length=_WEEK, left=3 * 86_400),
             },
             "credits": {"has_credits": False, "unlimited": False, "balance": None},
+            "rate_limit_reset_credits": {"available_count": 1},
         },
     )
+
+
+def read_reset_credits(state: State, request: Request) -> Response:
+    """GET /backend-api/wham/rate-limit-reset-credits: one credit, which is always there."""
+    _authenticate(state, request)
+    credit = {
+        "id": "reset-credit-sandbox",
+        "reset_type": "codex_rate_limits",
+        "status": "available",
+        "granted_at": "2026-01-01T00:00:00Z",
+        "expires_at": None,
+        "title": "One reset",
+        "description": "Granted by the sandbox",
+    }
+    return render_json(200, {"available_count": 1, "credits": [credit]})
+
+
+def consume_reset_credit(state: State, request: Request) -> Response:
+    """POST /backend-api/wham/rate-limit-reset-credits/consume: no window here is ever used up, so nothing is."""
+    _authenticate(state, request)
+    need(parse_fields(request), "redeem_request_id")
+    return render_json(200, {"code": "nothing_to_reset", "windows_reset": 0})
+
+
+def read_profile(state: State, request: Request) -> Response:
+    """GET /backend-api/wham/profiles/me: what was used in two days of an imaginary year."""
+    _authenticate(state, request)
+    days = [{"start_date": "2026-01-01", "tokens": 1200}, {"start_date": "2026-01-02", "tokens": 3400}]
+    stats = {
+        "lifetime_tokens": 4600,
+        "peak_daily_tokens": 3400,
+        "longest_running_turn_sec": 90,
+        "current_streak_days": 2,
+        "longest_streak_days": 2,
+        "daily_usage_buckets": days,
+    }
+    return render_json(200, {"stats": stats})
+
+
+class _ThreadsQuery(msgspec.Struct):
+    thread_ids: list[str]
+
+
+def read_thread_usage(state: State, request: Request) -> Response:
+    """POST /backend-api/wham/usage/thread_usage/query: no thread has cost anything."""
+    _authenticate(state, request)
+    try:
+        query = msgspec.json.decode(request.body, type=_ThreadsQuery)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Refused(render_oauth_error("invalid_request", "thread_ids is not a list of ids")) from None
+    threads = [
+        {"thread_id": thread_id, "estimated_usage_credits_micros": 0, "groups": []}
+        for thread_id in query.thread_ids
+    ]
+    return render_json(200, {"threads": threads})
+
+
+def read_messages(state: State, request: Request) -> Response:
+    """GET /backend-api/wham/workspace-messages: one, so that a client has something to show."""
+    claims = _authenticate(state, request)
+    message = {
+        "message_id": "message-sandbox",
+        "message_type": "headline",
+        "message_body": f"Welcome to {claims.workspace_name or 'the sandbox'}",
+        "created_at": "2026-01-01T00:00:00Z",
+        "archived_at": None,
+    }
+    return render_json(200, {"messages": [message]})
+
+
+def send_nudge(state: State, request: Request) -> Response:
+    """POST /backend-api/wham/accounts/send_add_credits_nudge_email: nobody here gets an email."""
+    _authenticate(state, request)
+    need(parse_fields(request), "credit_type")
+    return render_json(200, {})
+
+
+def read_security_setup(state: State, request: Request) -> Response:
+    """GET /backend-api/wham/security-setup: there is nothing to remind of."""
+    _authenticate(state, request)
+    return render_json(200, {"notice": None})
 
 
 def _window(state: State, *, used_percent: int, length: int, left: int) -> dict[str, int]:

@@ -43,6 +43,9 @@ def _show_index(state: State, request: Request) -> Response:  # noqa: ARG001  # 
     return pages.render_index(request.origin, listed)
 
 
+_BACKEND: Final = "/backend-api/wham"
+_RESETS: Final = f"{_BACKEND}/rate-limit-reset-credits"
+
 GROUPS: Final = (
     Group(
         "For people",
@@ -67,8 +70,20 @@ GROUPS: Final = (
     Group(
         "Backend",
         (
-            Route("GET", "/backend-api/wham/accounts/check", backend.check_accounts, "The account's workspaces"),
-            Route("GET", "/backend-api/wham/usage", backend.read_usage, "Its rate limits"),
+            Route("GET", f"{_BACKEND}/accounts/check", backend.check_accounts, "The account's workspaces"),
+            Route("GET", f"{_BACKEND}/usage", backend.read_usage, "Its rate limits"),
+            Route("GET", _RESETS, backend.read_reset_credits, "Its credits for resetting them"),
+            Route("POST", f"{_RESETS}/consume", backend.consume_reset_credit, "Use such a credit"),
+            Route("GET", f"{_BACKEND}/profiles/me", backend.read_profile, "What it has used over time"),
+            Route("POST", f"{_BACKEND}/usage/thread_usage/query", backend.read_thread_usage, "And in one thread"),
+            Route("GET", f"{_BACKEND}/workspace-messages", backend.read_messages, "What its workspace has to say"),
+            Route(
+                "POST",
+                f"{_BACKEND}/accounts/send_add_credits_nudge_email",
+                backend.send_nudge,
+                "Ask the workspace's owner for credits",
+            ),
+            Route("GET", f"{_BACKEND}/security-setup", backend.read_security_setup, "What would make it safer"),
         ),
     ),
     Group(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from accountd.config import Config
     from accountd.framing.base import Framing
     from accountd.hub import Notification
-    from accountd.server.handlers import Services
+    from accountd.server.call import Services
 
 MAX_REQUESTS: Final = 128
 """Requests of one connection that may be under way at once. Codex's inbound queue has the same size."""
@@ -45,7 +45,11 @@ _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """One connection, to be `run` once. `has_left` tells a client that is gone from one that sends no more."""
+    """One connection, to be `run` once.
+
+    `has_left` tells a client that is gone from one that sends no more; `allowed` names the methods that it
+    has, None for all.
+    """
 
     def __init__(
         self,
@@ -53,14 +57,16 @@ class Connection:
         framing: Framing,
         services: Services,
         config: Config,
+        *,
         has_left: Callable[[], bool] = lambda: False,
+        allowed: frozenset[str] | None = None,
     ) -> None:
         self._stream = stream
         self._has_left = has_left
         self._framing = framing
         self._hub = services.hub
         self._questions = Questions(self._send)
-        self._dispatcher = Dispatcher(services, config, self._send, self._questions)
+        self._dispatcher = Dispatcher(services, config, self._send, self._questions, allowed)
         self._outbox = Outbox(stream, self._cut)
         self._scope = trio.CancelScope()
         self._receiving = trio.CancelScope()

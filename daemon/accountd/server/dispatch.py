@@ -13,7 +13,8 @@ from accountd.errors import InvalidRequest, RequestError, RequestFailed
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import experimental_reason, find_method, parse_params
-from accountd.server.handlers import HANDLERS, Call
+from accountd.server.call import Call
+from accountd.server.handlers import HANDLERS
 from accountd.server.session import open_session
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from accountd.config import Config
     from accountd.protocol.account import InitializeParams, Wire
     from accountd.protocol.jsonrpc import Request
-    from accountd.server.handlers import Services
+    from accountd.server.call import Services
     from accountd.server.questions import Questions
     from accountd.server.session import Session
 
@@ -30,12 +31,21 @@ _log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """One connection's requests. `session` is None until `initialize` has been answered."""
+    """One connection's requests. `session` is None until `initialize` has been answered.
+
+    `allowed` names the methods that this connection has; None for all.
+    """
 
     def __init__(
-        self, services: Services, config: Config, send: Callable[[bytes], None], questions: Questions
+        self,
+        services: Services,
+        config: Config,
+        send: Callable[[bytes], None],
+        questions: Questions,
+        allowed: frozenset[str] | None,
     ) -> None:
         self.session: Session | None = None
+        self._allowed = allowed
         self._questions = questions
         self._services = services
         self._config = config
@@ -77,6 +87,8 @@ class Dispatcher:
             return None
         extension = self.session is not None and self.session.extension
         method = find_method(request.method, extension=extension)
+        if self._allowed is not None and request.method not in self._allowed:
+            raise InvalidRequest(f"{request.method} is not available on this socket, which hands out tokens alone")
         params = parse_params(request.method, request.params)
 
         def reply(result: Wire) -> None:

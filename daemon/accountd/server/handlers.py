@@ -10,53 +10,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, Generic, TypeVar, assert_never
+from typing import Any, Final, assert_never
 
-import msgspec
-
-from accountd.account import AccountService
-from accountd.adapters.issuer import Issuer
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
-from accountd.hub import Hub
 from accountd.login.device_code import DeviceCodeFlow
-from accountd.login.manager import LoginManager
-from accountd.policy import Policy
 from accountd.protocol import account as wire
-from accountd.refresh import Refresher
 from accountd.secret import Secret
-from accountd.server.questions import Questions
-from accountd.server.session import Session
-
-Reply = Callable[[wire.Wire], None]
-ParamsT = TypeVar("ParamsT")
+from accountd.server import usage_handlers
+from accountd.server.call import Call, Services
 
 EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
 """Seconds in which a client must come up with other tokens, as in Codex."""
 
 
-class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
-    """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back."""
-
-    session: Session
-    params: ParamsT
-    reply: Reply
-    questions: Questions
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What handlers call, and what connections hear from."""
-
-    hub: Hub
-    policy: Policy
-    account: AccountService
-    refresher: Refresher
-    logins: LoginManager
-    issuer: Issuer
-
-
 def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
     """Answer who is logged in, at once if that is known. The outcome of a refresh is not part of the answer."""
-    known = services.account.known()
+    known = services.reader.known()
     if known is None or call.params.refresh_token or services.refresher.is_due():
         return _read_account(services, call)
     call.reply(known)
@@ -65,20 +34,20 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
 
 async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
     await services.refresher.ensure_fresh(forced=call.params.refresh_token)
-    call.reply(await services.account.look_up())
+    call.reply(await services.reader.look_up())
 
 
 def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
     """Answer how one is logged in, and with which token if that is asked for."""
     if call.params.refresh_token or services.refresher.is_due():
         return _get_auth_status(services, call)
-    call.reply(services.account.auth_status(include_token=bool(call.params.include_token)))
+    call.reply(services.reader.auth_status(include_token=bool(call.params.include_token)))
     return None
 
 
 async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
     await services.refresher.ensure_fresh(forced=bool(call.params.refresh_token))
-    call.reply(services.account.auth_status(include_token=bool(call.params.include_token)))
+    call.reply(services.reader.auth_status(include_token=bool(call.params.include_token)))
 
 
 async def account_login_start(services: Services, call: Call[wire.LoginAccountParams]) -> None:
@@ -128,22 +97,38 @@ def account_login_submit_callback(services: Services, call: Call[wire.SubmitCall
 
 
 async def account_logout(services: Services, call: Call[None]) -> None:
-    """Log out, wherever the login came from."""
+    """Log out, here and at the issuer, wherever the login came from."""
+    await _log_out(services, call, revoke=True)
+
+
+async def account_forget(services: Services, call: Call[None]) -> None:
+    """Log out here alone: what was given to others by the same login stays good."""
+    await _log_out(services, call, revoke=False)
+
+
+async def _log_out(services: Services, call: Call[None], *, revoke: bool) -> None:
     await services.logins.cancel_all()
     try:
-        await services.account.log_out(announce=lambda: call.reply(wire.Empty()))
+        await services.account.log_out(announce=lambda: call.reply(wire.Empty()), revoke=revoke)
     except StorageError as error:
         raise RequestFailed(f"logout failed: {error}") from error
 
 
+async def account_token_read(services: Services, call: Call[wire.ReadTokenParams]) -> None:
+    """Hand a token out, good for as long as is asked."""
+    call.reply(await services.reader.hand_out(call.params.min_valid_seconds))
+
+
 Handler = Callable[[Services, Call[Any]], Awaitable[None] | None]
 
-HANDLERS: Final[dict[str, Handler]] = {
+HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/login/start": account_login_start,
     "account/login/cancel": account_login_cancel,
     "account/login/submitCallback": account_login_submit_callback,
     "account/read": account_read,
     "account/logout": account_logout,
+    "account/forget": account_forget,
+    "account/token/read": account_token_read,
     "getAuthStatus": get_auth_status,
 }
 """Every method of `protocol.methods` but `initialize`, which is the connection's own."""

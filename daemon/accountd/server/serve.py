@@ -14,11 +14,9 @@ from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from accountd.config import Config
     from accountd.framing.base import Framing
-    from accountd.server.handlers import Services
+    from accountd.server.call import Services
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +29,35 @@ class Server:
         self._config = config
         self._connections: set[Connection] = set()
 
-    async def serve_socket(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        """Accept clients until cancelled; they live on in `connections`."""
-        await trio.serve_listeners(self._serve_accepted, [listener], handler_nursery=connections)
-
-    async def serve_stream(
-        self, stream: trio.abc.Stream, framing: Framing, has_left: Callable[[], bool] = lambda: False
+    async def serve_socket(
+        self, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None = None
     ) -> None:
-        """Serve one client to its end."""
-        connection = Connection(stream, framing, self._services, self._config, has_left)
+        """Accept clients until cancelled; they live on in `connections`. `allowed` names the methods they have."""
+        serve = partial(self._serve_accepted, allowed=allowed)
+        await trio.serve_listeners(serve, [listener], handler_nursery=connections)
+
+    async def serve_stream(self, stream: trio.abc.Stream, framing: Framing) -> None:
+        """Serve one client, which is trusted with everything, to its end."""
+        await self._run(Connection(stream, framing, self._services, self._config))
+
+    def drain(self) -> None:
+        """Read no more requests from anybody; each connection ends when its requests are answered."""
+        for connection in tuple(self._connections):
+            connection.drain()
+
+    async def _serve_accepted(self, stream: trio.SocketStream, allowed: frozenset[str] | None) -> None:
+        peer = peer_credentials(stream.socket)
+        if peer.uid not in (os.getuid(), 0):
+            _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
+            await stream.aclose()
+            return
+        _log.debug("connection of pid %d", peer.pid)
+        has_left = partial(has_hung_up, stream.socket)
+        await self._run(
+            Connection(stream, DetectedFraming(), self._services, self._config, has_left=has_left, allowed=allowed)
+        )
+
+    async def _run(self, connection: Connection) -> None:
         self._connections.add(connection)
         try:
             await connection.run()
@@ -47,17 +65,3 @@ class Server:
             _log.exception("a connection failed in a way that was not foreseen")
         finally:
             self._connections.discard(connection)
-
-    def drain(self) -> None:
-        """Read no more requests from anybody; each connection ends when its requests are answered."""
-        for connection in tuple(self._connections):
-            connection.drain()
-
-    async def _serve_accepted(self, stream: trio.SocketStream) -> None:
-        peer = peer_credentials(stream.socket)
-        if peer.uid not in (os.getuid(), 0):
-            _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
-            await stream.aclose()
-            return
-        _log.debug("connection of pid %d", peer.pid)
-        await self.serve_stream(stream, DetectedFraming(), partial(has_hung_up, stream.socket))

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd.errors import StorageError, describe_os_error
-from accountd.storage.base import COMMIT_TIMEOUT, MalformedRecord, parse_record, render_record
+from accountd.storage.base import (
+    COMMIT_TIMEOUT,
+    MalformedRecord,
+    StoreDescription,
+    parse_record,
+    render_record,
+)
 from accountd.storage.locks import hold_credential_locks
 
 if TYPE_CHECKING:
@@ -34,6 +40,10 @@ class FileStore:
     def __init__(self, home: Path) -> None:
         self._home = home
         self.path = home / "auth.json"
+
+    def describe(self) -> StoreDescription:
+        """See AuthStore.describe."""
+        return StoreDescription("file", str(self.path))
 
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from accountd.storage.base import StoreDescription
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -19,6 +21,10 @@ class MemoryStore:
     def __init__(self, record: AuthRecord | None = None) -> None:
         self.record = record
         self._lock = trio.Lock()
+
+    def describe(self) -> StoreDescription:
+        """See AuthStore.describe."""
+        return StoreDescription("memory", "memory of this process")
 
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""

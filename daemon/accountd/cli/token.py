@@ -1,0 +1,157 @@
+"""`accountd token`: hand out an access token, or the API key, in the form that the next program takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentTypeError
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
+from accountd.cli.options import add_client_options, connect
+from accountd.cli.terminal import say
+from accountd.client.errors import CallFailed
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from accountd.cli.parsing import Subparsers
+
+Token = dict[str, Any]
+"""The result of `account/token/read`, whose members are always there."""
+
+_PATIENCE = 90.0
+"""Seconds; the daemon may wait half a minute for another program, and as long for the issuer's answer."""
+_LONGEST_VALID = 24 * 3600
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_NOBODY = "nobody is logged in"
+_REFUSED = ("no longer accepted", "log out and sign in again")
+"""What the daemon says of a stored login that cannot be used any more; the second is the protocol's."""
+
+_EPILOG = """\
+The daemon refreshes the token only if it would expire sooner than in
+--min-valid. A token that lasts so long cannot always be had; then this exits
+with 1. It exits with 3 if nobody is logged in, and with 4 if the login that
+is stored is no longer accepted. The refresh token is never printed.
+
+formats:
+  raw     the token on a line; also to a terminal, since it was asked for
+  json    one object: token, expiresAt (Unix seconds, or null), authMode and
+          chatgptAccountId (or null)
+  env     lines for a shell to eval: OPENAI_API_KEY for an API key, else
+          CHATGPT_ACCESS_TOKEN and, if there is one, CHATGPT_ACCOUNT_ID. Not
+          CODEX_ACCESS_TOKEN: Codex expects a token of another kind in it
+  header  the Authorization header, for `curl -H @-`
+  curl    a configuration for `curl -K -`, with the header of the account too
+
+Whoever has the token can use the account until it expires. Hand it on through
+a pipe or the environment: every process can read the command line of another.
+
+examples:
+  accountd token --format curl |
+    curl -K - https://chatgpt.com/backend-api/wham/usage
+  eval "$(accountd token --format env)"
+  token=$(accountd token --min-valid 1h) || exit
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "token",
+        help="print an access token that is good for a while",
+        description="Print an access token, or the API key, that is good for a while.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "--min-valid",
+        type=_parse_duration,
+        default="5m",
+        metavar="TIME",
+        help="how long it must be good for at least, at most 24h: 90, 90s, 5m, 1h (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=_FORMATS,
+        default="raw",
+        metavar="X",
+        help=f"how to print it: {', '.join(_FORMATS)} (default: %(default)s)",
+    )
+    add_client_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the token. Raises Failure with a code of its own if one has to log in first."""
+    with connect(args) as client:
+        try:
+            token = client.call("account/token/read", {"minValidSeconds": args.min_valid}, timeout=_PATIENCE)
+        except CallFailed as error:
+            raise _explain(error.message) from error
+    if args.format != "json":
+        _check(token)
+    say(_FORMATS[args.format](token))
+    return OK
+
+
+def _parse_duration(text: str) -> int:
+    """Read a duration into seconds."""
+    match = re.fullmatch(r"([0-9]{1,5})([smh]?)", text)
+    if match is None or (seconds := int(match[1]) * _UNITS[match[2]]) > _LONGEST_VALID:
+        raise ArgumentTypeError("must be seconds, or a number with s, m or h behind it, of 24h at most")
+    return seconds
+
+
+def _explain(message: str) -> Failure:
+    """Choose the exit code by what the daemon says: its error codes do not tell these apart."""
+    if message == _NOBODY:
+        return Failure(f"{message}; log in with `accountd login`", NOT_LOGGED_IN)
+    if any(words in message for words in _REFUSED):
+        return Failure(f"{message.rstrip('.')}, with `accountd login`", NEEDS_LOGIN)
+    return Failure(message)
+
+
+def _check(token: Token) -> None:
+    """Refuse what would be more than one line of a header, a shell or a terminal, wherever it came from."""
+    for text in (token["token"], token["chatgptAccountId"] or ""):
+        if not (text.isascii() and text.isprintable()):
+            raise Failure("the token has characters in it that no header can have; only --format json prints it")
+
+
+def _render_raw(token: Token) -> str:
+    return str(token["token"])
+
+
+def _render_json(token: Token) -> str:
+    return json.dumps({name: token[name] for name in ("token", "expiresAt", "authMode", "chatgptAccountId")})
+
+
+def _render_env(token: Token) -> str:
+    if token["authMode"] == "apikey":
+        variables = {"OPENAI_API_KEY": token["token"]}
+    else:
+        variables = {"CHATGPT_ACCESS_TOKEN": token["token"], "CHATGPT_ACCOUNT_ID": token["chatgptAccountId"]}
+    return "\n".join(f"export {name}={quote(value)}" for name, value in variables.items() if value)
+
+
+def _render_header(token: Token) -> str:
+    return f"Authorization: Bearer {token['token']}"
+
+
+def _render_curl(token: Token) -> str:
+    headers = [_render_header(token)]
+    if token["chatgptAccountId"]:
+        headers.append(f"ChatGPT-Account-Id: {token['chatgptAccountId']}")
+    escaped = (header.replace("\\", r"\\").replace('"', r"\"") for header in headers)
+    return "\n".join(f'header = "{header}"' for header in escaped)
+
+
+_FORMATS: dict[str, Callable[[Token], str]] = {
+    "raw": _render_raw,
+    "json": _render_json,
+    "env": _render_env,
+    "header": _render_header,
+    "curl": _render_curl,
+}

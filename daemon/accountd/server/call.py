@@ -1,0 +1,45 @@
+"""What a handler is given: one request, and the services that it may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import msgspec
+
+from accountd.account import AccountService
+from accountd.account_reader import AccountReader
+from accountd.adapters.issuer import Issuer
+from accountd.hub import Hub
+from accountd.login.manager import LoginManager
+from accountd.policy import Policy
+from accountd.protocol.account import Wire
+from accountd.refresh import Refresher
+from accountd.server.questions import Questions
+from accountd.server.session import Session
+from accountd.usage import UsageService
+
+Reply = Callable[[Wire], None]
+ParamsT = TypeVar("ParamsT")
+
+
+class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
+    """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back."""
+
+    session: Session
+    params: ParamsT
+    reply: Reply
+    questions: Questions
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What handlers call, and what connections hear from."""
+
+    hub: Hub
+    policy: Policy
+    account: AccountService
+    refresher: Refresher
+    reader: AccountReader
+    logins: LoginManager
+    usage: UsageService
+    issuer: Issuer

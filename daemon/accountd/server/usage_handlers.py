@@ -1,0 +1,55 @@
+"""The handlers of what the backend knows, as `handlers` has those of the account: one call of the service each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from accountd.protocol import usage as wire
+from accountd.server.call import Call, Services
+
+
+async def rate_limits_read(services: Services, call: Call[wire.GetAccountRateLimitsParams]) -> None:
+    """Answer how much of the limits is used."""
+    call.reply(await services.usage.read_rate_limits(call.params))
+
+
+async def reset_credit_consume(services: Services, call: Call[wire.ConsumeRateLimitResetCreditParams]) -> None:
+    """Spend a credit that resets a limit."""
+    call.reply(await services.usage.consume_reset_credit(call.params))
+
+
+async def usage_read(services: Services, call: Call[wire.GetAccountTokenUsageParams]) -> None:
+    """Answer what was used, by the person or by one thread."""
+    call.reply(await services.usage.read_token_usage(call.params))
+
+
+async def workspace_messages_read(services: Services, call: Call[None]) -> None:
+    """Answer what the workspace has to say to its members."""
+    call.reply(await services.usage.read_messages())
+
+
+async def nudge_email_send(services: Services, call: Call[wire.SendAddCreditsNudgeEmailParams]) -> None:
+    """Ask the workspace's owner for credits."""
+    call.reply(await services.usage.send_nudge(call.params))
+
+
+async def security_setup_read(services: Services, call: Call[None]) -> None:
+    """Answer whether the account should be made safer."""
+    call.reply(await services.usage.read_security_setup())
+
+
+async def sessions_list(services: Services, call: Call[wire.AccountSessionsListParams]) -> None:
+    """Answer the one session that there is."""
+    call.reply(await services.usage.list_sessions(call.params))
+
+
+HANDLERS: Final[dict[str, Callable[[Services, Call[Any]], Awaitable[None]]]] = {
+    "account/rateLimits/read": rate_limits_read,
+    "account/rateLimitResetCredit/consume": reset_credit_consume,
+    "account/usage/read": usage_read,
+    "account/workspaceMessages/read": workspace_messages_read,
+    "account/sendAddCreditsNudgeEmail": nudge_email_send,
+    "account/securitySetup/read": security_setup_read,
+    "accountSession/list": sessions_list,
+}

@@ -1,0 +1,130 @@
+"""The keyring of Linux: the Secret Service on the session bus, with items that Codex finds, and that it wrote.
+
+Codex looks for `service`, `username` and `target`, else for items of an older kind without `target`; it
+rewrites what it finds, and refuses to choose between two. No prompt is ever opened here.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from accountd.errors import StorageError
+from accountd.storage.keyring import SERVICE, Item, KeyringAbsent, KeyringError, KeyringLocked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import secretstorage
+
+    from accountd.storage.keyring import Call
+
+_TARGET: Final = "default"
+
+
+class SecretService:
+    """A Keyring. Each call has a connection of its own; what hangs up a call given up is its end."""
+
+    def read(self, call: Call, account: str) -> Item | None:
+        """See Keyring.read. A collection that is locked may hide its items, so then none is not an answer."""
+        with _connect(call) as connection:
+            for item in _find(connection, account):
+                return Item(item.get_secret(), item.get_modified())
+            collection = _default_collection(connection)
+            if collection is not None:
+                collection.ensure_not_locked()
+            return None
+
+    def write(self, call: Call, account: str, document: bytes) -> None:
+        """See Keyring.write. Where there were several items, which nothing can choose from, one is left."""
+        with _connect(call) as connection:
+            found = _find(connection, account)
+            if found:
+                call.before_change()
+                found[0].set_secret(document)
+                for surplus in found[1:]:
+                    surplus.delete()
+                return
+            collection = _default_collection(connection)
+            if collection is None:
+                raise KeyringError("the keyring has no default collection", "make one")
+            collection.ensure_not_locked()
+            attributes = {
+                "service": SERVICE,
+                "username": account,
+                "target": _TARGET,
+                "application": "accountd",
+                "xdg:schema": "org.freedesktop.Secret.Generic",
+            }
+            call.before_change()
+            collection.create_item(f"{account}@{SERVICE}", attributes, document, replace=True)
+
+    def remove(self, call: Call, account: str) -> None:
+        """See Keyring.remove."""
+        with _connect(call) as connection:
+            for item in _find(connection, account):
+                item.ensure_not_locked()
+                call.before_change()
+                item.delete()
+
+
+@contextmanager
+def _connect(call: Call) -> Iterator[Any]:
+    """Give a connection to the Secret Service, and make errors of ours of all that can happen on it."""
+    try:
+        import secretstorage
+    except ImportError as error:
+        raise KeyringAbsent("the library `secretstorage` is not installed", "install it") from error
+    try:
+        with closing(_open_bus()) as connection:
+            call.on_give_up(lambda: connection.sock.shutdown(socket.SHUT_RDWR))
+            _require_service(connection)
+            yield connection
+    except StorageError:
+        raise
+    except secretstorage.LockedException as error:
+        raise KeyringLocked from error
+    except secretstorage.SecretServiceNotAvailableException as error:
+        raise KeyringAbsent(f"the Secret Service does not answer: {error}", "start it") from error
+    except Exception as error:  # of three libraries and a foreign service: whatever it is, it was not done
+        raise KeyringError(f"the keyring failed: {error}") from error
+
+
+def _open_bus() -> Any:
+    import secretstorage
+
+    try:
+        return secretstorage.dbus_init()
+    except TimeoutError as error:
+        raise KeyringError("the session bus does not answer") from error
+    except (OSError, secretstorage.SecretServiceNotAvailableException) as error:
+        raise KeyringAbsent(f"there is no session bus, and so no keyring ({error})", "start one") from error
+
+
+def _require_service(connection: Any) -> None:
+    import secretstorage
+
+    if not secretstorage.check_service_availability(connection):
+        raise KeyringAbsent("there is no keyring: no Secret Service is on the session bus", "start one")
+
+
+def _find(connection: Any, account: str) -> list[secretstorage.Item]:
+    """Find the items that Codex would; first the one that it would take, or the newest of several."""
+    import secretstorage
+
+    found = secretstorage.search_items(connection, {"service": SERVICE, "username": account})
+    targets = [(item.get_attributes().get("target"), item.get_modified(), item) for item in found]
+    ranked = sorted(
+        (entry for entry in targets if entry[0] in (_TARGET, None)), key=lambda entry: (entry[0] is None, -entry[1])
+    )
+    return [item for _, _, item in ranked]
+
+
+def _default_collection(connection: Any) -> secretstorage.Collection | None:
+    import secretstorage
+
+    try:
+        return secretstorage.Collection(connection)
+    except secretstorage.ItemNotFoundException:
+        return None
