@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from accountd.errors import InvalidRequest, LoginFailed
+from accountd.config import LoginMethod
+from accountd.errors import ConfigError, InvalidRequest, LoginFailed
 from accountd.policy import Policy
+
+METHODS: tuple[LoginMethod, ...] = ("api", "chatgpt")
+API, CHATGPT = METHODS[:1], METHODS[1:]
 
 
 def test_without_a_policy_everything_is_permitted() -> None:
@@ -45,3 +51,73 @@ def test_tokens_of_no_workspace_are_refused_where_some_are_named() -> None:
         Policy(workspaces=("a",)).check_workspace(None)
     with pytest.raises(LoginFailed, match=r"^Login is restricted to workspace id\(s\) a\.$"):
         Policy(workspaces=("a",)).check_workspace("")
+
+
+def test_a_managed_policy_and_the_persons_own_both_count() -> None:
+    """What either forbids is forbidden; what neither names is permitted."""
+    assert Policy().restrict() == Policy()
+    assert Policy().restrict(methods=("chatgpt", "api")).methods == ("api", "chatgpt")
+    assert Policy().restrict(methods=API).methods == ("api",)
+    assert Policy(method="chatgpt").restrict(methods=("api", "chatgpt")).methods == ("chatgpt",)
+    own = Policy(workspaces=("acct-123", "z"))
+    assert own.restrict(workspaces=("acct-9", "acct-123")) == Policy(workspaces=("acct-123",))
+    assert own.restrict(methods=CHATGPT) == Policy(method="chatgpt", workspaces=("acct-123", "z"))
+
+
+def test_managed_workspaces_are_trimmed() -> None:
+    """Blanks around a name are no part of it, and a blank name is none, as in the real server."""
+    policy = Policy().restrict(workspaces=(" acct-123 ", "", "x"))
+    assert policy.workspaces == ("acct-123", "x")
+    with pytest.raises(LoginFailed, match=r"^Login is restricted to workspace id\(s\) acct-123, x\.$"):
+        policy.check_workspace("acct-9")
+
+
+@pytest.mark.parametrize(
+    ("own", "managed"), [(Policy(), ()), (Policy(workspaces=("a",)), ("b",)), (Policy(), (" ",))]
+)
+def test_without_a_workspace_left_chatgpt_is_disabled(own: Policy, managed: tuple[str, ...]) -> None:
+    """An empty list, or two that have nothing in common, leave API keys alone."""
+    policy = own.restrict(workspaces=managed)
+    assert policy.methods == ("api",)
+    with pytest.raises(InvalidRequest, match=r"^ChatGPT login is disabled\."):
+        policy.check_method("chatgpt")
+
+
+def test_a_policy_that_permits_nothing_is_refused() -> None:
+    """Where no method is left the daemon does not start, and says so in the real server's words."""
+    text = r"^authentication requirements do not permit any usable login method$"
+    with pytest.raises(ConfigError, match=text):
+        Policy().restrict(methods=())
+    with pytest.raises(ConfigError, match=text):
+        Policy(method="api").restrict(methods=CHATGPT)
+    with pytest.raises(ConfigError, match=text):
+        Policy(workspaces=("a",)).restrict(methods=CHATGPT, workspaces=("b",))
+
+
+@given(
+    method=st.none() | st.sampled_from(METHODS),
+    forced=st.lists(st.sampled_from("abc")),
+    methods=st.none() | st.lists(st.sampled_from(METHODS)),
+    workspaces=st.none() | st.lists(st.sampled_from(("a", "b", " c", ""))),
+)
+def test_restricting_never_permits_more(
+    method: LoginMethod | None,
+    forced: list[str],
+    methods: list[LoginMethod] | None,
+    workspaces: list[str] | None,
+) -> None:
+    """Whatever is managed, what the person's own policy forbids stays forbidden, and so does what it forbids."""
+    own = Policy(method, tuple(forced))
+    try:
+        policy = own.restrict(methods=methods, workspaces=workspaces)
+    except ConfigError:
+        return
+    for each in policy.methods:
+        assert own.permits(each)
+        assert methods is None or each in methods
+    if "chatgpt" in policy.methods and workspaces is not None:
+        assert policy.workspaces
+        assert set(policy.workspaces) <= {name.strip() for name in workspaces}
+    if "chatgpt" in policy.methods and forced:
+        assert policy.workspaces
+        assert set(policy.workspaces) <= set(forced)

@@ -75,6 +75,12 @@ def make_record(account_id: str | None = "acct-1", owner: str | None = "owner-1"
     return AuthRecord("chatgpt", chatgpt=ChatgptLogin(tokens, parse_claims(token), account_id, owner))
 
 
+def make_opaque_record() -> AuthRecord:
+    """Make a ChatGPT login whose tokens are no JWTs any more, as an issuer may have it."""
+    tokens = TokenSet(Secret("opaque"), Secret("opaque"), Secret("r"))
+    return AuthRecord("chatgpt", chatgpt=ChatgptLogin(tokens, parse_claims(make_jwt()), "acct-1"))
+
+
 class Server:
     """The backend's server: an answer, or an error's status, for each path. `seen` has what arrived.
 
@@ -274,6 +280,7 @@ async def test_who_leaves_takes_both_requests_along(autojump_clock: trio.testing
         (make_record(account_id=None), {"account_id": None}, False),
         (make_record(chatgpt_user_id=None), {"user_id": None}, False),
         (make_record(chatgpt_account_is_fedramp=True), {}, False),
+        (make_opaque_record(), {}, True),
         (external_record(make_jwt(), "acct-1", "plus"), {}, True),
         (external_record(make_jwt(chatgpt_account_is_fedramp=True), "acct-1", "plus"), {}, False),
     ],

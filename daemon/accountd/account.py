@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
     from accountd.policy import Policy
-    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, Mode
+    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, Mode, StoreDescription
 
 _CHANGED_UNDERNEATH: Final = (
     "Your access token could not be refreshed because you have since logged out or signed in to another account. "
@@ -108,6 +108,10 @@ class AccountService:
     def find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
         """Recall that the issuer has refused to refresh exactly this login."""
         return self._refused[1] if self._refused is not None and self._refused[0] is login else None
+
+    def describe_store(self) -> StoreDescription:
+        """Say which store holds the credential, and what a person should know about that."""
+        return self._store.describe()
 
     async def load(self) -> None:
         """Read the store for the first time. A credential that cannot be read counts as none, and is warned of."""

@@ -36,6 +36,13 @@ from accountd.login.manager import open_logins
 from accountd.policy import Policy
 from accountd.protocol.methods import TOKEN_METHODS
 from accountd.refresh import open_refresher
+from accountd.requirements import (
+    BundleFile,
+    RequirementsService,
+    open_requirements,
+    read_system_layer,
+    this_machine,
+)
 from accountd.server.call import Services
 from accountd.server.serve import Server
 from accountd.storage.base import Provenance
@@ -47,6 +54,7 @@ if TYPE_CHECKING:
 
     from accountd.account import AccountService
     from accountd.config import Config
+    from accountd.protocol.requirements import Layer
 
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
@@ -82,12 +90,14 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
     """Serve a socket until SIGTERM or SIGINT; without one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
-    before anything is served.
+    and ConfigError before anything is served.
     """
+    system = read_system_layer()
+    _make_policy(config, system)  # which may not permit anything: say so before anything is open
     with ExitStack() as door:
         listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
         hatch = door.enter_context(open_unix_listener(token_socket)) if token_socket is not None else None
-        async with _open_services(config) as services, trio.open_nursery() as watching:
+        async with _open_services(config, system) as services, trio.open_nursery() as watching:
             server = Server(services, config)
             watching.start_soon(_watch_store, config, services.account)
             async with trio.open_nursery() as connections:
@@ -111,23 +121,40 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
 
 
 @asynccontextmanager
-async def _open_services(config: Config) -> AsyncIterator[Services]:
+async def _open_services(config: Config, system: Layer) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
-    hub = Hub()
-    policy = Policy(config.forced_login_method, config.allowed_workspaces)
+    hub, clock = Hub(), WallClock()
+    policy = _make_policy(config, system)
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     async with open_http_client(user_agent, config.ca_file) as http:
         issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
         backend = Backend(http, config.backend)
-        provenance = Provenance(config.issuer, config.client_id)
-        async with (
-            open_account(open_store(config), policy, issuer, hub) as account,
-            open_refresher(account, WallClock()) as refresher,
-            open_logins(account, Admission(policy, provenance), hub) as logins,
-        ):
-            reader = AccountReader(account, refresher, backend)
-            usage = UsageService(account, refresher, backend)
-            yield Services(hub, policy, account, refresher, reader, logins, usage, issuer)
+        admission = Admission(policy, Provenance(config.issuer, config.client_id))
+        async with open_account(open_store(config), policy, issuer, hub) as account:
+            service = RequirementsService(
+                account,
+                read_bundle=backend.read_config_bundle,
+                policy=policy,
+                clock=clock,
+                machine=this_machine(config.codex_home),
+                file=BundleFile(config.codex_home / "accountd-requirements.json"),
+                system=system,
+            )
+            async with (
+                open_refresher(account, clock) as refresher,
+                open_requirements(service) as requirements,
+                open_logins(account, admission, requirements, hub) as logins,
+            ):
+                reader = AccountReader(account, refresher, backend)
+                usage = UsageService(account, refresher, backend)
+                yield Services(hub, policy, account, refresher, reader, logins, usage, requirements, issuer)
+
+
+def _make_policy(config: Config, system: Layer) -> Policy:
+    """Join what the person configured with what the machine's administrator did. Raises ConfigError."""
+    return Policy(config.forced_login_method, config.allowed_workspaces).restrict(
+        methods=system.values.allowed_login_methods, workspaces=system.values.allowed_chatgpt_workspaces
+    )
 
 
 async def _stop_on_signals(

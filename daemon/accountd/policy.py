@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from accountd.errors import InvalidRequest, WorkspaceForbidden
+from accountd.errors import ConfigError, InvalidRequest, WorkspaceForbidden
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from accountd.config import LoginMethod
 
-_DISABLED: dict[LoginMethod, str] = {
+_DISABLED: Final[dict[LoginMethod, str]] = {
     "chatgpt": "ChatGPT login is disabled. Use API key login instead.",
     "api": "API key login is disabled. Use ChatGPT login instead.",
 }
@@ -22,6 +24,30 @@ class Policy(msgspec.Struct, frozen=True):
 
     method: LoginMethod | None = None
     workspaces: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[LoginMethod, ...]:
+        """The methods that are permitted, in the order in which Codex names them: one or both."""
+        return ("api", "chatgpt") if self.method is None else (self.method,)
+
+    def restrict(
+        self, *, methods: Collection[LoginMethod] | None = None, workspaces: Collection[str] | None = None
+    ) -> Policy:
+        """Give what this policy and a managed one both permit; None is a managed policy that says nothing.
+
+        Where no workspace is left, ChatGPT is no method. Raises ConfigError, with Codex's text, where no
+        method is left.
+        """
+        left = set(self.methods if methods is None else (m for m in self.methods if m in methods))
+        named = self.workspaces
+        if workspaces is not None:
+            managed = tuple(name.strip() for name in workspaces if name.strip())
+            named = tuple(name for name in managed if not self.workspaces or name in self.workspaces)
+            if not named:
+                left.discard("chatgpt")
+        if not left:
+            raise ConfigError("authentication requirements do not permit any usable login method")
+        return Policy(left.pop() if len(left) == 1 else None, named)
 
     def permits(self, method: LoginMethod) -> bool:
         """Say whether a login by this method may be begun, or a stored one be used."""

@@ -153,6 +153,7 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
     script: Script = {
         "account/read": {"account": {"type": "apiKey"}},
         "getAuthStatus": {"authMethod": "apikey"},
+        "account/store/read": {"kind": "file", "location": "/somewhere/auth.json", "note": None},
         "account/token/read": {"authMode": "apikey", "token": "sk", "expiresAt": None, "chatgptAccountId": None},
     }
     for arguments in (["status", "--help"], ["status"], ["token", "--format", "env"]):

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 CHATGPT = {"type": "chatgpt", "email": "dev@example.com", "planType": "pro", "workspaceName": "Personal"}
 
+STORE = {"kind": "file", "location": "/home/someone/.codex/auth.json", "note": None}
+
 
 def script(account: Message | Refusal | None, mode: str | None) -> Script:
     """Write the answers of a daemon in this state."""
     read = account if isinstance(account, Refusal) else {"account": account, "requiresOpenaiAuth": True}
-    return {"account/read": read, "getAuthStatus": {"authMethod": mode, "authToken": None}}
+    return {
+        "account/read": read,
+        "getAuthStatus": {"authMethod": mode, "authToken": None},
+        "account/store/read": STORE,
+    }
 
 
 def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +38,7 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
         "",
         "Plan        pro",
         "Workspace   Personal",
+        "Store       file, /home/someone/.codex/auth.json",
         "CODEX_HOME  /home/someone/.codex",
         f"Socket      {path}",
         "Protocol    Codex 0.169.0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,6 +22,7 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
 from accountd.refresh import open_refresher
+from accountd.requirements import BundleFile, RequirementsService, open_requirements, this_machine
 from accountd.sandbox import Sandbox, Script
 from accountd.server.call import Services
 from accountd.storage.base import Provenance
@@ -137,13 +139,26 @@ async def open_world(
     issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
     backend = Backend(http, f"{ISSUER}/backend-api")
     with hub.subscribe(world.hear):
-        async with (
-            open_account(world.store, policy, issuer, hub) as account,
-            open_refresher(account, clock) as refresher,
-            open_logins(account, Admission(policy, Provenance(ISSUER, DEFAULT_CLIENT_ID)), hub) as logins,
-        ):
-            reader = AccountReader(account, refresher, backend)
-            usage = UsageService(account, refresher, backend, clock.now)
-            world.services = Services(hub, policy, account, refresher, reader, logins, usage, issuer)
-            yield world
+        async with open_account(world.store, policy, issuer, hub) as account:
+            nowhere = Path("/nonexistent")
+            service = RequirementsService(
+                account,
+                read_bundle=backend.read_config_bundle,
+                policy=policy,
+                clock=TestClock(),  # whose wake-ups are none of those that tests count
+                machine=this_machine(nowhere),
+                file=BundleFile(nowhere / "accountd-requirements.json"),
+            )
+            admission = Admission(policy, Provenance(ISSUER, DEFAULT_CLIENT_ID))
+            async with (
+                open_refresher(account, clock) as refresher,
+                open_requirements(service) as requirements,
+                open_logins(account, admission, requirements, hub) as logins,
+            ):
+                reader = AccountReader(account, refresher, backend)
+                usage = UsageService(account, refresher, backend, clock.now)
+                world.services = Services(
+                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer
+                )
+                yield world
     await http.aclose()

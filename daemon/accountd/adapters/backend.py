@@ -167,6 +167,10 @@ class Backend:
         answer = await self._request(access, "GET", path, timeout=SECURITY_TIMEOUT)
         return self._decode(access, answer, path, SecuritySetupPayload)
 
+    async def read_config_bundle(self, access_token: Secret, account_id: str | None) -> bytes:
+        """Ask what the organisation requires, as it is sent. Bound it in time: this method does not."""
+        return (await self._request(Access(access_token, account_id), "GET", "/config/bundle")).body
+
     async def _request(
         self,
         access: Access,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accountd.cli.account import read_account
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK
 from accountd.cli.options import add_client_options, connect
 from accountd.cli.terminal import one_line, say
+from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
     import argparse
 
     from accountd.cli.parsing import Subparsers
+    from accountd.client.blocking import Client
 
 _EPILOG = """\
 Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
@@ -46,8 +48,9 @@ def run(args: argparse.Namespace) -> int:
         # `NAME/0.169.0 (…)`: clients of Codex take the version from there too (protocol note 0.19).
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
         protocol = version[1] if version else None
+        store = _read_store(client)
     if args.json:
-        daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol}
+        daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
         say(json.dumps({**account.as_json(), **daemon}))
     else:
         again = " again" if account.stale else ""
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         rows = {
             "Plan": account.plan,
             "Workspace": account.workspace,
+            "Store": store and f"{store.get('kind')}, {store.get('location')}",
+            "": store and store.get("note"),
             "CODEX_HOME": home,
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
@@ -66,3 +71,11 @@ def run(args: argparse.Namespace) -> int:
     if account.stale:
         return NEEDS_LOGIN
     return OK if account.mode else NOT_LOGGED_IN
+
+
+def _read_store(client: Client) -> dict[str, Any] | None:
+    """Ask which store holds the credential; None of a daemon that cannot tell, as one of an older version."""
+    try:
+        return client.call("account/store/read", {})
+    except CallFailed:
+        return None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from accountd.login.admission import Admission
     from accountd.login.flow import Attempt, Flow
     from accountd.protocol.account import Entrypoint, ExternalTokensLogin, Wire
+    from accountd.requirements import RequirementsService
     from accountd.secret import Secret
 
     Reply = Callable[[Wire], None]
@@ -43,10 +44,18 @@ _log = logging.getLogger(__name__)
 class LoginManager:
     """The logins under way: one, and those that it replaced and that have not quite ended."""
 
-    def __init__(self, nursery: trio.Nursery, account: AccountService, admission: Admission, hub: Hub) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        account: AccountService,
+        admission: Admission,
+        requirements: RequirementsService,
+        hub: Hub,
+    ) -> None:
         self._nursery = nursery
         self._account = account
         self._admission = admission
+        self._requirements = requirements
         self._hub = hub
         self._logins: dict[str, Login] = {}
         self._open = True
@@ -154,6 +163,8 @@ class LoginManager:
         await login.advance(State.EXCHANGING)
         granted = await attempt.exchange(approval)
         record = self._admission.admit_tokens(granted.tokens, granted.api_key)
+        if (admitted := record.chatgpt) is not None:
+            await self._requirements.load_for(admitted.claims, admitted.tokens.access_token, admitted.account_id)
         await login.advance(State.COMMITTING)
         await self._account.commit(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
@@ -171,8 +182,10 @@ class LoginManager:
 
 
 @asynccontextmanager
-async def open_logins(account: AccountService, admission: Admission, hub: Hub) -> AsyncIterator[LoginManager]:
+async def open_logins(
+    account: AccountService, admission: Admission, requirements: RequirementsService, hub: Hub
+) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, admission, hub)
+        yield LoginManager(nursery, account, admission, requirements, hub)
         nursery.cancel_scope.cancel()

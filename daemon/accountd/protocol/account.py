@@ -218,7 +218,7 @@ class GetAuthStatusResponse(Wire, frozen=True):
     requires_openai_auth: bool = True
 
 
-# account/token/read, account/forget: ours
+# account/token/read: ours
 
 
 class ReadTokenParams(Wire, frozen=True):
@@ -234,6 +234,17 @@ class ReadTokenResponse(Wire, frozen=True):
     token: str
     expires_at: float | None
     chatgpt_account_id: str | None
+
+
+# account/store/read: ours
+
+
+class ReadStoreResponse(Wire, frozen=True):
+    """Where the credential is, or would be. `note` is for the person."""
+
+    kind: Literal["file", "keyring", "memory"]
+    location: str
+    note: str | None
 
 
 # notifications

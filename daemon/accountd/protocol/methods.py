@@ -44,6 +44,8 @@ METHODS: Final[dict[str, Method]] = {
     "account/logout": Method(in_turn=True),
     "account/forget": Method(in_turn=True, extension=True),
     "account/token/read": Method(account.ReadTokenParams, extension=True),
+    "account/store/read": Method(extension=True),
+    "configRequirements/read": Method(),
     "getAuthStatus": Method(account.GetAuthStatusParams),
     "account/rateLimits/read": Method(usage.GetAccountRateLimitsParams, optional=True),
     "account/rateLimitResetCredit/consume": Method(usage.ConsumeRateLimitResetCreditParams),

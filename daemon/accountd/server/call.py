@@ -15,6 +15,7 @@ from accountd.login.manager import LoginManager
 from accountd.policy import Policy
 from accountd.protocol.account import Wire
 from accountd.refresh import Refresher
+from accountd.requirements import RequirementsService
 from accountd.server.questions import Questions
 from accountd.server.session import Session
 from accountd.usage import UsageService
@@ -42,4 +43,5 @@ class Services(msgspec.Struct, frozen=True):
     reader: AccountReader
     logins: LoginManager
     usage: UsageService
+    requirements: RequirementsService
     issuer: Issuer

@@ -26,7 +26,12 @@ EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
 def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
     """Answer who is logged in, at once if that is known. The outcome of a refresh is not part of the answer."""
     known = services.reader.known()
-    if known is None or call.params.refresh_token or services.refresher.is_due():
+    if (
+        known is None
+        or call.params.refresh_token
+        or services.refresher.is_due()
+        or services.requirements.known() is None
+    ):
         return _read_account(services, call)
     call.reply(known)
     return None
@@ -34,6 +39,7 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
 
 async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
     await services.refresher.ensure_fresh(forced=call.params.refresh_token)
+    await services.requirements.require()
     call.reply(await services.reader.look_up())
 
 
@@ -114,6 +120,25 @@ async def _log_out(services: Services, call: Call[None], *, revoke: bool) -> Non
         raise RequestFailed(f"logout failed: {error}") from error
 
 
+def store_read(services: Services, call: Call[None]) -> None:
+    """Answer which store holds the credential, and what there is to know about that."""
+    found = services.account.describe_store()
+    call.reply(wire.ReadStoreResponse(found.kind, found.location, found.note))
+
+
+def config_requirements_read(services: Services, call: Call[None]) -> Awaitable[None] | None:
+    """Answer what the organisation requires, at once if that is known."""
+    known = services.requirements.known()
+    if known is None:
+        return _read_requirements(services, call)
+    call.reply(known)
+    return None
+
+
+async def _read_requirements(services: Services, call: Call[None]) -> None:
+    call.reply(await services.requirements.read())
+
+
 async def account_token_read(services: Services, call: Call[wire.ReadTokenParams]) -> None:
     """Hand a token out, good for as long as is asked."""
     call.reply(await services.reader.hand_out(call.params.min_valid_seconds))
@@ -129,6 +154,8 @@ HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/logout": account_logout,
     "account/forget": account_forget,
     "account/token/read": account_token_read,
+    "account/store/read": store_read,
+    "configRequirements/read": config_requirements_read,
     "getAuthStatus": get_auth_status,
 }
 """Every method of `protocol.methods` but `initialize`, which is the connection's own."""

@@ -1,0 +1,309 @@
+"""Managed requirements: the layers of TOML that an organisation hands out, merged, and as clients are told them.
+
+A layer comes from the backend's bundle or from the machine's own file. What it says of logins counts only in
+the latter, as with Codex: a bundle comes after a login, and cannot say which login may be made. All else is for
+agents: it is checked, so that nobody is told half a policy, and passed on.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from accountd.config import CredentialsStore, LoginMethod
+from accountd.errors import LoginFailed
+from accountd.protocol.account import Wire
+from accountd.protocol.requirements_sections import is_unset, render_value
+from accountd.protocol.requirements_toml import RequirementsToml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+ELIGIBLE_PLANS: Final = frozenset(
+    "business ent26 enterprise_cbp_automation enterprise_cbp_usage_based enterprise "  # noqa: SIM905  # as the plans
+    "edu edu_plus edu_pro sci sci_plus".split()
+)
+"""The plans whose organisations hand out requirements, tried one by one on Codex 0.169. `team` is none of them."""
+
+_OF_LOGINS: Final = (
+    "allowed_login_methods",
+    "allowed_chatgpt_workspaces",
+    "chatgpt_base_url",
+    "cli_auth_credentials_store",
+)
+_PATHS: Final = ("sqlite_home", "log_dir", "model_catalog_json")
+_KEYS: Final = frozenset(RequirementsToml.__struct_encode_fields__)
+
+
+class RequirementsUnavailable(LoginFailed):
+    """Requirements that there are could not be had, or cannot be used. The texts are Codex's.
+
+    The message ends a login; `reading` answers `configRequirements/read`. `passing`: the next try, a moment
+    later, may do better. `unauthorized`: another access token might.
+    """
+
+    def __init__(
+        self, what: str, reading: str | None = None, *, passing: bool = True, unauthorized: bool = False
+    ) -> None:
+        super().__init__(f"failed to load workspace requirements: {what}")
+        layers = reading or "Failed to load cloud config bundle (workspace-managed policies)."
+        self.reading = f"failed to read configuration layers: {layers}"
+        self.passing = passing
+        self.unauthorized = unauthorized
+
+
+def refused_with(status: int | None) -> RequirementsUnavailable:
+    """Make the failure for a backend that answered with this status; None is no answer that can be read."""
+    if status is None:
+        return RequirementsUnavailable("cloud config: request failed")
+    if status == 401:
+        text = "Your authentication session could not be refreshed automatically. Please log out and sign in again."
+        what = "cloud config: authentication failed (HTTP 401)"
+        return RequirementsUnavailable(what, text, passing=False, unauthorized=True)
+    return RequirementsUnavailable(f"cloud config: request failed (HTTP {status})")
+
+
+def timed_out_after(seconds: float) -> RequirementsUnavailable:
+    """Make the failure for a backend that did not answer in time."""
+    return RequirementsUnavailable(
+        "cloud config: request timed out", f"timed out waiting for cloud config bundle after {seconds:.0f}s"
+    )
+
+
+class MalformedLayer(ValueError):
+    """A layer that is not TOML, or in which a known key has a value that cannot be."""
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where a layer applies: relative paths in it start at `folder`, and some keys are for some hosts alone."""
+
+    folder: Path
+    user_home: Path
+    hostname: str
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """Requirements of one or more sources: the known keys that are set, and the same as values."""
+
+    keys: Mapping[str, Any]
+    values: RequirementsToml
+
+    def __repr__(self) -> str:
+        return f"Layer({', '.join(self.keys)})"  # a model provider may have a key in it
+
+
+NO_REQUIREMENTS: Final = Layer({}, RequirementsToml())
+
+
+class _Fragment(msgspec.Struct):
+    id: str
+    name: str
+    contents: str
+
+
+class _Fragments(msgspec.Struct):
+    enterprise_managed: list[_Fragment] | None = None
+
+
+class _Bundle(msgspec.Struct):
+    config_toml: _Fragments | None = None
+    requirements_toml: _Fragments | None = None
+
+
+def parse_bundle(body: bytes, machine: Machine, system: Layer) -> Layer:
+    """Read the backend's answer. Raises RequirementsUnavailable, for all that is not wholly usable.
+
+    Of two fragments the earlier one wins, key by key, and all of them win over `system`.
+    """
+    try:
+        bundle = msgspec.json.decode(body, type=_Bundle)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise refused_with(None) from None
+    for fragment in _fragments(bundle.config_toml):
+        try:
+            _parse_toml(fragment.contents)
+        except MalformedLayer as error:
+            raise _invalid("invalid TOML") from error
+    try:
+        layers = [
+            parse_layer(fragment.contents, machine, of_logins=False)
+            for fragment in _fragments(bundle.requirements_toml)
+        ]
+        merged = merge_layers(*layers, system)
+    except MalformedLayer as error:
+        raise _invalid("invalid requirements") from error
+    _check_usable(merged.values)
+    return merged
+
+
+def _fragments(of: _Fragments | None) -> Iterator[_Fragment]:
+    yield from (of.enterprise_managed or ()) if of is not None else ()
+
+
+def _invalid(reason: str) -> RequirementsUnavailable:
+    return RequirementsUnavailable(
+        "cloud config: invalid bundle", f"invalid cloud config bundle: {reason}", passing=False
+    )
+
+
+def _check_usable(values: RequirementsToml) -> None:
+    """Refuse what would leave an agent without any setting. Raises RequirementsUnavailable."""
+    text = None
+    if values.allowed_approval_policies == []:
+        text = "field `allowed_approval_policies` cannot be empty"
+    elif values.allowed_sandbox_modes is not None and "read-only" not in values.allowed_sandbox_modes:
+        text = "invalid value for `allowed_sandbox_modes`: must include 'read-only' to allow any PermissionProfile"
+    if text is not None:
+        raise RequirementsUnavailable("invalid input parameter", text, passing=False)
+
+
+def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
+    """Read one file or fragment. Raises MalformedLayer.
+
+    Keys that are not known are ignored, for newer ones come. `of_logins`: what is said of logins counts.
+    """
+    found = _parse_toml(text)
+    keys = {key: value for key, value in found.items() if key in _KEYS and (of_logins or key not in _OF_LOGINS)}
+    for key in _PATHS:
+        if isinstance(path := keys.get(key), str):
+            base = machine.user_home if path.startswith("~/") else machine.folder
+            keys[key] = (base / path.removeprefix("~/")).as_uri()
+    values = _convert(keys)
+    for remote in values.remote_sandbox_config or ():
+        if any(fnmatchcase(machine.hostname.lower(), pattern.lower()) for pattern in remote.hostname_patterns):
+            keys["allowed_sandbox_modes"] = list(remote.allowed_sandbox_modes)
+            return Layer(keys, _convert(keys))
+    return Layer(keys, values)
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:  # also for a number, or a nesting, beyond Python's limits
+        raise MalformedLayer(str(error)) from error
+
+
+def _convert(keys: Mapping[str, Any]) -> RequirementsToml:
+    try:
+        values = msgspec.convert(keys, RequirementsToml)
+        msgspec.json.encode(_render(values, ()))  # what is passed on as it is may hold what JSON cannot
+    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+        raise MalformedLayer(str(error)) from error
+    return values
+
+
+def merge_layers(*layers: Layer) -> Layer:
+    """Put layers together. The earlier one wins, key by key and table by table; hooks of all of them count.
+
+    Raises MalformedLayer for layers that are good alone and contradict each other.
+    """
+    keys: dict[str, Any] = {}
+    try:
+        for layer in layers:
+            keys = _merge(keys, layer.keys)
+    except RecursionError as error:
+        raise MalformedLayer("tables are nested too deep") from error
+    return Layer(keys, _convert(keys))
+
+
+def _merge(first: Mapping[str, Any], second: Mapping[str, Any], *, hooks: bool = False) -> dict[str, Any]:
+    merged = {**second, **first}
+    for key in first.keys() & second.keys():
+        match first[key], second[key]:
+            case dict() as ours, dict() as theirs:
+                merged[key] = _merge(ours, theirs, hooks=key == "hooks")
+            case list() as ours, list() as theirs if hooks:
+                merged[key] = ours + theirs
+    return merged
+
+
+class ConfigRequirements(Wire, frozen=True, kw_only=True):
+    """What is required, as clients are told. Null is what nobody requires; sections are as in the peer's schema."""
+
+    model_provider: str | None
+    model_providers: dict[str, Any] | None
+    allowed_login_methods: tuple[LoginMethod, ...]
+    cli_auth_credentials_store: CredentialsStore | None
+    chatgpt_base_url: str | None
+    additional_developer_instructions: str | None
+    allowed_approval_policies: list[Any] | None
+    allowed_approvals_reviewers: list[str] | None
+    allowed_sandbox_modes: list[str] | None
+    allowed_windows_sandbox_implementations: list[str] | None
+    allowed_permission_profiles: dict[str, bool] | None
+    default_permissions: str | None
+    allowed_web_search_modes: list[str] | None
+    allow_managed_hooks_only: bool | None
+    allow_browser_and_computer_use: bool | None
+    allow_appshots: bool | None
+    allow_remote_control: bool | None
+    computer_use: dict[str, Any] | None
+    browser_use: dict[str, Any] | None
+    in_app_browser: dict[str, Any] | None
+    feature_requirements: dict[str, bool] | None
+    hooks: dict[str, Any] | None
+    enforce_residency: Literal["us"] | None
+    network: dict[str, Any] | None
+    application: dict[str, Any] | None
+    auto_review: dict[str, Any] | None
+    models: dict[str, Any] | None
+    sqlite_home: str | None
+    log_dir: str | None
+    model_catalog_json: str | None
+    check_for_update_on_startup: bool | None
+    allow_login_shell: bool | None
+    feedback: dict[str, Any] | None
+    otel: dict[str, Any] | None
+
+
+class ConfigRequirementsReadResponse(Wire, frozen=True):
+    """`configRequirements/read`: null if nobody requires anything."""
+
+    supports_independent_speed_modes: bool = True
+    requirements: ConfigRequirements | None = None
+
+
+def render_response(values: RequirementsToml, methods: tuple[LoginMethod, ...]) -> ConfigRequirementsReadResponse:
+    """Render merged requirements, and the login methods that all policies together leave."""
+    if is_unset(values) and len(methods) > 1:
+        return ConfigRequirementsReadResponse()
+    return ConfigRequirementsReadResponse(requirements=_render(values, methods))
+
+
+_SAME_NAME: Final = frozenset(ConfigRequirements.__struct_fields__) & frozenset(RequirementsToml.__struct_fields__)
+
+
+def _render(values: RequirementsToml, methods: tuple[LoginMethod, ...]) -> ConfigRequirements:
+    set_ones = {name: getattr(values, name) for name in _SAME_NAME}
+    rendered = {name: None if is_unset(value) else render_value(value) for name, value in set_ones.items()}
+    windows, network = values.windows, values.network
+    return ConfigRequirements(
+        **rendered
+        | {
+            "allowed_login_methods": methods,
+            "allowed_approval_policies": _rename(rendered["allowed_approval_policies"], "on-failure", "on-request"),
+            "allowed_approvals_reviewers": _rename(
+                rendered["allowed_approvals_reviewers"], "guardian_subagent", "auto_review"
+            ),
+            "allowed_sandbox_modes": _rename(rendered["allowed_sandbox_modes"], "external-sandbox", None),
+            "allowed_web_search_modes": _with_disabled(rendered["allowed_web_search_modes"]),
+            "allowed_windows_sandbox_implementations": windows.allowed_sandbox_implementations if windows else None,
+            "feature_requirements": values.features_required,
+            "network": network.render() if network else None,
+        },
+    )
+
+
+def _rename(names: list[Any] | None, old: str, new: str | None) -> list[Any] | None:
+    if names is None:
+        return None
+    return [new if name == old else name for name in names if name != old or new is not None]
+
+
+def _with_disabled(modes: list[Any] | None) -> list[Any] | None:
+    """Add `disabled`, for searching may always be turned off."""
+    return modes if modes is None or "disabled" in modes else [*modes, "disabled"]

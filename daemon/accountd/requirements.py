@@ -1,0 +1,320 @@
+"""What the organisation of the current account requires: fetched before its login counts, and kept current.
+
+An account of a plan that has requirements is not used without them. Once had they are kept, in memory and in a
+file of our own, and a backend that cannot be reached takes nothing away: the old ones hold until there are new.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+import trio
+
+from accountd.errors import (
+    ConfigError,
+    RemoteRefused,
+    RemoteUnreachable,
+    RequestFailed,
+    describe_os_error,
+)
+from accountd.protocol.requirements import (
+    ELIGIBLE_PLANS,
+    NO_REQUIREMENTS,
+    Layer,
+    Machine,
+    MalformedLayer,
+    RequirementsUnavailable,
+    parse_bundle,
+    parse_layer,
+    refused_with,
+    render_response,
+    timed_out_after,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from accountd.account import AccountService
+    from accountd.adapters.wall_clock import Clock
+    from accountd.oauth.tokens import Claims
+    from accountd.policy import Policy
+    from accountd.protocol.requirements import ConfigRequirementsReadResponse
+    from accountd.secret import Secret
+
+    ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
+
+SYSTEM_FILE: Final = Path("/etc/codex/requirements.toml")
+"""Where whoever runs the machine says what is required, of every account. Codex reads the same."""
+
+TTL: Final = 3600.0
+"""Seconds for which requirements are used without asking for newer ones."""
+
+RETRY: Final = 60.0
+"""Seconds until the next try by itself, after a failure."""
+
+TIMEOUT: Final = 20.0
+"""Seconds for all tries together, in which a person waits for their login."""
+
+_FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
+_TRIES: Final = 5
+_FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
+
+_log = logging.getLogger(__name__)
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose requirements they are: a person in a workspace."""
+
+    user_id: str | None
+    account_id: str | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether another login by this name is by the same owner."""
+        return self.user_id is not None and self.account_id is not None
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One bundle as it came, and when, in Unix seconds. It is the content of the file, too."""
+
+    owner: Owner
+    fetched_at: float
+    bundle: msgspec.Raw
+
+    def is_fresh(self, now: float) -> bool:
+        """Say whether it may be used without asking; not if the clock has been set back since it came."""
+        return 0 <= now - self.fetched_at < TTL
+
+
+class BundleFile:
+    """The last bundle on disk, for a daemon that starts where the backend cannot be reached.
+
+    It is not Codex's `cloud-config-bundle-cache.json`, which Codex signs and nobody else can write. What goes
+    wrong here costs a request, so it is logged and no more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> Kept | None:
+        """Read it; None if there is none, or none that can be read."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            _log.warning("%s cannot be read: %s", self._path.name, type(error).__name__)
+            return None
+
+    def save(self, kept: Kept) -> None:
+        """Replace it, for its owner alone to read; whatever happens when, it is the old one or the new one."""
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(kept))
+            temporary.replace(self._path)
+        except OSError as error:
+            _log.warning("%s cannot be written: %s", self._path.name, error.strerror)
+            with suppress(OSError):
+                temporary.unlink()
+
+
+class RequirementsService:
+    """The requirements of the current account. Opened by `open_requirements`."""
+
+    def __init__(
+        self,
+        account: AccountService,
+        *,
+        read_bundle: ReadBundle,
+        policy: Policy,
+        clock: Clock,
+        machine: Machine,
+        file: BundleFile,
+        system: Layer = NO_REQUIREMENTS,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._account = account
+        self._read_bundle = read_bundle
+        self._policy = policy
+        self._clock = clock
+        self._machine = machine
+        self._file = file
+        self._system = system
+        self._chance = chance
+        self._had: dict[Owner, tuple[Kept, Layer]] = {}
+        self._saved: Kept | None = None
+        self._failure: tuple[Owner, RequirementsUnavailable] | None = None
+        self._recovered: Owner | None = None
+        self._news = trio.Event()
+
+    def known(self) -> ConfigRequirementsReadResponse | None:
+        """Say what is required, or None if `read` has to be asked, because that is not here yet."""
+        owner = self._find_owner()
+        if owner is None:
+            return render_response(self._system.values, self._policy.methods)
+        had = self._had.get(owner)
+        return render_response(had[1].values, self._policy.methods) if had is not None else None
+
+    async def read(self) -> ConfigRequirementsReadResponse:
+        """Say what is required. Raises RequestFailed while that cannot be known."""
+        while (answer := self.known()) is None:
+            if (failure := self._find_failure()) is not None:
+                raise RequestFailed(failure.reading)
+            await self._news.wait()
+        return answer
+
+    async def require(self) -> None:
+        """Wait until the account may be used. Raises RequestFailed while its requirements cannot be known."""
+        while self.known() is None:
+            if (failure := self._find_failure()) is not None:
+                raise RequestFailed(str(failure))
+            await self._news.wait()
+
+    async def load_for(self, claims: Claims, access_token: Secret, account_id: str | None) -> None:
+        """Have the requirements of a login that is about to be committed. Raises RequirementsUnavailable.
+
+        At once for a plan that has none, and for an owner whose requirements are fresh. What the current
+        account requires is as it was, whatever comes of it. Cancelling it asks no more.
+        """
+        if claims.plan not in ELIGIBLE_PLANS:
+            return
+        owner = Owner(claims.user_id, account_id)
+        had = self._recall(owner)
+        if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
+            self._keep(owner, await self._fetch(owner, access_token))
+
+    async def keep_current(self) -> NoReturn:
+        """Fetch what is missing and what gets old, for ever: one wake-up for the next time, and none besides."""
+        while True:
+            changed = self._account.changed
+            self._tell()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_when, changed, nursery.cancel_scope)
+                await self._keep_these_current()
+                nursery.cancel_scope.cancel()
+
+    async def _keep_these_current(self) -> None:
+        """Do so for the account as it is now, until it is cancelled; return if the account is another."""
+        login, owner = self._account.login, self._find_owner()
+        if login is None or owner is None:
+            await trio.sleep_forever()
+        while True:
+            had = self._recall(owner)
+            if had is not None:
+                self._save(had[0])
+                if had[0].is_fresh(self._clock.now()):
+                    await self._clock.sleep_until(had[0].fetched_at + TTL)
+                    continue
+            try:
+                self._keep(owner, await self._fetch(owner, login.tokens.access_token))
+                self._failure = self._recovered = None
+                self._tell()
+            except RequirementsUnavailable as error:
+                if error.unauthorized and self._recovered != owner:
+                    self._recovered = owner  # once, and not again before some tokens are taken
+                    if await self._account.recover(login):
+                        return
+                _log.warning("%s", error)
+                self._failure = (owner, error)
+                self._tell()
+                await self._clock.sleep_until(self._clock.now() + RETRY)
+
+    def _find_owner(self) -> Owner | None:
+        """Name the current account, if it is of a plan that has requirements."""
+        login = self._account.login
+        if login is None or login.claims.plan not in ELIGIBLE_PLANS:
+            return None
+        return Owner(login.claims.user_id, login.account_id)
+
+    def _find_failure(self) -> RequirementsUnavailable | None:
+        return self._failure[1] if self._failure is not None and self._failure[0] == self._find_owner() else None
+
+    def _tell(self) -> None:
+        """Have those who wait look again."""
+        self._news.set()
+        self._news = trio.Event()
+
+    async def _fetch(self, owner: Owner, access_token: Secret) -> tuple[Kept, Layer]:
+        """Ask the backend, a few times. Raises RequirementsUnavailable."""
+        failure = timed_out_after(TIMEOUT)
+        with trio.move_on_after(TIMEOUT):
+            for attempt in range(_TRIES):
+                if attempt:
+                    await trio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * (0.9 + 0.2 * self._chance()))
+                with trio.move_on_after(TIMEOUT if attempt else _FIRST_TRY):
+                    try:
+                        return await self._try(owner, access_token)
+                    except RequirementsUnavailable as error:
+                        if attempt == _TRIES - 1 or not error.passing:
+                            raise
+        raise failure
+
+    async def _try(self, owner: Owner, access_token: Secret) -> tuple[Kept, Layer]:
+        try:
+            body = await self._read_bundle(access_token, owner.account_id)
+        except RemoteRefused as error:
+            raise refused_with(error.status or None) from error
+        except RemoteUnreachable as error:
+            raise refused_with(None) from error
+        layer = parse_bundle(body, self._machine, self._system)
+        return Kept(owner, self._clock.now(), msgspec.Raw(body)), layer
+
+    def _keep(self, owner: Owner, had: tuple[Kept, Layer]) -> None:
+        current = self._find_owner()
+        self._had = {each: of_each for each, of_each in self._had.items() if each == current} | {owner: had}
+
+    def _recall(self, owner: Owner) -> tuple[Kept, Layer] | None:
+        """Find what there is, in memory or in the file, however old."""
+        if owner not in self._had and owner.is_known and (kept := self._file.load()) and kept.owner == owner:
+            with suppress(RequirementsUnavailable):
+                self._had[owner] = (kept, parse_bundle(bytes(kept.bundle), self._machine, self._system))
+                self._saved = kept
+        return self._had.get(owner)
+
+    def _save(self, kept: Kept) -> None:
+        if kept is not self._saved and kept.owner.is_known:
+            self._file.save(kept)
+            self._saved = kept
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+def this_machine(folder: Path) -> Machine:
+    """Describe this machine, for a layer whose relative paths start at a folder."""
+    return Machine(folder, Path.home(), socket.gethostname())
+
+
+def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
+    """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
+    try:
+        return parse_layer(path.read_text(encoding="utf-8"), this_machine(path.parent), of_logins=True)
+    except FileNotFoundError:
+        return NO_REQUIREMENTS
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+    except MalformedLayer as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+@asynccontextmanager
+async def open_requirements(service: RequirementsService) -> AsyncIterator[RequirementsService]:
+    """Have a service's requirements kept current during the block."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.keep_current)
+        yield service
+        nursery.cancel_scope.cancel()
