@@ -143,7 +143,9 @@ class AppServer:
         self.hung_up.set()
 
     def _find_answer(self, request: Message) -> Answer:
-        answer = self.greeting if request["method"] == "initialize" else self.script[request["method"]]
+        unknown = Refusal(-32600, f"Invalid request: unknown variant `{request['method']}`")
+        scripted = self.script.get(request["method"], unknown)
+        answer = self.greeting if request["method"] == "initialize" else scripted
         return answer(request.get("params") or {}) if callable(answer) else answer
 
     def _answer(self, connection: socket.socket, request_id: int, answer: Answer) -> None:
