@@ -14,7 +14,7 @@ from accountd.errors import InvalidRequest, RefreshFailed, RefreshRefused, Reque
 from accountd.protocol.account import GetAccountResponse, GetAuthStatusResponse
 from accountd.refresh import AHEAD, LONGEST_RETRY
 from accountd.sandbox import Claims, Fault, Script
-from accountd.storage.base import AuthRecord, ChatgptLogin, parse_record
+from accountd.storage.base import AuthRecord, ChatgptLogin, MalformedRecord, parse_record, render_record
 from accountd.storage.memory import MemoryStore
 from fakes.world import World, open_world
 
@@ -509,3 +509,38 @@ async def test_forgetting_asks_nothing_of_the_issuer(autojump_clock: trio.testin
         assert world.account.current is None
         assert world.sandbox.requests[-1].path == TOKEN
         assert await world.services.issuer.refresh(tokens.refresh_token, "forced")
+
+
+async def test_what_others_write_beside_the_tokens_is_kept(autojump_clock: trio.testing.MockClock) -> None:
+    """A member that another program has added since is in the document after a refresh as well."""
+    async with open_logged_in() as world:
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is not None
+        document = msgspec.json.decode(render_record(world.store.record)) | {"new": 1}
+        document["tokens"]["newer"] = 2
+        world.store.record = parse_record(msgspec.json.encode(document))
+        await world.services.refresher.refresh("forced")
+        assert refreshes(world) == 1
+        document = msgspec.json.decode(render_record(world.store.record))
+        assert (document["new"], document["tokens"]["newer"]) == (1, 2)
+
+
+async def test_a_store_that_fails_for_a_moment_logs_nobody_out(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read now says nothing; what is there and is no credential does."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+
+        def fail_with(error: StorageError) -> None:
+            async def load(_: MemoryStore) -> AuthRecord | None:
+                raise error
+
+            monkeypatch.setattr(MemoryStore, "load", load)
+
+        fail_with(StorageError("Input/output error (os error 5)"))
+        await world.account.reload()
+        assert login_of(world) is before
+        fail_with(MalformedRecord("torn"))
+        await world.account.reload()
+        assert world.account.current is None

@@ -26,7 +26,7 @@ from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import (
     AccountUpdated,
 )
-from accountd.storage.base import refreshed_record
+from accountd.storage.base import MalformedRecord, refreshed_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -121,7 +121,14 @@ class AccountService:
     async def reload(self) -> None:
         """Look at the store again, since another program may have written it; announce what is new there."""
         async with self._changing:
-            stored = await self._read_store()
+            try:
+                stored = await self._store.load()
+            except MalformedRecord as error:
+                _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
+                stored = None
+            except StorageError as error:
+                _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                return
             if stored == self._record or self._is_newer_than(stored):
                 return
             if self._external is None:
@@ -192,13 +199,15 @@ class AccountService:
                 return
             stored = await self._store.load()
             if self._is_newer_than(stored):
-                _log.info("refreshing a token that the store has not taken yet")
+                current = record
             elif stored is None or not _is_same_account(stored, login):
                 self._become(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif _is_renewal(stored, login):
                 self._adopt(stored)  # another program was first
                 return
+            else:
+                current = stored  # with whatever else others have written into it
             if (refusal := self.find_refusal(login)) is not None:
                 raise RefreshRefused(str(refusal), refusal.code)
             with trio.CancelScope(shield=True):
@@ -206,8 +215,9 @@ class AccountService:
                     refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
                 except RefreshRefused as error:
                     raise _Spent(login, error) from error
-                record = refreshed_record(record, login, refreshed, time.time_ns())
-                await self._save_renewed(stored, record)
+                await self._save_renewed(
+                    stored, refreshed_record(current, current.chatgpt or login, refreshed, time.time_ns())
+                )
 
     async def _settle(self, spent: _Spent) -> None:
         """Take a refusal for what it is, unless another program turns out to have been first.
