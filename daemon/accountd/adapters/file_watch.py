@@ -6,7 +6,6 @@ read again before every change.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from contextlib import suppress
@@ -50,6 +49,8 @@ async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> No
 
 
 def _open_watch(folder: Path) -> int | None:
+    import ctypes  # after the first client has been answered, if it is there already
+
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:

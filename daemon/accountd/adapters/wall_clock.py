@@ -6,8 +6,8 @@ does; elsewhere a sleep may end late, and whoever needs a token looks at the tim
 
 from __future__ import annotations
 
-import ctypes
 import os
+import struct
 import sys
 import time
 from typing import Final, Protocol
@@ -48,26 +48,18 @@ class WallClock:
             await trio.sleep(moment - self.now())
 
 
-class _Timer(ctypes.Structure):
-    """`struct itimerspec` of timerfd_settime(2): the interval, then the expiry, each in seconds and nanoseconds."""
-
-    _fields_ = (
-        ("interval_seconds", ctypes.c_long),
-        ("interval_nanoseconds", ctypes.c_long),
-        ("seconds", ctypes.c_long),
-        ("nanoseconds", ctypes.c_long),
-    )
-
-
 async def _sleep_by_timer(moment: float) -> None:
+    import ctypes  # a daemon without a token to refresh has no use for it
+
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.timerfd_create(_CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     try:
+        # `struct itimerspec` of timerfd_settime(2): the interval, then the expiry, in seconds and nanoseconds.
         seconds = int(moment)
-        timer = _Timer(0, 0, seconds, int((moment - seconds) * 1e9) or 1)
-        if libc.timerfd_settime(descriptor, _ABSOLUTE | _CANCEL_ON_SET, ctypes.byref(timer), None) != 0:
+        timer = struct.pack("@llll", 0, 0, seconds, int((moment - seconds) * 1e9) or 1)
+        if libc.timerfd_settime(descriptor, _ABSOLUTE | _CANCEL_ON_SET, timer, None) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         await trio.lowlevel.wait_readable(descriptor)
     finally:
