@@ -323,3 +323,13 @@ def test_a_whole_method_can_be_experimental() -> None:
     """It is named by its name, where a variant of one is named by both."""
     params = parse_params("accountSession/list", msgspec.Raw(b"{}"))
     assert experimental_reason("accountSession/list", params) == "accountSession/list"
+
+
+@pytest.mark.parametrize(("seconds", "bound"), [(90_000, "<= 86400"), (-1, ">= 0")])
+def test_a_number_out_of_range_is_told_with_the_range(seconds: int, bound: str) -> None:
+    """What was sent, and what may be."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse_params("account/token/read", msgspec.Raw(b'{"minValidSeconds":%d}' % seconds))
+    assert str(caught.value) == (
+        f"Invalid request: invalid value: integer `{seconds}`, expected an integer {bound}"
+    )

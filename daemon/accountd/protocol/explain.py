@@ -15,6 +15,7 @@ import msgspec
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _WRONG_TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`(?:, got `[^`]+`)?(?: - at `\$(?P<path>[^`]*)`)?")
 _WRONG_VALUE = re.compile(r"Invalid (?:enum )?value .*- at `\$(?P<path>[^`]*)`", re.DOTALL)
+_OUT_OF_RANGE = re.compile(r"Expected `(?P<wanted>[^`]+)` (?P<bound>[<>]=? \S+)(?: - at `\$(?P<path>[^`]*)`)?")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 _WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array": "a sequence"}
@@ -24,7 +25,7 @@ def explain_validation_error(message: str, params: bytes, wanted: Any) -> str:
     """Translate msgspec's `message` about `params`, which should have been of the type `wanted`."""
     if match := _MISSING.match(message):
         return f"missing field `{match['field']}`"
-    match = _WRONG_VALUE.match(message) or _WRONG_TYPE.match(message)
+    match = _OUT_OF_RANGE.match(message) or _WRONG_VALUE.match(message) or _WRONG_TYPE.match(message)
     if match is None:
         return _as_it_is(message)
     path = [name or int(index) for name, index in _STEP.findall(match["path"] or "")]
@@ -32,6 +33,9 @@ def explain_validation_error(message: str, params: bytes, wanted: Any) -> str:
         value = _value_at(msgspec.json.decode(params), path)
     except (ValueError, RecursionError):  # the first decoding stopped before it came to this
         return _as_it_is(message)
+    if match.re is _OUT_OF_RANGE:
+        kind = _WANTED.get(match["wanted"], match["wanted"])
+        return f"invalid value: {_describe(value)}, expected {kind} {match['bound']}"
     options = _options(wanted, path)
     if match.re is _WRONG_VALUE:
         # msgspec reads the first of two equal tags, and complains of the second if that is another.

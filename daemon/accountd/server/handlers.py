@@ -30,7 +30,7 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
         known is None
         or call.params.refresh_token
         or services.refresher.is_due()
-        or services.requirements.known() is None
+        or not services.requirements.is_known()
     ):
         return _read_account(services, call)
     call.reply(known)
