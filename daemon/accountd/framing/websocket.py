@@ -1,6 +1,7 @@
 """WebSocket (RFC 6455) over a stream that has just been accepted: the upgrade, then a message a text frame.
 
-wsproto knows the protocol; this module adds the size limits and what this server will not take.
+wsproto knows the protocol; this module adds the size limits and what this server will not take. As long as a
+client sends nothing but whole text messages, `text_frame` reads them, in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from accountd.errors import describe_status
 from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, Rejected, Reply, too_large
+from accountd.framing.text_frame import render_text_frame, split_text_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +34,8 @@ class WebSocketFraming:
         self._max_message = max_message
         self._ws = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
         self._partial = bytearray()  # of the request's head, then of a fragmented message
+        self._plain = True  # nothing but whole text messages has come, so wsproto has seen no frame
+        self._rest = b""  # the beginning of one more
         self._ended = False
         self._refusal = b""  # in HTTP; a connection that was never upgraded ends with it
         self._farewell = ws.CloseConnection(_NORMAL)
@@ -65,8 +69,24 @@ class WebSocketFraming:
         return [accepted, *(self._receive_frames(frames) if frames else [])]
 
     def _receive_frames(self, data: bytes) -> list[Event]:
+        if not self._plain:
+            return self._receive_other(data or None)
+        messages, self._rest, plain = split_text_frames(self._rest + data, self._max_message)
+        events: list[Event] = [Message(message) for message in messages]
+        self._plain = plain and bool(data)
+        if self._plain:
+            return events
+        rest, self._rest = self._rest, b""
+        if rest:
+            events += self._receive_other(rest)
+        if not data and not self._ended:
+            events += self._receive_other(None)
+        return events
+
+    def _receive_other(self, data: bytes | None) -> list[Event]:
+        """Receive frames of every kind by wsproto, which has had none before or all since; None is the end."""
         events: list[Event] = []
-        self._ws.receive_data(data or None)
+        self._ws.receive_data(data)
         for event in self._ws.events():
             translated = self._translate(event)
             if translated is not None:
@@ -129,8 +149,8 @@ class WebSocketFraming:
             return b""  # before the upgrade or after a close there is nothing that could be said
 
     def send(self, payload: bytes) -> bytes:
-        """See Framing.send."""
-        return self._send(ws.TextMessage(payload.decode()))
+        """See Framing.send. Nothing before the upgrade, and nothing after a close."""
+        return render_text_frame(payload) if self._ws.state is ConnectionState.OPEN else b""
 
     def close(self) -> bytes:
         """See Framing.close."""
