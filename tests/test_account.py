@@ -201,6 +201,24 @@ async def test_a_credential_that_cannot_be_used_is_hidden_and_kept(document: byt
     assert store.record is not None
 
 
+async def test_a_login_for_a_workspace_that_is_not_allowed_is_hidden_and_kept(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """As in the peer, a stored login is held to the workspaces that are allowed now; nothing of it is spent."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        assert isinstance(world.store, MemoryStore)
+        store = world.store
+    async with open_world(store=store, policy=Policy(workspaces=("acct-other",))) as world:
+        assert world.reader.known() == GetAccountResponse(account=None)
+        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
+        await world.services.refresher.ensure_fresh(forced=True)
+        assert world.sandbox.requests == []
+    assert store.record is not None
+    async with open_world(store=store, policy=Policy(workspaces=("account-sandbox",))) as world:
+        assert world.reader.auth_status(include_token=False).auth_method == "chatgpt"
+
+
 class UnreadableStore(MemoryStore):
     """A store that cannot be read."""
 

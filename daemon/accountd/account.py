@@ -79,6 +79,8 @@ class AccountService:
         record = self._record
         if record is None or record.mode is None or not self._policy.permits(_METHODS[record.mode]):
             return None
+        if record.mode == "chatgpt" and record.chatgpt is not None:
+            return record if self._policy.permits_workspace(record.chatgpt.claims.account_id) else None
         return record
 
     @property

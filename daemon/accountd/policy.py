@@ -53,6 +53,10 @@ class Policy(msgspec.Struct, frozen=True):
         """Say whether a login by this method may be begun, or a stored one be used."""
         return self.method in (None, method)
 
+    def permits_workspace(self, account_id: str | None) -> bool:
+        """Say whether tokens for this workspace may be used."""
+        return not self.workspaces or account_id in self.workspaces
+
     def check_method(self, method: LoginMethod) -> None:
         """Raise InvalidRequest, with the text that Codex has for it, if the method is not permitted."""
         if not self.permits(method):
@@ -60,7 +64,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     def check_workspace(self, account_id: str | None) -> None:
         """Raise WorkspaceForbidden if tokens for this workspace may not be stored."""
-        if not self.workspaces or account_id in self.workspaces:
+        if self.permits_workspace(account_id):
             return
         if account_id is None:
             raise WorkspaceForbidden(
