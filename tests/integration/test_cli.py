@@ -147,6 +147,29 @@ def test_a_login_in_a_browser(sandbox: Callable[..., Environ], loopback: None) -
     assert seen.read_text().partition("\n")[0] in [f"http://127.0.0.1:{port}/success" for port in PORTS]
 
 
+def test_a_login_whose_client_is_killed(sandbox: Callable[..., Environ], loopback: None) -> None:
+    """The login is the daemon's: the browser still comes back to it when nobody waits any more."""
+    environ = sandbox("--authorize", "approve")
+    address = Path(environ["HOME"]) / "address"
+    environ = write_browser(
+        environ,
+        f"with open({str(address)!r} + '.part', 'w') as file: file.write(url)\n"
+        f"os.rename({str(address)!r} + '.part', {str(address)!r})\n",
+    )
+    command = [sys.executable, "-m", "accountd", "login", "--browser"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 10
+        while not address.exists():
+            assert time.monotonic() < deadline, "no browser was opened"
+            time.sleep(0.01)
+        process.kill()
+    assert run(environ, "status", "--no-start").returncode == 3
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(address.read_text(), timeout=10) as page:
+        assert page.url in [f"http://127.0.0.1:{port}/success" for port in PORTS]
+    assert run(environ, "status", "--no-start").stdout.startswith("Logged in with ChatGPT as ")
+
+
 def test_a_login_by_paste(sandbox: Callable[..., Environ], loopback: None) -> None:
     """A browser that cannot reach this machine ends on an address, which is pasted; the code in it is in no log."""
     environ = sandbox("--authorize", "approve")
