@@ -23,9 +23,7 @@ from accountd.errors import (
     StorageError,
 )
 from accountd.oauth.refresh import find_due_time
-from accountd.protocol.account import (
-    AccountUpdated,
-)
+from accountd.protocol.account import AccountUpdated
 from accountd.storage.base import MalformedRecord, refreshed_record
 
 if TYPE_CHECKING:

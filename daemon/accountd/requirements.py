@@ -7,9 +7,7 @@ file of our own, and a backend that cannot be reached takes nothing away: the ol
 from __future__ import annotations
 
 import logging
-import os
 import random
-import secrets
 import socket
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -38,6 +36,7 @@ from accountd.protocol.requirements import (
     render_response,
     timed_out_after,
 )
+from accountd.storage.replace import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -115,17 +114,11 @@ class BundleFile:
             return None
 
     def save(self, kept: Kept) -> None:
-        """Replace it, for its owner alone to read; whatever happens when, it is the old one or the new one."""
-        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.tmp")
+        """Replace it. The disk is waited for: a few kilobytes, when there are new ones."""
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(kept))
-            temporary.replace(self._path)
+            replace_file(self._path, msgspec.json.encode(kept))
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path.name, error.strerror)
-            with suppress(OSError):
-                temporary.unlink()
 
 
 class RequirementsService:
@@ -204,12 +197,12 @@ class RequirementsService:
             changed = self._account.changed
             self._tell()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_when, changed, nursery.cancel_scope)
-                await self._keep_these_current()
+                nursery.start_soon(self._keep_these_current)
+                await changed.wait()
                 nursery.cancel_scope.cancel()
 
     async def _keep_these_current(self) -> None:
-        """Do so for the account as it is now, until it is cancelled; return if the account is another."""
+        """Do so for the account as it is now, until it is cancelled, or finds that it is another."""
         login, owner = self._account.login, self._find_owner()
         if login is None or owner is None:
             await trio.sleep_forever()
@@ -290,11 +283,6 @@ class RequirementsService:
         if kept is not self._saved and kept.owner.is_known:
             self._file.save(kept)
             self._saved = kept
-
-
-async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()
 
 
 def this_machine(folder: Path) -> Machine:

@@ -38,6 +38,18 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def serve(home: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    """Start a daemon that will not stay, and give its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
 def test_the_socket_is_for_its_owner_alone(home: Path) -> None:
     """The folder has mode 0700, the socket 0600; after SIGTERM both are as if the daemon had never been."""
     with running(home) as daemon:
@@ -78,7 +90,7 @@ def test_cancels_during_the_exchange_are_answered_truly(home: Path) -> None:
         answers = set()
         for step in range(12):
             login_id = client.call("account/login/start", DEVICE)["loginId"]
-            time.sleep(0.1 + step * 0.008)
+            time.sleep(step * 0.016)  # real time: the cancels fall across a real login, from before its first poll
             answer = client.call("account/login/cancel", {"loginId": login_id})["status"]
             end = completion(client, login_id)
             stored = (home / "auth.json").exists()
@@ -183,14 +195,7 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(home: Path) -> None:
 def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
     """Two daemons on one path would be two owners; the second one says why it will not start."""
     with running(home) as daemon:
-        second = subprocess.run(
-            [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{daemon.path}"],
-            env=environment(home),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        second = serve(home, daemon.path)
         assert second.returncode == 1
         assert second.stderr == f"accountd: the socket is already in use by a running server: {daemon.path}\n"
         with daemon.connect() as client:
@@ -213,14 +218,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
 def test_what_cannot_be_started_says_why_in_one_line(home: Path, config: str, listen: str, words: str) -> None:
     """A configuration or path that cannot be used is one line on stderr, and exit status 1."""
     (home / "config.toml").write_text(config)
-    result = subprocess.run(
-        [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{home / listen}"],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    result = serve(home, home / listen)
     assert result.returncode == 1
     assert words in result.stderr
     assert result.stderr.count("\n") == 1

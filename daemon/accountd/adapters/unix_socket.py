@@ -103,7 +103,7 @@ def _bind(path: Path) -> socket.socket:
         try:
             sock.bind(os.fspath(path))
             sock.listen(_BACKLOG)
-        except BaseException:
+        except BaseException:  # whatever it was, nothing stays open; and it goes on
             sock.close()
             raise
         finally:

@@ -78,7 +78,7 @@ class Client:
                 timeout,
             )
             self._write({"method": "initialized"})
-        except BaseException:
+        except BaseException:  # Ctrl-C, too, leaves nothing open; and it goes on
             self.close()
             raise
 
@@ -217,7 +217,7 @@ def _connect(path: Path, timeout: float) -> socket.socket:
     except OSError as error:
         connection.close()
         raise DaemonUnreachable(f"cannot connect to {path}: {error.strerror or error}") from error
-    except BaseException:
+    except BaseException:  # as above: a stranger's socket, and Ctrl-C
         connection.close()
         raise
     return connection

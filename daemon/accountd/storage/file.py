@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import secrets
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,6 +20,7 @@ from accountd.storage.base import (
     render_record,
 )
 from accountd.storage.locks import hold_credential_locks
+from accountd.storage.replace import replace_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,38 +82,9 @@ def _save(path: Path, document: bytes) -> None:
     target = Path(os.path.realpath(path))  # a link to a file elsewhere stays a link
     try:
         _keep_malformed_aside(target)
-        _replace(target, document)
+        replace_file(target, document)
     except OSError as error:
         raise StorageError(describe_os_error(error)) from error
-
-
-def _replace(target: Path, document: bytes) -> None:
-    """Replace a file so that, whatever happens when, it has the old content or the new one, whole."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(document)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename or removal in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems have no such thing for folders
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _keep_malformed_aside(target: Path) -> None:
@@ -134,7 +104,7 @@ def _keep_malformed_aside(target: Path) -> None:
 def _delete(path: Path) -> None:
     try:
         path.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileNotFoundError:
         return
     except OSError as error:
