@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio
 
 from accountd.adapters.backend import Access, BackendTooSlow
 from accountd.errors import InvalidRequest, RemoteError, RemoteRefused, RequestFailed
-from accountd.oauth.tokens import MalformedToken, parse_payload
 from accountd.protocol import usage as wire
 from accountd.protocol.payloads import (
     render_messages,
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from accountd.protocol.rate_limits import UsagePayload
     from accountd.refresh import Refresher
     from accountd.storage.base import ChatgptLogin
-
-_AUTH: Final = "https://api.openai.com/auth"
 
 _log = logging.getLogger(__name__)
 
@@ -133,7 +130,7 @@ class UsageService:
         """Tell what there is to remind the account's person of; nothing, wherever that cannot be known."""
         login = await self._managed_login()
         nothing = wire.GetAccountSecuritySetupResponse()
-        if login is None or login.account_id is None or login.claims.user_id is None or _is_fedramp(login):
+        if login is None or login.account_id is None or login.claims.user_id is None or login.claims.is_fedramp:
             return nothing
         try:
             payload = await self._backend.read_security_setup(_access(login))
@@ -199,16 +196,7 @@ def _identify(login: ChatgptLogin) -> tuple[str | None, ...]:
 
 
 def _access(login: ChatgptLogin) -> Access:
-    return Access(login.tokens.access_token, login.account_id, _is_fedramp(login))
-
-
-def _is_fedramp(login: ChatgptLogin) -> bool:
-    """Say whether the token is for a workspace of the government, which some requests are not made for."""
-    try:
-        claims = parse_payload(login.tokens.id_token or login.tokens.access_token).get(_AUTH)
-    except MalformedToken:
-        return False
-    return isinstance(claims, dict) and claims.get("chatgpt_account_is_fedramp") is True
+    return Access(login.tokens.access_token, login.account_id, login.claims.is_fedramp)
 
 
 @contextmanager

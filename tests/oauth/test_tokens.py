@@ -54,6 +54,8 @@ def jwt(payload: object) -> Secret:
             Claims("a@b", "pro", "u", "w"),
         ),
         ({PROFILE: {"email": "c@d"}, AUTH: {"user_id": "v"}}, Claims("c@d", "unknown", "v", None)),
+        ({AUTH: {"chatgpt_account_is_fedramp": True}}, Claims(None, "unknown", None, None, is_fedramp=True)),
+        ({AUTH: {"chatgpt_account_is_fedramp": "true"}}, NOTHING),
         ({"email": "", PROFILE: {"email": "c@d"}}, Claims("c@d", "unknown", None, None)),
         ({AUTH: {"chatgpt_user_id": "", "user_id": "v"}}, Claims(None, "unknown", "v", None)),
         ({}, NOTHING),

@@ -27,12 +27,16 @@ _MAX_WORDS = 1000  # characters of an issuer's answer that go into an error's te
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says about its person and workspace. `plan` is always one of the protocol's plan names."""
+    """What a token says about its person and workspace. `plan` is always one of the protocol's plan names.
+
+    `is_fedramp`: the workspace is the government's, and some requests are not made for it.
+    """
 
     email: str | None
     plan: str
     user_id: str | None
     account_id: str | None
+    is_fedramp: bool = False
 
 
 class TokenSet(msgspec.Struct, frozen=True):
@@ -59,6 +63,7 @@ def parse_claims(jwt: Secret) -> Claims:
         plan=parse_plan(_text(auth.get("chatgpt_plan_type"))),
         user_id=_text(auth.get("chatgpt_user_id")) or _text(auth.get("user_id")),
         account_id=_text(auth.get("chatgpt_account_id")),
+        is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
     )
 
 
