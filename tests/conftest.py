@@ -1,6 +1,17 @@
 """What every test runs under."""
 
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The same examples on every machine and in every run: a failure is there again the next time, and time is no
 # part of it. `--hypothesis-profile=default` looks for new ones.
@@ -13,3 +24,30 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # which is about time as well
 )
 settings.load_profile("steady")
+
+BROWSERS = ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "WSL_DISTRO_NAME", "WSL_INTEROP")
+"""Variables that say something about the browser of whoever runs the tests."""
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give an environment of its own to a test of what looks at it: no login, daemon or browser of the person.
+
+    It is an empty folder with a short name, since a socket's path has room for some hundred bytes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
+    for name in ("ACCOUNTD_SOCKET", "CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", *BROWSERS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BROWSER", "none")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+    monkeypatch.setenv("COLUMNS", "80")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)  # a daemon may be removing its socket just now
+
+
+@pytest.fixture
+def path(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the path where the clients of a test look for the daemon."""
+    monkeypatch.setenv("ACCOUNTD_SOCKET", str(home / "s"))
+    return home / "s"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
-from accountd.cli import autostart
+from accountd.cli.exits import NO_DAEMON, Failure
 from accountd.cli.terminal import complain
+from accountd.client.blocking import Client
+from accountd.client.errors import NothingListens
 
 if TYPE_CHECKING:
     import argparse
-
-    from accountd.client.blocking import Client
 
 
 def add_client_options(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +31,22 @@ def add_client_options(parser: argparse.ArgumentParser) -> None:
 
 def connect(args: argparse.Namespace) -> Client:
     """Connect to the daemon of the command line, or of the environment; start it unless told not to."""
-    if args.socket:
-        path = paths.expand(args.socket.removeprefix("unix://"), where="--socket")
-    else:
-        path = paths.socket_path(os.environ)
-    client = autostart.connect(path, os.environ, start=not args.no_start)
+    try:
+        client = Client(
+            socket_path(args), name="accountd-cli", title="accountd command line", start=not args.no_start
+        )
+    except NothingListens as error:
+        advice = "start a daemon with `accountd serve`, or leave --no-start out"
+        raise Failure(f"{error}; {advice}", NO_DAEMON) from error
     _warn_about_another_home(client)
     return client
+
+
+def socket_path(args: argparse.Namespace) -> Path:
+    """Give the socket of the command line, or of the environment."""
+    if args.socket:
+        return paths.expand(args.socket.removeprefix("unix://"), where="--socket")
+    return paths.socket_path(os.environ)
 
 
 def _warn_about_another_home(client: Client) -> None:

@@ -9,25 +9,18 @@ import itertools
 import json
 import os
 import select
-import socket
-import sys
 import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accountd import __version__
-from accountd.client.errors import (
-    CallFailed,
-    CallTimedOut,
-    ConnectionLost,
-    DaemonUnreachable,
-    Interrupted,
-    NothingListens,
-)
+from accountd.client.connecting import open_socket
+from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, NothingListens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from socket import socket
     from typing import Self
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
@@ -52,17 +45,19 @@ class Client:
         self,
         path: Path | str,
         *,
-        name: str = "accountd-cli",
-        title: str = "accountd command line",
+        name: str = "accountd-client",
+        title: str | None = None,
         timeout: float = 10.0,
+        start: bool = False,
     ) -> None:
         """Connect to the socket at `path` and introduce this client as `name`.
 
-        Raises NothingListens, or DaemonUnreachable if it is another person's socket or may not be opened;
-        ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does.
+        Where nothing listens, `start` starts a daemon. Raises NothingListens, with `start` DaemonNotStarted;
+        DaemonUnreachable if it is another person's socket or may not be opened; ConnectionLost or CallTimedOut if
+        what listens there does not answer as a daemon does.
         """
         self.path = Path(path)
-        self._socket = _connect(self.path, timeout)
+        self._socket = _open(self.path, timeout, start=start)
         self._buffer = bytearray()
         self._ids = itertools.count(1)
         self._unanswered: set[int] = set()
@@ -72,7 +67,7 @@ class Client:
             self.server = self.call(
                 "initialize",
                 {
-                    "clientInfo": {"name": name, "title": title, "version": __version__},
+                    "clientInfo": {"name": name, "title": title or name, "version": __version__},
                     "capabilities": {"extensions": {"accountd": {}}},
                 },
                 timeout,
@@ -97,7 +92,7 @@ class Client:
         method: str,
         params: Mapping[str, Any] | None = None,
         timeout: float = 30.0,
-        interrupt: socket.socket | None = None,
+        interrupt: socket | None = None,
     ) -> dict[str, Any]:
         """Ask, and wait for the answer. Raises CallFailed, CallTimedOut or ConnectionLost."""
         return self.wait_response(self.send(method, params), timeout, interrupt)
@@ -111,7 +106,7 @@ class Client:
         return request_id
 
     def wait_response(
-        self, request_id: int, timeout: float = 30.0, interrupt: socket.socket | None = None
+        self, request_id: int, timeout: float = 30.0, interrupt: socket | None = None
     ) -> dict[str, Any]:
         """Wait for the answer to a request that was sent; notifications that come meanwhile are kept."""
         deadline = time.monotonic() + timeout
@@ -126,7 +121,7 @@ class Client:
         result: dict[str, Any] = response["result"]
         return result
 
-    def next_notification(self, timeout: float, interrupt: socket.socket | None = None) -> Notification | None:
+    def next_notification(self, timeout: float, interrupt: socket | None = None) -> Notification | None:
         """Take the oldest notification that nobody has taken, waiting for one; None when the time is over."""
         deadline = time.monotonic() + timeout
         while not self._notifications:
@@ -145,7 +140,7 @@ class Client:
         except OSError as error:
             raise self._lost("closed the connection") from error
 
-    def _receive(self, deadline: float, interrupt: socket.socket | None) -> bool:
+    def _receive(self, deadline: float, interrupt: socket | None) -> bool:
         """Take in what the socket has, waiting for it; False when nothing came before the deadline.
 
         The wait and the reading are two steps, and only the wait can be interrupted: so no byte is lost.
@@ -205,39 +200,12 @@ class Client:
         return ConnectionLost(f"the daemon at {self.path} {what}")
 
 
-def _connect(path: Path, timeout: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
+def _open(path: Path, timeout: float, *, start: bool) -> socket:
     try:
-        connection.settimeout(timeout)
-        connection.connect(str(path))
-        _check_owner(_peer_uid(connection), path)
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        connection.close()
-        raise NothingListens(f"nothing listens on {path}") from error
-    except OSError as error:
-        connection.close()
-        raise DaemonUnreachable(f"cannot connect to {path}: {error.strerror or error}") from error
-    except BaseException:  # as above: a stranger's socket, and Ctrl-C
-        connection.close()
-        raise
-    return connection
+        return open_socket(path, timeout)
+    except NothingListens:
+        if not start:
+            raise
+    from accountd.client.autostart import open_or_start  # most find a daemon, and start sooner without this
 
-
-def _peer_uid(connection: socket.socket) -> int:
-    """Ask the kernel whose process listens."""
-    if sys.platform == "darwin":
-        local_peercred, sol_local = 1, 0
-        credentials = connection.getsockopt(sol_local, local_peercred, 76)  # version, uid, …
-    else:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
-    return int.from_bytes(credentials[4:8], sys.byteorder)
-
-
-def _check_owner(owner: int, path: Path) -> None:
-    """Raise DaemonUnreachable unless the daemon is this person's own, or root's.
-
-    Whoever serves the socket is sent API keys, and chooses the code that the person is told to approve; in a
-    folder that everybody may write to, that could be anybody.
-    """
-    if owner not in (os.geteuid(), 0):
-        raise DaemonUnreachable(f"{path} is served by another user (uid {owner}), who must not see your login")
+    return open_or_start(path, os.environ, timeout)

@@ -2,7 +2,8 @@
 
 ClientError
 ├─ DaemonUnreachable     no connection: the path, its permissions, or who serves it
-│  └─ NothingListens         nobody is there; the one that starting a daemon can mend
+│  ├─ NothingListens         nobody is there; the one that starting a daemon can mend
+│  └─ DaemonNotStarted       nobody is there, and starting a daemon has failed
 ├─ ConnectionLost        there was one: the other side closed it, or sent what is not the protocol
 ├─ CallTimedOut          no answer within the time that the caller gave; the connection can still be used
 └─ CallFailed            the daemon answered with an error
@@ -21,6 +22,10 @@ class DaemonUnreachable(ClientError):
 
 class NothingListens(DaemonUnreachable):
     """There is no socket, or one that its daemon left behind."""
+
+
+class DaemonNotStarted(DaemonUnreachable):
+    """There was no daemon, and the one that was started did not come up; the message quotes its last words."""
 
 
 class ConnectionLost(ClientError):

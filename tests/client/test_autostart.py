@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accountd.cli import autostart, exits, main
+from accountd.cli import exits, main
+from accountd.client import autostart
 from accountd.client.blocking import Client
 from accountd.client.errors import ConnectionLost
 
@@ -149,7 +150,7 @@ def test_a_log_that_cannot_be_opened_is_one_line(
 def test_verbs_that_start_at_once_share_one_daemon(daemon: Path, home: Path) -> None:
     """Of several verbs at the same moment all are answered, by the only daemon that was started."""
     code = (
-        "import sys; from accountd.cli import autostart, main; "
+        "import sys; from accountd.cli import main; from accountd.client import autostart; "
         "autostart.daemon_command = lambda path: [*sys.argv[1:], str(path), '0.1']; sys.exit(main(['status']))"
     )
     verbs = [subprocess.Popen([sys.executable, "-c", code, *FAKE_DAEMON], stdout=subprocess.PIPE) for _ in range(4)]
@@ -185,4 +186,4 @@ def test_a_starter_that_hangs_is_not_waited_for_forever(
         autostart._only_starter(log),
     ):
         assert main(["status"]) == exits.NO_DAEMON
-    assert "another command has been starting a daemon" in capsys.readouterr().err
+    assert "another program has been starting a daemon" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Start the daemon when nothing listens, as gpg does with its agent; it outlives the verb that started it."""
+"""Start the daemon when nothing listens, as gpg does with its agent; it outlives the client that started it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from accountd import paths
-from accountd.cli.exits import NO_DAEMON, Failure
-from accountd.client.blocking import Client
-from accountd.client.errors import NothingListens
+from accountd.client.connecting import open_socket
+from accountd.client.errors import DaemonNotStarted, NothingListens
 
 if TYPE_CHECKING:
+    import socket
     import subprocess
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -29,38 +29,35 @@ _PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
 """Variables that may hold a path relative to this folder, which is not the daemon's."""
 
 
-def connect(path: Path, environ: Mapping[str, str], *, start: bool) -> Client:
-    """Connect to the daemon at `path`; if nothing listens and `start` says so, start one and wait for it.
+def open_or_start(path: Path, environ: Mapping[str, str], timeout: float) -> socket.socket:
+    """Connect to the daemon at `path`; if nothing listens, start one of this environment and wait for it.
 
-    Raises Failure if there is none to be had, and what Client raises.
+    Raises DaemonNotStarted if there is none to be had, and what `open_socket` raises. Blocks for some ten seconds
+    at most, in which only a signal's exception can end it.
     """
-    try:
-        return Client(path)
-    except NothingListens as error:
-        if not start:
-            advice = "start a daemon with `accountd serve`, or leave --no-start out"
-            raise Failure(f"{error}; {advice}", NO_DAEMON) from error
+    with contextlib.suppress(NothingListens):
+        return open_socket(path, timeout)
     log_path = paths.log_file(environ)
     with _open_log(log_path) as log, _only_starter(log):
         with contextlib.suppress(NothingListens):
-            return Client(path)  # another verb started one while this one waited for its turn
+            return open_socket(path, timeout)  # another client started one while this one waited for its turn
         begin = os.fstat(log.fileno()).st_size
         child = _start(path, environ, log_path)
-        client = _wait_until_it_listens(path, child)
-        if client is not None:
-            return client
+        connection = _wait_until_it_listens(path, child, timeout)
+        if connection is not None:
+            return connection
         log.seek(begin)
-        raise Failure(f"the daemon did not start: {_last_words(log.read())}; see {log_path}", NO_DAEMON)
+        raise DaemonNotStarted(f"the daemon did not start: {_last_words(log.read())}; see {log_path}")
 
 
 def daemon_command(path: Path) -> list[str]:
-    """Give the command line of a daemon for this socket, run by the Python that runs this verb."""
+    """Give the command line of a daemon for this socket, run by the Python that runs this."""
     return [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
 
 
 def _start(path: Path, environ: Mapping[str, str], log_path: Path) -> subprocess.Popen[bytes]:
     """Start a daemon that has nothing of ours: no terminal, no open files, no working folder to keep busy."""
-    import subprocess  # takes as long to import as the rest of a verb takes to run
+    import subprocess  # takes as long to import as a verb takes to run
 
     named = {name: environ[name].strip() for name in _PATHS if environ.get(name, "").strip()}
     absolute = {name: str(paths.expand(value, where=name)) for name, value in named.items()}
@@ -76,7 +73,7 @@ def _start(path: Path, environ: Mapping[str, str], log_path: Path) -> subprocess
         )
 
 
-def _wait_until_it_listens(path: Path, child: subprocess.Popen[bytes]) -> Client | None:
+def _wait_until_it_listens(path: Path, child: subprocess.Popen[bytes], timeout: float) -> socket.socket | None:
     """Wait for the daemon just started, or the one that was faster; None if it ended, or was ended, without."""
     deadline = time.monotonic() + _PATIENCE
     exited = False
@@ -85,14 +82,14 @@ def _wait_until_it_listens(path: Path, child: subprocess.Popen[bytes]) -> Client
             exited = True
             deadline = min(deadline, time.monotonic() + _LOSERS_PATIENCE)
         with contextlib.suppress(NothingListens):
-            client = Client(path)
+            connection = open_socket(path, timeout)
             child.returncode = child.returncode or 0  # it is left running on purpose; Popen would warn of it
-            return client
+            return connection
         time.sleep(_PAUSE)
     if not exited:
         child.kill()
         child.wait()
-        raise Failure(f"the daemon did not listen on {path} within {_PATIENCE:g} seconds", NO_DAEMON)
+        raise DaemonNotStarted(f"the daemon did not listen on {path} within {_PATIENCE:g} seconds")
     return None
 
 
@@ -111,12 +108,12 @@ def _open_log(path: Path) -> BinaryIO:
         return os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode=0o600), "a+b")
     except OSError as error:
         text = f"cannot start a daemon: its log {path} cannot be opened: {error.strerror}"
-        raise Failure(text, NO_DAEMON) from error
+        raise DaemonNotStarted(text) from error
 
 
 @contextlib.contextmanager
 def _only_starter(log: BinaryIO) -> Iterator[None]:
-    """Let the verbs of one CODEX_HOME start daemons one after the other, so that the second finds the first's.
+    """Let the clients of one CODEX_HOME start daemons one after the other, so that the second finds the first's.
 
     The lock is on an open file of our own: the daemon's, which it inherits, has none.
     """
@@ -127,6 +124,6 @@ def _only_starter(log: BinaryIO) -> Iterator[None]:
             break
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise Failure("another command has been starting a daemon for too long", NO_DAEMON) from None
+                raise DaemonNotStarted("another program has been starting a daemon for too long") from None
             time.sleep(_PAUSE)
     yield  # the lock ends with the file
