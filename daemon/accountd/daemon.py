@@ -143,7 +143,7 @@ async def _open_services(config: Config, system: Layer) -> AsyncIterator[Service
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub) as logins,
+                open_logins(account, admission, requirements, hub, clock=clock) as logins,
             ):
                 reader = AccountReader(account, refresher, backend)
                 usage = UsageService(account, refresher, backend)

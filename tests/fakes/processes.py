@@ -88,9 +88,11 @@ def sandbox_on_loopback(sandbox: Sandbox) -> Iterator[str]:
     thread.start()
     assert ready.wait(PATIENCE)
     port, token, cancel = found
-    yield f"http://127.0.0.1:{port}"
-    trio.from_thread.run_sync(cancel, trio_token=token)
-    thread.join(PATIENCE)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:  # of a test that fails, too: the run would not end before the thread
+        trio.from_thread.run_sync(cancel, trio_token=token)
+        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -108,6 +110,8 @@ def completion(client: Client, login_id: str) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         notification = client.next_notification(PATIENCE)
-        if notification is not None and notification.params.get("loginId") == login_id:
+        if notification is None or notification.method != "account/login/completed":
+            continue
+        if notification.params["loginId"] == login_id:
             return notification.params
     raise AssertionError("the login did not complete")

@@ -67,7 +67,10 @@ class TestClock:
 
 
 class World:
-    """Everything that a test may want to look at. `heard` has what a client would have heard, in order."""
+    """Everything that a test may want to look at.
+
+    `heard` has what a client would have heard, in order; `progress` what besides one that follows the logins.
+    """
 
     services: Services
 
@@ -77,11 +80,15 @@ class World:
         self.store = store
         self.clock = clock
         self.heard: list[dict[str, Any]] = []
+        self.progress: list[dict[str, Any]] = []
 
     def hear(self, notification: Notification) -> None:
         """Take a notification, as a subscription does."""
         message = msgspec.json.decode(notification.payload)
-        self.heard.append({"method": message["method"]} | message["params"])
+        if message["method"] == "account/login/progress":
+            self.progress.append(message["params"])
+        else:
+            self.heard.append({"method": message["method"]} | message["params"])
 
     @property
     def account(self) -> AccountService:
@@ -153,7 +160,7 @@ async def open_world(
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub) as logins,
+                open_logins(account, admission, requirements, hub, clock=clock) as logins,
             ):
                 reader = AccountReader(account, refresher, backend)
                 usage = UsageService(account, refresher, backend, clock.now)

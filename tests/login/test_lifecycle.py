@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.login.lifecycle import MOVES, Login, State
+from accountd.protocol.account import DeviceCodeLoginStarted
 
 if TYPE_CHECKING:
     from accountd.errors import AccountdError
-    from accountd.login.flow import Granted
-    from accountd.protocol.account import Wire
+    from accountd.login.flow import Granted, Retrying
 
 
 class NobodysAttempt:
     """An attempt that nothing is asked of."""
 
-    def started(self, login_id: str) -> Wire:
-        """See Attempt."""
-        raise NotImplementedError
+    lifetime = 60.0
 
-    async def wait_approval(self) -> None:
+    def started(self, login_id: str) -> DeviceCodeLoginStarted:
+        """See Attempt."""
+        return DeviceCodeLoginStarted(login_id, "http://127.0.0.1/codex/device", "AAAA-BBBB")
+
+    async def wait_approval(self, retrying: Retrying) -> None:
         """See Attempt."""
         raise NotImplementedError
 
@@ -58,7 +60,7 @@ def test_a_commit_cannot_be_cancelled() -> None:
 
 async def test_a_cancelled_login_does_not_move_again() -> None:
     """Cancelling takes effect at once, and a second cancellation is told that it changed nothing."""
-    login = Login("an id", NobodysAttempt())
+    login = Login("an id", NobodysAttempt(), 1_800_000_000.0)
     assert login.cancel()
     assert not login.cancel()
     with pytest.raises(AssertionError, match="cancelled to exchanging"):
@@ -67,7 +69,7 @@ async def test_a_cancelled_login_does_not_move_again() -> None:
 
 async def test_a_login_whose_answer_arrives_with_its_cancellation_stays_cancelled() -> None:
     """A task that was about to run when it was cancelled does not take its next step."""
-    login = Login("an id", NobodysAttempt())
+    login = Login("an id", NobodysAttempt(), 1_800_000_000.0)
     with login.scope:
         login.cancel()
         await login.advance(State.EXCHANGING)
@@ -77,4 +79,4 @@ async def test_a_login_whose_answer_arrives_with_its_cancellation_stays_cancelle
 
 def test_its_repr_tells_where_it_is() -> None:
     """What a log or a debugger shows of a login is its id and its state."""
-    assert repr(Login("an id", NobodysAttempt())) == "<Login an id waiting>"
+    assert repr(Login("an id", NobodysAttempt(), 1_800_000_000.0)) == "<Login an id waiting>"

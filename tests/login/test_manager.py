@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.errors import AccountdError
-    from accountd.login.flow import Granted
+    from accountd.login.flow import Granted, Retrying
 
 APPROVED = Script(approve_after_polls=2)
 POLL = "/api/accounts/deviceauth/token"
@@ -65,11 +65,13 @@ class BrokenStore(MemoryStore):
 class BuggyAttempt:
     """An attempt with a bug."""
 
+    lifetime = 60.0
+
     def started(self, login_id: str) -> DeviceCodeLoginStarted:
         """See Attempt."""
         return DeviceCodeLoginStarted(login_id, "http://127.0.0.1/codex/device", "AAAA-BBBB")
 
-    async def wait_approval(self) -> None:
+    async def wait_approval(self, retrying: Retrying) -> None:
         """See Attempt."""
         raise ZeroDivisionError
 

@@ -305,9 +305,10 @@ def test_every_body_is_frozen_and_camel_case() -> None:
 
 
 def test_every_notification_has_its_method() -> None:
-    """The two notifications of the account are sent under the names that clients opt out of."""
+    """The notifications of the account, and ours, are sent under the names that clients opt out of."""
     assert {body.__name__: method for body, method in NOTIFICATIONS.items()} == {
         "AccountLoginCompleted": "account/login/completed",
+        "AccountLoginProgress": "account/login/progress",
         "AccountUpdated": "account/updated",
     }
 

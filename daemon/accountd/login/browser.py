@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from accountd.adapters.issuer import Issuer
     from accountd.errors import AccountdError
+    from accountd.login.flow import Retrying
     from accountd.oauth.callback import Redirect
     from accountd.oauth.pages import Page
     from accountd.protocol.account import BrowserLogin
@@ -91,6 +92,8 @@ class BrowserFlow:
 
 class BrowserAttempt:
     """An Attempt that has its port. It takes one answer of the issuer's, the first that knows its state."""
+
+    lifetime = LIFETIME
 
     def __init__(
         self,
@@ -171,7 +174,7 @@ class BrowserAttempt:
         self._taking.set()
         return True
 
-    async def wait_approval(self) -> Callback:
+    async def wait_approval(self, retrying: Retrying) -> Callback:  # noqa: ARG002 - nothing is asked for meanwhile
         """See Attempt.wait_approval."""
         with trio.move_on_after(LIFETIME):
             await self._taking.wait()

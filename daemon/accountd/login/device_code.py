@@ -20,7 +20,7 @@ from accountd.errors import (
     RequestFailed,
 )
 from accountd.login.flow import Granted
-from accountd.oauth.device import DeviceCodePolling
+from accountd.oauth.device import LIFETIME, DeviceCodePolling
 from accountd.protocol.account import DeviceCodeLoginStarted
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from accountd.adapters.issuer import Issuer
     from accountd.errors import AccountdError
+    from accountd.login.flow import Retrying
     from accountd.oauth.device import Approval, DeviceCode
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class DeviceCodeFlow:
 class DeviceCodeAttempt:
     """An Attempt that has its code."""
 
+    lifetime = LIFETIME
+
     def __init__(self, issuer: Issuer, code: DeviceCode) -> None:
         self._issuer = issuer
         self._code = code
@@ -62,9 +65,10 @@ class DeviceCodeAttempt:
         """See Attempt.started."""
         return DeviceCodeLoginStarted(login_id, self._issuer.verification_url, self._code.user_code)
 
-    async def wait_approval(self) -> Approval:
+    async def wait_approval(self, retrying: Retrying) -> Approval:
         """See Attempt.wait_approval. A network that is down is waited for, until the code expires."""
         polling = DeviceCodePolling(self._code, trio.current_time())
+        retries = 0
         while True:
             await trio.sleep(polling.delay(trio.current_time()))
             try:
@@ -72,7 +76,12 @@ class DeviceCodeAttempt:
             except RemoteUnreachable as error:
                 _log.warning("the issuer was not reached while waiting for approval: %s", error)
                 polling.no_answer()
+                retries += 1
+                retrying(retries, str(error))
                 continue
+            if retries:
+                retries = 0
+                retrying(0, None)
             approval = polling.answer(answer.status, answer.body)
             if approval is not None:
                 return approval

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
 from accountd.oauth.tokens import TokenSet
-from accountd.protocol.account import Entrypoint, Wire
+from accountd.protocol.account import Entrypoint, LoginStarted
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from accountd.errors import AccountdError
 
 ApprovalT = TypeVar("ApprovalT")
+
+Retrying = Callable[[int, str | None], None]
+"""Told how many requests in a row have not reached the issuer, and why the last one has not; 0 when one has."""
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -30,13 +34,18 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 class Attempt(Protocol[ApprovalT]):
-    """A flow that has begun: the person can approve from now on."""
+    """A flow that has begun: the person can approve from now on, for `lifetime` seconds."""
 
-    def started(self, login_id: str) -> Wire:
+    @property
+    def lifetime(self) -> float:
+        """Give the seconds."""
+        ...
+
+    def started(self, login_id: str) -> LoginStarted:
         """Give the result of `account/login/start`: what a client needs to show."""
         ...
 
-    async def wait_approval(self) -> ApprovalT:
+    async def wait_approval(self, retrying: Retrying) -> ApprovalT:
         """Wait until the person has approved. Raises LoginFailed."""
         ...
 

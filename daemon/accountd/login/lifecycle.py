@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from accountd.protocol.account import AccountLoginProgress, BrowserLoginStarted
+
 if TYPE_CHECKING:
     from accountd.login.flow import Attempt
+    from accountd.protocol.account import LoginStarted
 
 
 class State(Enum):
@@ -43,12 +46,17 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 class Login:
     """One login. Its scope is around all of it that can be cancelled; `ended` is set when it is over.
 
-    `attempt` is what its flow has begun, for whoever wants to speak with it.
+    `attempt` is what its flow has begun, for whoever wants to speak with it; `started` what its client was told
+    of it, at the Unix time `now`.
     """
 
-    def __init__(self, login_id: str, attempt: Attempt[Any]) -> None:
+    def __init__(self, login_id: str, attempt: Attempt[Any], now: float) -> None:
         self.id = login_id
         self.attempt = attempt
+        self.started: LoginStarted = attempt.started(login_id)
+        self._started_at = now
+        self._retries = 0
+        self._retry_cause: str | None = None
         self.state = State.WAITING
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
@@ -66,6 +74,25 @@ class Login:
         if state not in MOVES[self.state]:
             raise AssertionError(f"a login cannot go from {self.state.value} to {state.value}")
         self.state = state
+
+    def note_retry(self, retries: int, cause: str | None) -> None:
+        """See Retrying."""
+        self._retries, self._retry_cause = retries, cause
+
+    def progress(self) -> AccountLoginProgress | None:
+        """Say where the login is; None once it has been decided how it ends."""
+        match self.state:
+            case State.WAITING | State.EXCHANGING | State.COMMITTING as state:
+                return AccountLoginProgress(
+                    self.id,
+                    "chatgpt" if isinstance(self.started, BrowserLoginStarted) else "chatgptDeviceCode",
+                    state.value,
+                    self._started_at,
+                    self._started_at + self.attempt.lifetime,
+                    self._retries,
+                    self._retry_cause,
+                )
+        return None
 
     def cancel(self) -> bool:
         """Cancel the attempt if it can be. True promises that nothing was stored and nothing will be."""

@@ -17,12 +17,18 @@ from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, Request
 from accountd.external import ExternalTokens
 from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
-from accountd.protocol.account import AccountLoginCompleted, ApiKeyLoginDone, ExternalTokensLoginDone
+from accountd.protocol.account import (
+    AccountLoginCompleted,
+    ApiKeyLoginDone,
+    ExternalTokensLoginDone,
+    LoginUnderWay,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.account import AccountService
+    from accountd.adapters.wall_clock import Clock
     from accountd.errors import AccountdError
     from accountd.external import Ask
     from accountd.hub import Hub
@@ -51,12 +57,15 @@ class LoginManager:
         admission: Admission,
         requirements: RequirementsService,
         hub: Hub,
+        *,
+        clock: Clock,
     ) -> None:
         self._nursery = nursery
         self._account = account
         self._admission = admission
         self._requirements = requirements
         self._hub = hub
+        self._clock = clock
         self._logins: dict[str, Login] = {}
         self._open = True
 
@@ -114,6 +123,11 @@ class LoginManager:
         await login.ended.wait()
         return False
 
+    def under_way(self) -> tuple[LoginUnderWay, ...]:
+        """List the logins that are waiting, or have not got further than their commit."""
+        logins = ((login.progress(), login.started) for login in self._logins.values())
+        return tuple(LoginUnderWay(progress, started) for progress, started in logins if progress is not None)
+
     def submit_callback(self, login_id: str, url: str) -> None:
         """Hand a login the address at which the person's browser ended. Raises InvalidRequest, and it goes on."""
         login = self._logins.get(login_id)
@@ -138,12 +152,13 @@ class LoginManager:
         async with flow.open() as attempt:
             if not self._open:
                 raise InvalidRequest("Server is draining; retry after reconnecting")
-            login = Login(str(uuid.uuid4()), attempt)
+            login = Login(str(uuid.uuid4()), attempt, self._clock.now())
             for older in self._logins.values():
                 older.cancel()  # the newest wins
             self._logins[login.id] = login
             _log.info("login %s: waiting for the person", login.id)
-            reply(attempt.started(login.id))
+            reply(login.started)
+            self._tell(login)
             task_status.started()
             try:
                 with login.scope:
@@ -159,16 +174,31 @@ class LoginManager:
 
     async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
-        approval = await attempt.wait_approval()
-        await login.advance(State.EXCHANGING)
+
+        def retrying(retries: int, cause: str | None) -> None:
+            login.note_retry(retries, cause)
+            self._tell(login)
+
+        approval = await attempt.wait_approval(retrying)
+        await self._advance(login, State.EXCHANGING)
         granted = await attempt.exchange(approval)
         record = self._admission.admit_tokens(granted.tokens, granted.api_key)
         if (admitted := record.chatgpt) is not None:
             await self._requirements.load_for(admitted.claims, admitted.tokens.access_token, admitted.account_id)
-        await login.advance(State.COMMITTING)
+        await self._advance(login, State.COMMITTING)
         await self._account.commit(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
         )
+
+    async def _advance(self, login: Login, state: State) -> None:
+        await login.advance(state)
+        self._tell(login)
+
+    def _tell(self, login: Login) -> None:
+        """Say where a login is, to those who follow it."""
+        progress = login.progress()
+        if progress is not None:
+            self._hub.publish(progress, extension=True)
 
     def _complete(self, login: Login, error: AccountdError | None, entrypoint: Entrypoint | None = None) -> None:
         """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""
@@ -183,9 +213,9 @@ class LoginManager:
 
 @asynccontextmanager
 async def open_logins(
-    account: AccountService, admission: Admission, requirements: RequirementsService, hub: Hub
+    account: AccountService, admission: Admission, requirements: RequirementsService, hub: Hub, *, clock: Clock
 ) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, admission, requirements, hub)
+        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock)
         nursery.cancel_scope.cancel()

@@ -119,6 +119,10 @@ class DeviceCodeLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgptDe
     user_code: str
 
 
+LoginStarted = BrowserLoginStarted | DeviceCodeLoginStarted
+"""The answer to the start of a login that a person approves."""
+
+
 # account/chatgptAuthTokens/refresh: asked of the client that supplied the tokens
 
 
@@ -160,6 +164,38 @@ class SubmitCallbackParams(Wire, frozen=True):
 
     login_id: str
     callback_url: str
+
+
+# account/login/progress, account/login/list: ours
+
+
+class AccountLoginProgress(Wire, frozen=True):
+    """`account/login/progress`: where a login is that a person approves. Times are Unix seconds.
+
+    `retries` counts the requests in a row that have not reached the issuer, and `retry_cause` says why the last
+    one has not; such requests are repeated until the login expires.
+    """
+
+    login_id: str
+    type: Literal["chatgpt", "chatgptDeviceCode"]
+    state: Literal["waiting", "exchanging", "committing"]
+    started_at: float
+    expires_at: float
+    retries: int = 0
+    retry_cause: str | None = None
+
+
+class LoginUnderWay(Wire, frozen=True):
+    """A login as a client can follow it that has not begun it: `started` is what its start was answered."""
+
+    progress: AccountLoginProgress
+    started: LoginStarted
+
+
+class ListLoginsResponse(Wire, frozen=True):
+    """`account/login/list`: the logins that a cancel would find; there is one at most, the newest."""
+
+    logins: tuple[LoginUnderWay, ...]
 
 
 # account/read, getAuthStatus

@@ -40,6 +40,7 @@ METHODS: Final[dict[str, Method]] = {
     ),
     "account/login/cancel": Method(account.CancelLoginAccountParams, in_turn=True),
     "account/login/submitCallback": Method(account.SubmitCallbackParams, in_turn=True, extension=True),
+    "account/login/list": Method(extension=True),
     "account/read": Method(account.GetAccountParams),
     "account/logout": Method(in_turn=True),
     "account/forget": Method(in_turn=True, extension=True),
@@ -61,6 +62,7 @@ TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus"}
 
 NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginCompleted: "account/login/completed",
+    account.AccountLoginProgress: "account/login/progress",
     account.AccountUpdated: "account/updated",
 }
 

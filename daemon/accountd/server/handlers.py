@@ -96,6 +96,11 @@ async def account_login_cancel(services: Services, call: Call[wire.CancelLoginAc
     call.reply(wire.CancelLoginAccountResponse("canceled" if cancelled else "notFound"))
 
 
+def account_login_list(services: Services, call: Call[None]) -> None:
+    """Answer which logins are under way, for a client that has not begun them."""
+    call.reply(wire.ListLoginsResponse(services.logins.under_way()))
+
+
 def account_login_submit_callback(services: Services, call: Call[wire.SubmitCallbackParams]) -> None:
     """Take the address that a person pasted, whose browser could not reach this machine."""
     services.logins.submit_callback(call.params.login_id, call.params.callback_url)
@@ -149,6 +154,7 @@ Handler = Callable[[Services, Call[Any]], Awaitable[None] | None]
 HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/login/start": account_login_start,
     "account/login/cancel": account_login_cancel,
+    "account/login/list": account_login_list,
     "account/login/submitCallback": account_login_submit_callback,
     "account/read": account_read,
     "account/logout": account_logout,
