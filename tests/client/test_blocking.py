@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd import __version__
-from accountd.client import blocking, connecting
+from accountd.client import blocking_connection, connecting
 from accountd.client.blocking import Client, Notification
 from accountd.client.errors import (
     CallFailed,
@@ -157,7 +157,7 @@ def test_what_is_not_the_protocol_ends_the_connection(path: Path, answer: Raw, w
 
 def test_an_endless_line_is_not_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message longer than the limit ends the connection instead of filling the memory."""
-    monkeypatch.setattr(blocking, "LONGEST_MESSAGE", 1000)
+    monkeypatch.setattr(blocking_connection, "LONGEST_MESSAGE", 1000)
     server = AppServer(path, {"ping": Raw(b" " * 1001)})
     with server, Client(path) as client, pytest.raises(ConnectionLost, match="over 1000 bytes"):
         client.call("ping")

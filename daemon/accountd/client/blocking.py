@@ -1,211 +1,184 @@
-"""A client of the daemon that blocks, on the standard library alone: for scripts, and programs that start often.
+"""The daemon as an object for programs that block, on the standard library alone: scripts, and what starts often.
 
-One connection, one thread. It speaks newline-delimited JSON on the daemon's Unix socket.
+One connection, one thread; a connection that is lost stays lost, and another `connect` gets another one. Results
+are the protocol's JSON objects, which `results` describes. Any method raises CallFailed with the daemon's words,
+CallTimedOut or ConnectionLost. For trio there is `accountd.client`, with the same methods.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
-import select
-import time
-from collections import deque
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from accountd import __version__
-from accountd.client.connecting import open_socket
-from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, NothingListens
+from accountd import paths
+from accountd.client.blocking_connection import BlockingConnection, Notification
+from accountd.client.errors import ClientError, LoginFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from socket import socket
+    from collections.abc import Iterator
     from typing import Self
 
-LONGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes in one line; Codex ends a connection over larger frames (protocol note 0.17)."""
+    from accountd.client import results
+
+__all__ = ("BrowserLogin", "Client", "DeviceCodeLogin", "Notification", "connect")
+
+ANSWER_TIMEOUT: Final = 90.0
+"""Seconds for answers that may have to wait for the issuer or the backend."""
+
+LOGIN_TIMEOUT: Final = 20 * 60.0
+"""Seconds; more than any login may take."""
 
 
-class Notification(NamedTuple):
-    """What the daemon says unasked."""
+def connect(
+    socket: Path | str | None = None,
+    *,
+    name: str = "accountd-client",
+    title: str | None = None,
+    timeout: float = 10.0,
+    start: bool = True,
+) -> Client:
+    """Connect to the daemon of this environment, or at `socket`; where none listens, start one unless told not to.
 
-    method: str
-    params: dict[str, Any]
-
-
-class Client:
-    """A connection that has been initialized; close it, or use it as a context manager.
-
-    `server` is the result of `initialize`. Timeouts are in seconds. Wherever an `interrupt` is taken, that
-    socket becoming readable ends the wait with Interrupted.
+    Close what is given back, or use it as a context manager. Raises what Client raises, and ConfigError if this
+    environment names no path.
     """
+    path = paths.socket_path(os.environ) if socket is None else Path(socket)
+    return Client(path, name=name, title=title, timeout=timeout, start=start)
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        name: str = "accountd-client",
-        title: str | None = None,
-        timeout: float = 10.0,
-        start: bool = False,
-    ) -> None:
-        """Connect to the socket at `path` and introduce this client as `name`.
 
-        Where nothing listens, `start` starts a daemon. Raises NothingListens, with `start` DaemonNotStarted;
-        DaemonUnreachable if it is another person's socket or may not be opened; ConnectionLost or CallTimedOut if
-        what listens there does not answer as a daemon does.
+class Client(BlockingConnection):
+    """A connection with a method for each thing to ask, and logins as blocks."""
+
+    def read_account(self, *, refresh: bool = False) -> results.GetAccountResponse:
+        """Ask who is logged in. With `refresh`, the token is refreshed first, whether or not it is due."""
+        answer = self.call("account/read", {"refreshToken": refresh}, ANSWER_TIMEOUT)
+        return cast("results.GetAccountResponse", answer)
+
+    def read_token(self, *, min_valid: int = 300) -> results.ReadTokenResponse:
+        """Get an access token, or the API key, that is good for at least `min_valid` seconds.
+
+        Raises CallFailed also if nobody is logged in, or no such token can be had. Keep it out of logs.
         """
-        self.path = Path(path)
-        self._socket = _open(self.path, timeout, start=start)
-        self._buffer = bytearray()
-        self._ids = itertools.count(1)
-        self._unanswered: set[int] = set()
-        self._responses: dict[int, dict[str, Any]] = {}
-        self._notifications: deque[Notification] = deque()
-        try:
-            self.server = self.call(
-                "initialize",
-                {
-                    "clientInfo": {"name": name, "title": title or name, "version": __version__},
-                    "capabilities": {"extensions": {"accountd": {}}},
-                },
-                timeout,
-            )
-            self._write({"method": "initialized"})
-        except BaseException:  # Ctrl-C, too, leaves nothing open; and it goes on
-            self.close()
-            raise
+        answer = self.call("account/token/read", {"minValidSeconds": min_valid}, ANSWER_TIMEOUT)
+        return cast("results.ReadTokenResponse", answer)
+
+    def logout(self, *, revoke: bool = True) -> None:
+        """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
+        self.call("account/logout" if revoke else "account/forget", {}, ANSWER_TIMEOUT)
+
+    def read_rate_limits(self) -> results.GetAccountRateLimitsResponse:
+        """Ask how much of its limits the account has used."""
+        answer = self.call("account/rateLimits/read", {}, ANSWER_TIMEOUT)
+        return cast("results.GetAccountRateLimitsResponse", answer)
+
+    def read_usage(self, thread_id: str | None = None) -> results.GetAccountTokenUsageResponse:
+        """Ask what the account has used in tokens, or one thread alone."""
+        answer = self.call("account/usage/read", {"threadId": thread_id}, ANSWER_TIMEOUT)
+        return cast("results.GetAccountTokenUsageResponse", answer)
+
+    @contextmanager
+    def login_device_code(self) -> Iterator[DeviceCodeLogin]:
+        """Begin a login with a code that is typed into a browser anywhere. Leaving the block cancels it.
+
+        A login that was waiting is replaced. Raises CallFailed where codes are not offered, for one.
+        """
+        started = self.call("account/login/start", {"type": "chatgptDeviceCode"}, ANSWER_TIMEOUT)
+        with DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started)) as login:
+            yield login
+
+    @contextmanager
+    def login_browser(self) -> Iterator[BrowserLogin]:
+        """Begin a login with a browser of this machine, which the caller opens. Leaving the block cancels it.
+
+        A login that was waiting is replaced. Raises CallFailed where no port is free, for one.
+        """
+        started = self.call("account/login/start", {"type": "chatgpt"}, ANSWER_TIMEOUT)
+        with BrowserLogin(self, cast("results.BrowserLoginStarted", started)) as login:
+            yield login
+
+    def login_api_key(self, key: str) -> None:
+        """Log in with an API key, at once. The key is not tried."""
+        self.call("account/login/start", {"type": "apiKey", "apiKey": key}, ANSWER_TIMEOUT)
+
+    def list_logins(self) -> list[results.LoginUnderWay]:
+        """Ask which logins are under way, whoever began them."""
+        return cast("list[results.LoginUnderWay]", self.call("account/login/list")["logins"])
+
+    def cancel_login(self, login_id: str) -> bool:
+        """Cancel a login, whoever began it. True promises that nothing was stored and nothing will be."""
+        answer = self.call("account/login/cancel", {"loginId": login_id}, ANSWER_TIMEOUT)
+        return bool(answer["status"] == "canceled")
+
+
+class Login:
+    """What both kinds have in common. Times are Unix seconds."""
+
+    def __init__(self, client: Client, login_id: str) -> None:
+        self.id = login_id
+        self._client = client
+        self._completed: dict[str, Any] | None = None
+        self._progress: dict[str, Any] = client.wait_notification(self._is_progress, ANSWER_TIMEOUT).params
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        """Cancel the login unless `wait` has seen its end; one that cannot be is left to its time."""
+        if self._completed is None:
+            with suppress(ClientError):
+                self.cancel()
 
-    def close(self) -> None:
-        """Close the connection. What the daemon was asked to do goes on without it."""
-        self._socket.close()
+    @property
+    def expires_at(self) -> float:
+        """When the daemon gives the login up."""
+        return float(self._progress["expiresAt"])
 
-    def call(
-        self,
-        method: str,
-        params: Mapping[str, Any] | None = None,
-        timeout: float = 30.0,
-        interrupt: socket | None = None,
-    ) -> dict[str, Any]:
-        """Ask, and wait for the answer. Raises CallFailed, CallTimedOut or ConnectionLost."""
-        return self.wait_response(self.send(method, params), timeout, interrupt)
+    def wait(self, timeout: float = LOGIN_TIMEOUT) -> None:
+        """Wait until the person is logged in.
 
-    def send(self, method: str, params: Mapping[str, Any] | None = None) -> int:
-        """Ask without waiting, and give the number that `wait_response` takes. Raises ConnectionLost."""
-        request_id = next(self._ids)
-        message = {"id": request_id, "method": method}
-        self._write(message if params is None else {**message, "params": params})
-        self._unanswered.add(request_id)
-        return request_id
-
-    def wait_response(
-        self, request_id: int, timeout: float = 30.0, interrupt: socket | None = None
-    ) -> dict[str, Any]:
-        """Wait for the answer to a request that was sent; notifications that come meanwhile are kept."""
-        deadline = time.monotonic() + timeout
-        while request_id not in self._responses:
-            if not self._receive(deadline, interrupt):
-                self._unanswered.discard(request_id)
-                raise CallTimedOut(f"the daemon at {self.path} did not answer within {timeout:g} seconds")
-        response = self._responses.pop(request_id)
-        if "error" in response:
-            error = response["error"]
-            raise CallFailed(error["code"], error["message"])
-        result: dict[str, Any] = response["result"]
-        return result
-
-    def next_notification(self, timeout: float, interrupt: socket | None = None) -> Notification | None:
-        """Take the oldest notification that nobody has taken, waiting for one; None when the time is over."""
-        deadline = time.monotonic() + timeout
-        while not self._notifications:
-            if not self._receive(deadline, interrupt):
-                return None
-        return self._notifications.popleft()
-
-    def notifications(self, timeout: float) -> Iterator[Notification]:
-        """Take notifications as they come, until none has come for `timeout` seconds."""
-        while (notification := self.next_notification(timeout)) is not None:
-            yield notification
-
-    def _write(self, message: Mapping[str, Any]) -> None:
-        try:
-            self._socket.sendall(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        except OSError as error:
-            raise self._lost("closed the connection") from error
-
-    def _receive(self, deadline: float, interrupt: socket | None) -> bool:
-        """Take in what the socket has, waiting for it; False when nothing came before the deadline.
-
-        The wait and the reading are two steps, and only the wait can be interrupted: so no byte is lost.
+        Raises LoginFailed, with what to tell the person, also when it was cancelled by anybody; CallTimedOut when
+        the time is over, and the login goes on.
         """
-        if self._socket.fileno() < 0:
-            raise ConnectionLost(f"the connection to {self.path} is closed")
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        if interrupt is not None:
-            poll.register(interrupt, select.POLLIN)
-        ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-        if interrupt is not None and interrupt.fileno() in ready:
-            raise Interrupted
-        if not ready:
-            return False
-        try:
-            data = self._socket.recv(65536)
-        except OSError as error:
-            raise self._lost("closed the connection") from error
-        if not data:
-            raise self._lost("closed the connection" + (" in the middle of a message" if self._buffer else ""))
-        self._buffer += data
-        if b"\n" in data:
-            *lines, self._buffer = self._buffer.split(b"\n")
-            for line in lines:
-                self._take(line)
-        if len(self._buffer) > LONGEST_MESSAGE:
-            raise self._lost(f"sent a message of over {LONGEST_MESSAGE} bytes")
-        return True
+        if self._completed is None:
+            self._completed = self._client.wait_notification(self._is_completion, timeout).params
+        if not self._completed["success"]:
+            raise LoginFailed(self._completed["error"] or "the login failed")
 
-    def _take(self, line: bytes | bytearray) -> None:
-        """Sort one message in. What is not the protocol ends the connection: nothing after it can be trusted."""
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            raise self._lost("sent something that is not JSON; is it an accountd?") from None
-        match message:
-            case {"method": str(method), **rest} if "id" not in rest:
-                params = rest.get("params")
-                self._notifications.append(Notification(method, params if isinstance(params, dict) else {}))
-            case {"method": str()}:
-                pass  # a request of the daemon's: only clients that gave it tokens of their own are asked
-            case {"id": int(request_id), "result": dict()} | {
-                "id": int(request_id),
-                "error": {"code": int(), "message": str()},
-            }:
-                if request_id in self._unanswered:
-                    self._unanswered.remove(request_id)
-                    self._responses[request_id] = message
-            case {"id": None, "error": {"message": str(text)}}:
-                raise self._lost(f"could not read what it was sent: {text}")
-            case _:
-                raise self._lost("sent a message that is none of the protocol's; is it an accountd?")
+    def cancel(self) -> bool:
+        """Cancel it. True promises that nothing was stored and nothing will be.
 
-    def _lost(self, what: str) -> ConnectionLost:
-        self.close()
-        return ConnectionLost(f"the daemon at {self.path} {what}")
+        False says that it had ended, or was just being stored: `wait` tells how.
+        """
+        return self._client.cancel_login(self.id)
+
+    def _is_progress(self, told: Notification) -> bool:
+        return told.method == "account/login/progress" and told.params["loginId"] == self.id
+
+    def _is_completion(self, told: Notification) -> bool:
+        return told.method == "account/login/completed" and told.params["loginId"] == self.id
 
 
-def _open(path: Path, timeout: float, *, start: bool) -> socket:
-    try:
-        return open_socket(path, timeout)
-    except NothingListens:
-        if not start:
-            raise
-    from accountd.client.autostart import open_or_start  # most find a daemon, and start sooner without this
+class DeviceCodeLogin(Login):
+    """Show the person `url` and `code`; any browser on any machine will do."""
 
-    return open_or_start(path, os.environ, timeout)
+    def __init__(self, client: Client, started: results.DeviceCodeLoginStarted) -> None:
+        super().__init__(client, started["loginId"])
+        self.url = started["verificationUrl"]
+        self.code = started["userCode"]
+
+
+class BrowserLogin(Login):
+    """Open `url` in the person's own browser, which has to reach this machine at the end."""
+
+    def __init__(self, client: Client, started: results.BrowserLoginStarted) -> None:
+        super().__init__(client, started["loginId"])
+        self.url = started["authUrl"]
+
+    def submit_callback(self, url: str) -> None:
+        """Hand in the address that the browser ended on, where it could not reach this machine.
+
+        Raises CallFailed, with what to tell the person, for an address that is not this login's; it goes on.
+        """
+        self._client.call("account/login/submitCallback", {"loginId": self.id, "callbackUrl": url})

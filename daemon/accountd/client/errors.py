@@ -6,7 +6,9 @@ ClientError
 │  └─ DaemonNotStarted       nobody is there, and starting a daemon has failed
 ├─ ConnectionLost        there was one: the other side closed it, or sent what is not the protocol
 ├─ CallTimedOut          no answer within the time that the caller gave; the connection can still be used
-└─ CallFailed            the daemon answered with an error
+├─ CallFailed            the daemon answered with an error
+├─ AnswerUnknown         the daemon answered with something that this version of the library does not know
+└─ LoginFailed           a login has ended, and nobody new is logged in
 
 Interrupted is no failure: the caller's own `interrupt` became readable.
 """
@@ -43,6 +45,14 @@ class CallFailed(ClientError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+class AnswerUnknown(ClientError):
+    """The result is none that the protocol of this version has; the daemon is another version, most likely."""
+
+
+class LoginFailed(ClientError):
+    """The login was denied, cancelled by anybody, replaced by a newer one, or failed; the message says which."""
 
 
 class Interrupted(Exception):

@@ -6,7 +6,7 @@ wire. Unknown fields are ignored; the methods and fields behind `experimentalApi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -15,8 +15,24 @@ Entrypoint = Literal["life_sciences"]
 AppBrand = Literal["codex", "chatgpt"]
 
 
+_SECRET: Final = msgspec.Meta(extra_json_schema={"format": "password"})
+
+SecretText = Annotated[str, _SECRET]
+"""Text that opens an account. It is on the wire as it is, and in no `repr`."""
+
+
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
     """The base of every message body."""
+
+    def __repr__(self) -> str:
+        fields = ((field.name, field.type) for field in msgspec.structs.fields(self))
+        shown = (f"{name}={_describe(getattr(self, name), of)}" for name, of in fields)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _describe(value: object, of: Any) -> str:
+    is_secret = SecretText in (of, *get_args(of))
+    return "••••" if is_secret and value is not None else repr(value)
 
 
 class Empty(Wire, frozen=True):
@@ -70,7 +86,7 @@ class InitializeResponse(Wire, frozen=True):
 class ApiKeyLogin(Wire, frozen=True, tag_field="type", tag="apiKey"):
     """Log in with an API key; done at once, and the key is not tried."""
 
-    api_key: str
+    api_key: SecretText
 
 
 class BrowserLogin(Wire, frozen=True, tag_field="type", tag="chatgpt"):
@@ -88,7 +104,7 @@ class DeviceCodeLogin(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCod
 class ExternalTokensLogin(Wire, frozen=True, tag_field="type", tag="chatgptAuthTokens"):
     """Log in with tokens that the client got by itself and keeps fresh."""
 
-    access_token: str
+    access_token: SecretText
     chatgpt_account_id: str
     chatgpt_plan_type: str | None = None
 
@@ -136,7 +152,7 @@ class ChatgptAuthTokensRefreshParams(Wire, frozen=True):
 class ChatgptAuthTokensRefreshResponse(Wire, frozen=True):
     """Other tokens, in the place of those."""
 
-    access_token: str
+    access_token: SecretText
     chatgpt_account_id: str
     chatgpt_plan_type: str | None = None
 
@@ -163,7 +179,7 @@ class SubmitCallbackParams(Wire, frozen=True):
     """`account/login/submitCallback`: the address at which a browser ended that could not reach this machine."""
 
     login_id: str
-    callback_url: str
+    callback_url: SecretText
 
 
 # account/login/progress, account/login/list: ours
@@ -250,7 +266,7 @@ class GetAuthStatusResponse(Wire, frozen=True):
     """`getAuthStatus`: the token is an access token or API key, for those who asked; never a refresh token."""
 
     auth_method: AuthMode | None = None
-    auth_token: str | None = None
+    auth_token: SecretText | None = None
     requires_openai_auth: bool = True
 
 
@@ -267,7 +283,7 @@ class ReadTokenResponse(Wire, frozen=True):
     """What to send as a bearer. `expires_at` is Unix seconds; null for an API key, or a token that does not say."""
 
     auth_mode: AuthMode
-    token: str
+    token: SecretText
     expires_at: float | None
     chatgpt_account_id: str | None
 

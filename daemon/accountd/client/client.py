@@ -1,0 +1,347 @@
+"""The daemon as an object, for programs on trio: a method for each thing to ask, and logins as blocks.
+
+A connection that is lost is opened again when something is asked for, or followed; what was under way on it
+fails. Any method raises DaemonUnreachable when there is no daemon, ConnectionLost when there is none any more,
+CallFailed with the daemon's own words, and AnswerUnknown for an answer of another version's. Any may be cancelled;
+what the daemon was asked to do goes on then.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
+
+import msgspec
+import trio
+
+from accountd import __version__, paths
+from accountd.client.autostart import open_or_start
+from accountd.client.connecting import open_socket
+from accountd.client.connection import Connection
+from accountd.client.errors import AnswerUnknown, CallTimedOut, ClientError, ConnectionLost, NothingListens
+from accountd.client.logins import BrowserLogin, DeviceCodeLogin, Login
+from accountd.client.notifications import Gap, Notifications, parse_notification
+from accountd.protocol import account as wire
+from accountd.protocol import usage
+
+if TYPE_CHECKING:
+    import socket as sockets
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from accountd.client.notifications import Notification
+
+    OpenStream = Callable[[bool], Awaitable[trio.abc.Stream]]
+
+ResultT = TypeVar("ResultT")
+LoginT = TypeVar("LoginT", bound=Login)
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds for what listens on the socket to answer as a daemon does."""
+
+CANCEL_TIMEOUT: Final = 5.0
+"""Seconds that leaving a login's block may take to cancel it."""
+
+RETRY_DELAYS: Final = (0.1, 5.0)
+"""Seconds between two looks for a daemon that has gone, at first and at last; nobody tells of one that comes."""
+
+
+class Client:
+    """Made by `connect`. `server` is what the daemon said of itself when it was connected to last."""
+
+    server: wire.InitializeResponse
+
+    def __init__(
+        self,
+        path: Path,
+        open_stream: OpenStream,
+        info: wire.ClientInfo,
+        *,
+        connections: trio.Nursery,
+        endings: trio.Nursery,
+        start: bool,
+    ) -> None:
+        self.path = path
+        self._connections = connections
+        self._endings = endings
+        self._open_stream = open_stream
+        self._info = info
+        self._start = start
+        self._connecting = trio.Lock()
+        self._connection: Connection | None = None
+        self._logins: dict[str, Login] = {}
+        self._followers: WeakSet[Notifications] = WeakSet()
+
+    # who is logged in
+
+    async def read_account(self, *, refresh: bool = False) -> wire.GetAccountResponse:
+        """Ask who is logged in. With `refresh`, the token is refreshed first, whether or not it is due."""
+        return await self._call("account/read", {"refreshToken": refresh}, wire.GetAccountResponse)
+
+    async def read_token(self, *, min_valid: int = 300) -> wire.ReadTokenResponse:
+        """Get an access token, or the API key, that is good for at least `min_valid` seconds.
+
+        Raises CallFailed also if nobody is logged in, or no such token can be had. Keep it out of logs.
+        """
+        return await self._call("account/token/read", {"minValidSeconds": min_valid}, wire.ReadTokenResponse)
+
+    async def logout(self, *, revoke: bool = True) -> None:
+        """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
+        await self._call("account/logout" if revoke else "account/forget", {}, wire.Empty)
+
+    # limits and usage
+
+    async def read_rate_limits(self) -> usage.GetAccountRateLimitsResponse:
+        """Ask how much of its limits the account has used."""
+        return await self._call("account/rateLimits/read", {}, usage.GetAccountRateLimitsResponse)
+
+    async def read_usage(self, thread_id: str | None = None) -> usage.GetAccountTokenUsageResponse:
+        """Ask what the account has used in tokens, or one thread alone."""
+        params = {"threadId": thread_id}
+        return await self._call("account/usage/read", params, usage.GetAccountTokenUsageResponse)
+
+    # logging in
+
+    @asynccontextmanager
+    async def login_device_code(self) -> AsyncIterator[DeviceCodeLogin]:
+        """Begin a login with a code that is typed into a browser anywhere. Leaving the block cancels it.
+
+        A login that was waiting is replaced. Raises CallFailed where codes are not offered, for one.
+        """
+        params = {"type": "chatgptDeviceCode"}
+
+        def make(started: msgspec.Raw) -> DeviceCodeLogin:
+            return DeviceCodeLogin(_parse(started, wire.DeviceCodeLoginStarted), self.cancel_login)
+
+        async with self._login(params, make) as login:
+            yield login
+
+    @asynccontextmanager
+    async def login_browser(self) -> AsyncIterator[BrowserLogin]:
+        """Begin a login with a browser of this machine, which the caller opens. Leaving the block cancels it.
+
+        A login that was waiting is replaced. Raises CallFailed where no port is free, for one.
+        """
+
+        def make(started: msgspec.Raw) -> BrowserLogin:
+            return BrowserLogin(_parse(started, wire.BrowserLoginStarted), self.cancel_login, self._submit)
+
+        async with self._login({"type": "chatgpt"}, make) as login:
+            yield login
+
+    async def login_api_key(self, key: str) -> None:
+        """Log in with an API key, at once. The key is not tried."""
+        await self._call("account/login/start", {"type": "apiKey", "apiKey": key}, wire.ApiKeyLoginDone)
+
+    async def list_logins(self) -> tuple[wire.LoginUnderWay, ...]:
+        """Ask which logins are under way, whoever began them."""
+        return (await self._call("account/login/list", {}, wire.ListLoginsResponse)).logins
+
+    async def cancel_login(self, login_id: str) -> bool:
+        """Cancel a login, whoever began it. True promises that nothing was stored and nothing will be."""
+        params = {"loginId": login_id}
+        answer = await self._call("account/login/cancel", params, wire.CancelLoginAccountResponse)
+        return answer.status == "canceled"
+
+    # everything else
+
+    async def ensure_connected(self) -> None:
+        """Connect if there is no connection; whatever needs one does so by itself."""
+        await self._connected(start=self._start)
+
+    def notifications(self) -> Notifications:
+        """Follow what the daemon says from now on, with `async for`, across restarts of the daemon.
+
+        Where something may have been missed there is a Gap. A daemon that has gone is waited for, not started.
+        Raises DaemonUnreachable if the socket is not to be used, as when another person's daemon took it.
+        """
+        follower = Notifications(self._wait_connected)
+        self._followers.add(follower)
+        return follower
+
+    async def call(self, method: str, params: Mapping[str, object] | None = None) -> Any:
+        """Ask for anything that the protocol has, and give the result as it came from its JSON."""
+        return await self._call(method, params or {}, Any)
+
+    async def _call(self, method: str, params: Mapping[str, object], result: type[ResultT]) -> ResultT:
+        connection = await self._connected(start=self._start)
+        return _parse(await connection.request(method, params), result)
+
+    @asynccontextmanager
+    async def _login(
+        self, params: Mapping[str, object], make: Callable[[msgspec.Raw], LoginT]
+    ) -> AsyncIterator[LoginT]:
+        """Live a login: its start, the block, and its cancellation unless it has ended."""
+        begun: list[LoginT] = []
+        is_left = False
+
+        def begin(started: msgspec.Raw) -> None:
+            try:
+                login = make(started)
+            except AnswerUnknown:
+                return  # the reader has no use for it; told below
+            self._logins[login.id] = login  # before the reader comes to what is said of it
+            if is_left:  # it was cancelled before it had begun
+                self._endings.start_soon(self._end, login)
+            else:
+                begun.append(login)
+
+        connection = await self._connected(start=self._start)
+        try:
+            started = await connection.request("account/login/start", params, seen=begin)
+            [login] = begun or [make(started)]
+            await login.wait_begun()
+            yield login
+        finally:
+            is_left = True
+            for login in begun:
+                await self._end(login)
+
+    async def _end(self, login: Login) -> None:
+        """Cancel a login unless it has ended; one that cannot be is left to its time."""
+        if not login.has_ended:
+            with trio.move_on_after(CANCEL_TIMEOUT, shield=True), suppress(ClientError):
+                await login.cancel()
+        del self._logins[login.id]
+
+    async def _submit(self, login_id: str, url: str) -> None:
+        params = {"loginId": login_id, "callbackUrl": url}
+        await self._call("account/login/submitCallback", params, wire.Empty)
+
+    async def _connected(self, *, start: bool) -> Connection:
+        """Give the connection, or another one where it was lost."""
+        async with self._connecting:
+            if self._connection is None:
+                self._connection = await self._open(start=start)
+            elif self._connection.lost is not None:
+                self._connection = await self._open(start=start)
+                self._tell(Gap())
+            return self._connection
+
+    async def _wait_connected(self) -> None:
+        """Wait until there is a connection, without starting a daemon for it."""
+        delay, longest = RETRY_DELAYS
+        while True:
+            try:
+                await self._connected(start=False)
+            except (NothingListens, ConnectionLost):
+                await trio.sleep(delay)
+                delay = min(2 * delay, longest)
+            else:
+                return
+
+    async def _open(self, *, start: bool) -> Connection:
+        """Open a connection and introduce this client on it."""
+        connection = Connection(await self._open_stream(start), self.path, self._hear)
+        self._connections.start_soon(self._live, connection)
+        introduction = {
+            "clientInfo": msgspec.to_builtins(self._info),
+            "capabilities": {"experimentalApi": True, "extensions": {"accountd": {}}},
+        }
+        is_introduced = False
+        try:
+            with trio.move_on_after(CONNECT_TIMEOUT):
+                self.server = _parse(await connection.request("initialize", introduction), wire.InitializeResponse)
+                await connection.notify("initialized")
+                is_introduced = True
+        finally:
+            if not is_introduced:
+                connection.close()
+        if not is_introduced:
+            raise CallTimedOut(f"the daemon at {self.path} did not answer within {CONNECT_TIMEOUT:g} seconds")
+        return connection
+
+    async def _live(self, connection: Connection) -> None:
+        """Live a connection to its end, and tell those who count on it."""
+        await connection.run()
+        if connection.lost is not None:
+            for login in self._logins.values():
+                login.hear(connection.lost)
+        for follower in self._followers:
+            follower.wake()
+
+    def _hear(self, method: str, params: msgspec.Raw) -> None:
+        notification = parse_notification(method, params)
+        if notification is None:
+            return
+        if isinstance(notification, wire.AccountLoginProgress | wire.AccountLoginCompleted):
+            login = self._logins.get(notification.login_id or "")
+            if login is not None:
+                login.hear(notification)
+        self._tell(notification)
+
+    def _tell(self, notification: Notification) -> None:
+        for follower in self._followers:
+            follower.put(notification)
+
+
+@asynccontextmanager
+async def connect(
+    socket: Path | str | None = None,
+    *,
+    name: str = "accountd-client",
+    title: str | None = None,
+    start: bool = True,
+) -> AsyncIterator[Client]:
+    """Connect to the daemon of this environment, or at `socket`; where none listens, start one unless told not to.
+
+    `name` is who the daemon, and the issuer of a browser login, are told is asking; `title` is for people. Raises
+    NothingListens, with `start` DaemonNotStarted; DaemonUnreachable if it is another person's socket or may not be
+    opened; ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does; ConfigError if
+    this environment names no path.
+    """
+    path = paths.socket_path(os.environ) if socket is None else Path(socket)
+    info = wire.ClientInfo(name=name, title=title or name, version=__version__)
+    async with open_client(path, partial(_open_stream, path), info, start=start) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_client(
+    path: Path, open_stream: OpenStream, info: wire.ClientInfo, *, start: bool
+) -> AsyncIterator[Client]:
+    """Give a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
+    failure: Exception | None = None
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as endings:
+            client = Client(path, open_stream, info, connections=connections, endings=endings, start=start)
+            try:
+                await client.ensure_connected()
+                yield client
+            except Exception as error:  # noqa: BLE001 - raised below, where no nursery makes a group of it
+                failure = error
+        connections.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _open_stream(path: Path, start: bool) -> trio.SocketStream:
+    """Open a socket in a thread: starting a daemon blocks. Whoever is cancelled meanwhile leaves none open."""
+    opened: list[sockets.socket] = []
+    is_left = False
+
+    def work() -> None:
+        opened.append(
+            open_or_start(path, os.environ, CONNECT_TIMEOUT) if start else open_socket(path, CONNECT_TIMEOUT)
+        )
+        if is_left:
+            opened[0].close()
+
+    try:
+        await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except trio.Cancelled:
+        is_left = True
+        for connection in opened:
+            connection.close()
+        raise
+    return trio.SocketStream(trio.socket.from_stdlib_socket(opened[0]))
+
+
+def _parse(result: msgspec.Raw, wanted: type[ResultT]) -> ResultT:
+    try:
+        return msgspec.json.decode(result, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AnswerUnknown(f"the daemon answered with what this version does not know: {error}") from None

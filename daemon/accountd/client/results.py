@@ -1,0 +1,214 @@
+"""What the blocking client gives back, for the type checker: the protocol's JSON objects, as they come.
+
+The same as the Structs of `protocol`, which the client on trio gives; these are dicts, because whoever blocks has
+the standard library alone. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class ApiKeyAccount(TypedDict):
+    """See protocol.account.ApiKeyAccount."""
+
+    type: Literal["apiKey"]
+
+
+class ChatgptAccount(TypedDict):
+    """See protocol.account.ChatgptAccount."""
+
+    type: Literal["chatgpt"]
+    email: str | None
+    planType: str
+    workspaceName: str | None
+
+
+class WorkspaceRouting(TypedDict):
+    """See protocol.account.WorkspaceRouting."""
+
+    chatgptAccountId: str
+    backendOrigin: str
+    accountRoutingOverride: str
+
+
+class GetAccountResponse(TypedDict):
+    """See protocol.account.GetAccountResponse."""
+
+    account: ApiKeyAccount | ChatgptAccount | None
+    userId: str | None
+    requiresOpenaiAuth: bool
+    workspaceRouting: WorkspaceRouting | None
+
+
+class ReadTokenResponse(TypedDict):
+    """See protocol.account.ReadTokenResponse."""
+
+    authMode: Literal["apikey", "chatgpt", "chatgptAuthTokens"]
+    token: str
+    expiresAt: float | None
+    chatgptAccountId: str | None
+
+
+class AccountLoginProgress(TypedDict):
+    """See protocol.account.AccountLoginProgress."""
+
+    loginId: str
+    type: Literal["chatgpt", "chatgptDeviceCode"]
+    state: Literal["waiting", "exchanging", "committing"]
+    startedAt: float
+    expiresAt: float
+    retries: int
+    retryCause: str | None
+
+
+class BrowserLoginStarted(TypedDict):
+    """See protocol.account.BrowserLoginStarted."""
+
+    type: Literal["chatgpt"]
+    loginId: str
+    authUrl: str
+
+
+class DeviceCodeLoginStarted(TypedDict):
+    """See protocol.account.DeviceCodeLoginStarted."""
+
+    type: Literal["chatgptDeviceCode"]
+    loginId: str
+    verificationUrl: str
+    userCode: str
+
+
+class LoginUnderWay(TypedDict):
+    """See protocol.account.LoginUnderWay."""
+
+    progress: AccountLoginProgress
+    started: BrowserLoginStarted | DeviceCodeLoginStarted
+
+
+class RateLimitWindow(TypedDict):
+    """See protocol.usage.RateLimitWindow."""
+
+    usedPercent: int
+    windowDurationMins: int | None
+    resetsAt: int | None
+
+
+class CreditsSnapshot(TypedDict):
+    """See protocol.usage.CreditsSnapshot."""
+
+    hasCredits: bool
+    unlimited: bool
+    balance: str | None
+
+
+class SpendControlLimitSnapshot(TypedDict):
+    """See protocol.usage.SpendControlLimitSnapshot."""
+
+    limit: str
+    used: str
+    remainingPercent: int
+    resetsAt: int
+
+
+class RateLimitSnapshot(TypedDict):
+    """See protocol.usage.RateLimitSnapshot."""
+
+    limitId: str
+    planType: str | None
+    limitName: str | None
+    normalModelSlug: str | None
+    primary: RateLimitWindow | None
+    secondary: RateLimitWindow | None
+    credits: CreditsSnapshot | None
+    individualLimit: SpendControlLimitSnapshot | None
+    spendControlReached: bool | None
+    rateLimitReachedType: (
+        Literal[
+            "rate_limit_reached",
+            "workspace_owner_credits_depleted",
+            "workspace_member_credits_depleted",
+            "workspace_owner_usage_limit_reached",
+            "workspace_member_usage_limit_reached",
+        ]
+        | None
+    )
+
+
+class RateLimitResetCredit(TypedDict):
+    """See protocol.usage.RateLimitResetCredit."""
+
+    id: str
+    resetType: Literal["codexRateLimits", "unknown"]
+    status: Literal["available", "redeeming", "redeemed", "unknown"]
+    grantedAt: int
+    expiresAt: int | None
+    title: str | None
+    description: str | None
+
+
+class RateLimitResetCreditsSummary(TypedDict):
+    """See protocol.usage.RateLimitResetCreditsSummary."""
+
+    availableCount: int
+    credits: list[RateLimitResetCredit] | None
+
+
+class GetAccountRateLimitsResponse(TypedDict):
+    """See protocol.usage.GetAccountRateLimitsResponse."""
+
+    rateLimits: RateLimitSnapshot
+    rateLimitsByLimitId: dict[str, RateLimitSnapshot]
+    rateLimitResetCredits: RateLimitResetCreditsSummary | None
+    accountId: str | None
+    ordinaryUsageAllowed: bool | None
+    rateLimitUpsell: Any
+
+
+class AccountTokenUsageSummary(TypedDict):
+    """See protocol.usage.AccountTokenUsageSummary."""
+
+    lifetimeTokens: int | None
+    peakDailyTokens: int | None
+    longestRunningTurnSec: int | None
+    currentStreakDays: int | None
+    longestStreakDays: int | None
+
+
+class AccountTokenUsageDailyBucket(TypedDict):
+    """See protocol.usage.AccountTokenUsageDailyBucket."""
+
+    startDate: str
+    tokens: int
+
+
+class ThreadUsageBreakdownGroup(TypedDict):
+    """See protocol.usage.ThreadUsageBreakdownGroup."""
+
+    estimatedUsageCreditsMicros: int
+    model: str | None
+    reasoningEffort: str | None
+    speed: str | None
+    netNewInputTokens: int | None
+    cachedInputTokens: int | None
+    inputTokens: int | None
+    outputTokens: int | None
+    totalTokens: int | None
+
+
+class ThreadUsage(TypedDict):
+    """See protocol.usage.ThreadUsage."""
+
+    threadId: str
+    estimatedUsageCreditsMicros: int
+    estimatedUsageUsdMicros: int | None
+    nativeUsageUsdMicros: int | None
+    groups: list[ThreadUsageBreakdownGroup]
+
+
+class GetAccountTokenUsageResponse(TypedDict):
+    """See protocol.usage.GetAccountTokenUsageResponse."""
+
+    summary: AccountTokenUsageSummary
+    dailyUsageBuckets: list[AccountTokenUsageDailyBucket] | None
+    threadUsage: ThreadUsage | None
