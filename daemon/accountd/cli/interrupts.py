@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 from typing import TYPE_CHECKING
+
+from accountd.client.errors import Interrupted
 
 if TYPE_CHECKING:
     from typing import Self
@@ -36,6 +39,11 @@ class Interrupts:
         signal.set_wakeup_fd(self._wakeup_fd)
         self.readable.close()
         self._writable.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long. Raises Interrupted if a signal comes first."""
+        if select.select([self.readable], [], [], seconds)[0]:
+            raise Interrupted
 
     def take(self) -> int:
         """Give the number of the first signal that came. Raises BlockingIOError if none did."""

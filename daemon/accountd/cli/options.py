@@ -32,14 +32,21 @@ def add_client_options(parser: argparse.ArgumentParser) -> None:
 def connect(args: argparse.Namespace) -> Client:
     """Connect to the daemon of the command line, or of the environment; start it unless told not to."""
     try:
-        client = Client(
-            socket_path(args), name="accountd-cli", title="accountd command line", start=not args.no_start
-        )
+        client = _connect(args, start=not args.no_start)
     except NothingListens as error:
         advice = "start a daemon with `accountd serve`, or leave --no-start out"
         raise Failure(f"{error}; {advice}", NO_DAEMON) from error
     _warn_about_another_home(client)
     return client
+
+
+def connect_again(args: argparse.Namespace) -> Client:
+    """Connect to a daemon that has been there before, and start none. Raises NothingListens."""
+    return _connect(args, start=False)
+
+
+def _connect(args: argparse.Namespace, *, start: bool) -> Client:
+    return Client(socket_path(args), name="accountd-cli", title="accountd command line", start=start)
 
 
 def socket_path(args: argparse.Namespace) -> Path:

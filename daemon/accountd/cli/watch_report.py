@@ -1,0 +1,102 @@
+"""What `accountd watch` says of each event: a line for a person, or an object for a program."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from accountd.cli.terminal import one_line, say
+
+if TYPE_CHECKING:
+    from accountd.cli.account import Account
+
+_WAYS = {"chatgpt": "with a browser", "chatgptDeviceCode": "with a code"}
+
+
+class TextReport:
+    """Lines that begin with the time of day."""
+
+    def account(self, account: Account) -> None:
+        """Say who is logged in."""
+        self._say(account.headline())
+
+    def trouble(self, error: str) -> None:
+        """Say why it is not known who is logged in."""
+        self._say(f"Who is logged in cannot be told: {one_line(error)}")
+
+    def progress(self, login: dict[str, Any]) -> None:
+        """Say where a login is."""
+        self._say(f"Login {_name(login)}: {_describe(login)}.")
+
+    def completed(self, login: dict[str, Any]) -> None:
+        """Say how a login ended."""
+        outcome = "done" if login["success"] else f"failed: {one_line(str(login['error']))}"
+        self._say(f"Login {_name(login)}: {outcome.rstrip('.')}.")
+
+    def disconnected(self) -> None:
+        """Say that the daemon has gone."""
+        self._say("The daemon has gone; waiting for it.")
+
+    def connected(self) -> None:
+        """Say that it is there again."""
+        self._say("The daemon is there again.")
+
+    def _say(self, text: str) -> None:
+        say(f"{_time_of_day(time.time())}  {text}")
+
+
+class JsonReport:
+    """One JSON object a line."""
+
+    def account(self, account: Account) -> None:
+        """Give the account as `status --json` does."""
+        self._event("account", account.as_json())
+
+    def trouble(self, error: str) -> None:
+        """Give an account that is not known."""
+        self._event("account", {"detailsError": error})
+
+    def progress(self, login: dict[str, Any]) -> None:
+        """Give where a login is, as the protocol does."""
+        self._event("login", login)
+
+    def completed(self, login: dict[str, Any]) -> None:
+        """Give how it ended."""
+        self._event("completed", {name: login[name] for name in ("loginId", "success", "error")})
+
+    def disconnected(self) -> None:
+        """Give that the daemon has gone."""
+        self._event("disconnected", {})
+
+    def connected(self) -> None:
+        """Give that it is there again."""
+        self._event("connected", {})
+
+    def _event(self, event: str, members: dict[str, Any]) -> None:
+        say(json.dumps({"at": round(time.time(), 3), "event": event, **members}))
+
+
+Report = TextReport | JsonReport
+
+
+def _name(login: dict[str, Any]) -> str:
+    """Give the part of an id that tells one login from the next; one that was done at once has none."""
+    return str(login["loginId"])[:8] if login["loginId"] else "with an API key or tokens"
+
+
+def _describe(login: dict[str, Any]) -> str:
+    if login["retries"]:
+        times = "once" if login["retries"] == 1 else f"{login['retries']} times"
+        return f"the issuer was not reached, {times} in a row: {one_line(str(login['retryCause'])).rstrip('.')}"
+    match login["state"]:
+        case "waiting":
+            return f"{_WAYS[login['type']]}, waiting for approval until {_time_of_day(login['expiresAt'])}"
+        case "exchanging":
+            return "approved; getting the tokens"
+        case _:
+            return "storing them"
+
+
+def _time_of_day(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))
