@@ -34,7 +34,14 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["app-server", "--stdio"], []),
         (["app-server", "--analytics-default-enabled"], ["--analytics-default-enabled"]),
         (
-            ["-c", "features.x=true", "app-server", "--analytics-default-enabled"],
+            [
+                "-c",
+                "features.x=true",
+                "app-server",
+                "--analytics-default-enabled",
+                "-c",
+                "plugins.y@z.enabled=true",
+            ],
             ["-c", "--analytics-default-enabled"],
         ),
         (
