@@ -156,16 +156,17 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         "account/store/read": {"kind": "file", "location": "/somewhere/auth.json", "note": None},
         "account/token/read": {"authMode": "apikey", "token": "sk", "expiresAt": None, "chatgptAccountId": None},
     }
-    for arguments in (["status", "--help"], ["status"], ["token", "--format", "env"]):
+    for arguments in (["status", "--help"], ["status"], ["token", "--format", "env"], ["connect"], ["app-server"]):
         with AppServer(path, script):
             done = subprocess.run(
                 [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path}; {code}", *arguments],
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 check=True,
             )
         imported = done.stdout.rpartition("imported")[2].split()
-        assert f"accountd.cli.{arguments[0]}" in imported
+        assert f"accountd.cli.{arguments[0].replace('-', '_')}" in imported
         assert not HEAVY & {name.partition(".")[0] for name in imported}
         assert not {"accountd.cli.login", "accountd.cli.sandbox", "subprocess"} & set(imported)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 15.0
 """Seconds for anything that a process of ours should do; all of it takes a fraction of one."""
+
+
+PORTS = (1455, 1457)
+"""Where browsers come back to; the issuer knows no others."""
 
 
 class Daemon:
@@ -70,6 +75,13 @@ def running(home: Path, **variables: str) -> Iterator[Daemon]:
             yield Daemon(process, path)
         finally:
             process.kill()
+
+
+def daemon_pid(path: Path | str) -> int:
+    """Ask the kernel who listens; as Linux tells it. Raises NothingListens."""
+    with Client(path) as client:
+        credentials = client._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[:4], sys.byteorder)
 
 
 @contextmanager

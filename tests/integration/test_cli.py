@@ -8,12 +8,8 @@ import os
 import pty
 import select
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -21,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accountd.client.blocking import Client
-from accountd.client.errors import NothingListens
+from fakes.processes import PORTS, daemon_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
 
 Environ = dict[str, str]
-PORTS = (1455, 1457)
 
 
 def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -39,28 +33,6 @@ def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.Comple
     return subprocess.run(
         command, env=environ, input=stdin, capture_output=True, text=True, timeout=30, check=False
     )
-
-
-def daemon_pid(path: str) -> int:
-    """Ask the kernel who listens."""
-    with Client(path) as client:
-        credentials = client._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(credentials[:4], sys.byteorder)
-
-
-@pytest.fixture
-def environ() -> Iterator[Environ]:
-    """Give an environment without a daemon; the daemon that a verb starts in it is ended."""
-    home = Path(tempfile.mkdtemp(prefix="accountd-"))  # short enough for a socket's path
-    path = home / "s"
-    yield {**os.environ, "HOME": str(home), "CODEX_HOME": str(home / "codex"), "ACCOUNTD_SOCKET": str(path)}
-    with contextlib.suppress(NothingListens):
-        os.kill(daemon_pid(str(path)), signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while path.exists():
-            assert time.monotonic() < deadline, "the daemon does not stop"
-            time.sleep(0.01)
-    shutil.rmtree(home)
 
 
 @pytest.fixture
@@ -100,22 +72,6 @@ def test_a_login_from_its_code_to_its_logout(sandbox: Callable[..., Environ]) ->
     assert (status["loggedIn"], status["codexHome"]) == (True, environ["CODEX_HOME"])
     assert run(environ, "logout").stdout == "Logged out.\n"
     assert run(environ, "status").returncode == 3
-
-
-@pytest.fixture
-def loopback() -> None:
-    """Wait until nobody else has the ports of browser logins."""
-    deadline = time.monotonic() + 30
-    for port in PORTS:
-        while True:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, f"port {port} is taken"
-            time.sleep(0.05)
 
 
 def write_browser(environ: Environ, lines: str) -> Environ:

@@ -19,7 +19,8 @@ from accountd.cli.terminal import complain
 if TYPE_CHECKING:
     import argparse
 
-VERBS = ("login", "logout", "status", "token", "watch", "serve", "sandbox")
+VERBS = ("login", "logout", "status", "token", "watch", "connect", "app-server", "serve", "sandbox")
+_OWN_OPTIONS = ("-h", "--help", "--version")
 
 _DESCRIPTION = "One owner of ChatGPT account logins for every client on this machine."
 
@@ -47,8 +48,12 @@ def _run(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files, here as ever
     try:
+        argv = _put_verb_first(argv)
         parser = _build_parser(argv)
-        args = parser.parse_args(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if unknown and "ignores_unknown" not in args:
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        args.unknown = unknown
     except SystemExit as done:  # argparse has said what there was to say
         return int(done.code or 0)
     if args.verb is None:
@@ -69,6 +74,14 @@ def _run_verb(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from error
 
 
+def _put_verb_first(argv: list[str]) -> list[str]:
+    """Move `app-server` before options that stand in front of it: some who start it put Codex's there."""
+    if argv and argv[0].startswith("-") and argv[0] not in _OWN_OPTIONS and "app-server" in argv:
+        verb = argv.index("app-server")
+        return ["app-server", *argv[:verb], *argv[verb + 1 :]]
+    return argv
+
+
 def _build_parser(argv: list[str]) -> Parser:
     """Build the parser for this command line: with one verb if it names one, with all for help and errors."""
     parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
@@ -76,5 +89,5 @@ def _build_parser(argv: list[str]) -> Parser:
     parser.add_argument("--version", action="version", version=version)
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", prog="accountd")
     for verb in argv[:1] if argv[:1] and argv[0] in VERBS else VERBS:
-        importlib.import_module(f"accountd.cli.{verb}").add_parser(subparsers)
+        importlib.import_module(f"accountd.cli.{verb.replace('-', '_')}").add_parser(subparsers)
     return parser

@@ -10,10 +10,15 @@ from accountd import paths
 from accountd.cli.exits import NO_DAEMON, Failure
 from accountd.cli.terminal import complain
 from accountd.client.blocking import Client
+from accountd.client.connecting import open_connection
 from accountd.client.errors import NothingListens
 
 if TYPE_CHECKING:
     import argparse
+    import socket
+
+_PATIENCE = 10.0
+"""Seconds for the daemon to accept a connection."""
 
 
 def add_client_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +39,7 @@ def connect(args: argparse.Namespace) -> Client:
     try:
         client = _connect(args, start=not args.no_start)
     except NothingListens as error:
-        advice = "start a daemon with `accountd serve`, or leave --no-start out"
-        raise Failure(f"{error}; {advice}", NO_DAEMON) from error
+        raise _refuse(error) from error
     _warn_about_another_home(client)
     return client
 
@@ -49,11 +53,23 @@ def _connect(args: argparse.Namespace, *, start: bool) -> Client:
     return Client(socket_path(args), name="accountd-cli", title="accountd command line", start=start)
 
 
+def open_daemon(args: argparse.Namespace) -> socket.socket:
+    """Open a connection that nobody has introduced themselves on yet; otherwise as `connect`."""
+    try:
+        return open_connection(socket_path(args), _PATIENCE, start=not args.no_start)
+    except NothingListens as error:
+        raise _refuse(error) from error
+
+
 def socket_path(args: argparse.Namespace) -> Path:
     """Give the socket of the command line, or of the environment."""
     if args.socket:
         return paths.expand(args.socket.removeprefix("unix://"), where="--socket")
     return paths.socket_path(os.environ)
+
+
+def _refuse(error: NothingListens) -> Failure:
+    return Failure(f"{error}; start a daemon with `accountd serve`, or leave --no-start out", NO_DAEMON)
 
 
 def _warn_about_another_home(client: Client) -> None:

@@ -13,16 +13,25 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  # 
 """What a verb is registered with."""
 
 
-def _format_help(prog: str) -> argparse.HelpFormatter:
-    """Make a formatter of a fixed width: to ask for the terminal's, argparse imports as much as a verb needs."""
-    return argparse.RawDescriptionHelpFormatter(prog, width=78)
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """A formatter of a fixed width: to ask for the terminal's, argparse imports as much as a verb needs."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Count the indent of verbs, which argparse forgets: the longest would not fit its column."""
+        super().add_argument(action)
+        for verb in self._iter_indented_subactions(action):
+            width = self._current_indent + len(self._format_action_invocation(verb))
+            self._action_max_length = max(self._action_max_length, width)
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that keeps the lines of its epilog, and says what is wrong in one."""
 
     def __init__(self, **options: str | None) -> None:
-        super().__init__(**options, formatter_class=_format_help)  # type: ignore[arg-type]  # all are texts
+        super().__init__(**options, formatter_class=_HelpFormatter)  # type: ignore[arg-type]  # all are texts
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2. Called by argparse, whose message repeats values; and one could be somebody's key."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import select
 import time
 from collections import deque
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accountd import __version__
-from accountd.client.connecting import open_socket
-from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, NothingListens
+from accountd.client.connecting import open_connection
+from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +56,7 @@ class BlockingConnection:
         what listens there does not answer as a daemon does.
         """
         self.path = Path(path)
-        self._socket = _open(self.path, timeout, start=start)
+        self._socket = open_connection(self.path, timeout, start=start)
         self._buffer = bytearray()
         self._ids = itertools.count(1)
         self._unanswered: set[int] = set()
@@ -211,14 +210,3 @@ class BlockingConnection:
     def _lost(self, what: str) -> ConnectionLost:
         self.close()
         return ConnectionLost(f"the daemon at {self.path} {what}")
-
-
-def _open(path: Path, timeout: float, *, start: bool) -> socket:
-    try:
-        return open_socket(path, timeout)
-    except NothingListens:
-        if not start:
-            raise
-    from accountd.client.autostart import open_or_start  # most find a daemon, and start sooner without this
-
-    return open_or_start(path, os.environ, timeout)

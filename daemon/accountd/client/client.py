@@ -19,8 +19,7 @@ import msgspec
 import trio
 
 from accountd import __version__, paths
-from accountd.client.autostart import open_or_start
-from accountd.client.connecting import open_socket
+from accountd.client.connecting import open_connection
 from accountd.client.connection import Connection
 from accountd.client.errors import AnswerUnknown, CallTimedOut, ClientError, ConnectionLost, NothingListens
 from accountd.client.logins import BrowserLogin, DeviceCodeLogin, Login
@@ -324,9 +323,7 @@ async def _open_stream(path: Path, start: bool) -> trio.SocketStream:
     is_left = False
 
     def work() -> None:
-        opened.append(
-            open_or_start(path, os.environ, CONNECT_TIMEOUT) if start else open_socket(path, CONNECT_TIMEOUT)
-        )
+        opened.append(open_connection(path, CONNECT_TIMEOUT, start=start))
         if is_left:
             opened[0].close()
 

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def open_connection(path: Path, timeout: float, *, start: bool) -> socket.socket:
+    """Connect to the socket at `path`; with `start`, start a daemon of this environment if nothing listens.
+
+    Raises what `open_socket` raises, but with `start` DaemonNotStarted instead of NothingListens.
+    """
+    try:
+        return open_socket(path, timeout)
+    except NothingListens:
+        if not start:
+            raise
+    from accountd.client.autostart import open_or_start  # most find a daemon, and start sooner without this
+
+    return open_or_start(path, os.environ, timeout)
+
+
 def open_socket(path: Path, timeout: float) -> socket.socket:
     """Connect to the socket at `path` within so many seconds, which stay the timeout of the connection.
 
