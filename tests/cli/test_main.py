@@ -179,3 +179,13 @@ def test_ctrl_c_before_anything_happened_is_quiet(path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("accountd.cli.logout.connect", interrupt)
     assert main(["logout"]) == 130
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_traceback(path: Path, closed: str) -> None:
+    """Started without somewhere to write to, a verb does its work, and its exit code is the same."""
+    script = f"'{sys.executable}' -m accountd status --no-start {closed}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == exits.NO_DAEMON
+    assert done.stdout == ""
+    assert done.stderr.startswith("accountd: nothing listens on ") if "2>&-" not in closed else done.stderr == ""

@@ -27,6 +27,7 @@ _DESCRIPTION = "One owner of ChatGPT account logins for every client on this mac
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and give its exit code. Foreseen failures are one line on stderr."""
+    _open_missing_streams()
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -42,6 +43,17 @@ def main(argv: list[str] | None = None) -> int:
         complain(str(failure))
         return failure.code
     return code
+
+
+def _open_missing_streams() -> None:
+    """Give a command that was started with `>&-` somewhere to write to; and the number to no other file."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            if null != descriptor:
+                os.close(null)
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8"))
 
 
 def _run(argv: list[str]) -> int:
