@@ -18,6 +18,7 @@ from accountd.cli.terminal import complain
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 VERBS = ("login", "logout", "status", "token", "serve", "sandbox")
 
@@ -47,7 +48,7 @@ def _run(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files, here as ever
     try:
-        parser = _build_parser(argv)
+        parser = build_parser(argv)
         args = parser.parse_args(argv)
     except SystemExit as done:  # argparse has said what there was to say
         return int(done.code or 0)
@@ -69,7 +70,7 @@ def _run_verb(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from error
 
 
-def _build_parser(argv: list[str]) -> Parser:
+def build_parser(argv: Sequence[str] = ()) -> Parser:
     """Build the parser for this command line: with one verb if it names one, with all for help and errors."""
     parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
     version = f"accountd {__version__} (account protocol of Codex {CODEX_VERSION})"
