@@ -18,6 +18,7 @@ from accountd.cli.terminal import complain
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 VERBS = ("login", "logout", "status", "token", "watch", "connect", "app-server", "serve", "sandbox")
 _OWN_OPTIONS = ("-h", "--help", "--version")
@@ -61,7 +62,7 @@ def _run(argv: list[str]) -> int:
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files, here as ever
     try:
         argv = _put_verb_first(argv)
-        parser = _build_parser(argv)
+        parser = build_parser(argv)
         args, unknown = parser.parse_known_args(argv)
         if unknown and "ignores_unknown" not in args:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -94,7 +95,7 @@ def _put_verb_first(argv: list[str]) -> list[str]:
     return argv
 
 
-def _build_parser(argv: list[str]) -> Parser:
+def build_parser(argv: Sequence[str] = ()) -> Parser:
     """Build the parser for this command line: with one verb if it names one, with all for help and errors."""
     parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
     version = f"accountd {__version__} (account protocol of Codex {CODEX_VERSION})"

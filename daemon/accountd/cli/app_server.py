@@ -48,14 +48,16 @@ def add_parser(subparsers: Subparsers) -> None:
     """Register the verb."""
     parser = subparsers.add_parser(
         "app-server",
-        help="the same, in the place of `codex app-server`",
+        help="connect in the place of `codex app-server`",
         description="Stand in for `codex app-server`, for clients that start one: relay between\n"
         "the daemon's socket and standard input and output.",
         epilog=_EPILOG,
     )
     parser.allow_abbrev = False  # a flag of Codex's could be the beginning of one of ours
     parser.add_argument("--listen", metavar="URL", default=_STDIO, help="only stdio://, which is the default")
-    parser.add_argument("--stdio", action="store_const", dest="listen", const=_STDIO, help="the same")
+    parser.add_argument(
+        "--stdio", action="store_const", dest="listen", const=_STDIO, help="the same as --listen stdio://"
+    )
     add_client_options(parser)
     parser.set_defaults(run=run, ignores_unknown=True)
 
