@@ -7,7 +7,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.terminal import StatusLine, complain, one_line, say
+from accountd.cli.terminal import Screen, StatusLine, complain, fold, one_line, say
 
 if TYPE_CHECKING:
     from accountd.cli.account import Account
@@ -28,7 +28,8 @@ class TextReport:
 
     def __init__(self, *, asks: bool = False) -> None:
         self.asks = asks
-        self._status_line = StatusLine() if sys.stdout.isatty() and not asks else None
+        self._screen = Screen.of(sys.stdout)
+        self._status_line = StatusLine(sys.stdout) if self._screen.is_terminal and not asks else None
         self._behind_prompt = False
 
     @property
@@ -38,33 +39,41 @@ class TextReport:
 
     def show_code(self, login: dict[str, Any], lifetime: float) -> None:
         """Say what there is to do with a code, and within how many seconds."""
-        say("Open this page in a browser, on this machine or any other:")
-        say(f"\n    {one_line(str(login['verificationUrl']))}\n")
-        say("and enter this code:")
-        say(f"\n    {one_line(str(login['userCode']))}\n")
-        say("Only type the code if you started this login yourself: it opens your account.")
+        style, page, code = self._screen.style, str(login["verificationUrl"]), str(login["userCode"])
+        self._tell("Open this page in a browser, on this machine or any other:")
+        say(f"\n    {style.bold(one_line(page))}\n")
+        self._tell("and enter this code:")
+        say(f"\n    {style.bold(style.green(one_line(code)))}\n")
+        self._tell("Only type the code if you started this login yourself: it opens your account.")
         self._say_limit(lifetime)
 
     def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
         """Say what there is to do in a browser: None if one was opened, else why not, or an empty string."""
         if no_browser is None:
-            say("A browser is being opened. If it does not show this page, open it yourself:")
+            self._tell("A browser is being opened. If it does not show this page, open it yourself:")
         else:
             if no_browser:
-                say(f"No browser is opened: {no_browser}.")
-            say("Open this page in a browser, on this machine or any other:")
-        say(f"\n{one_line(str(login['authUrl']))}\n")  # without an indent: it is longer than a line, and copied
+                self._tell(f"No browser is opened: {no_browser}.")
+            self._tell("Open this page in a browser, on this machine or any other:")
+        # Without an indent: it is longer than a line, and copied.
+        say(f"\n{self._screen.style.bold(one_line(str(login['authUrl'])))}\n")
         self._say_limit(lifetime)
         if no_browser:
-            say("`accountd login`, without --browser, gives a code to type instead.")
+            self._tell("`accountd login`, without --browser, gives a code to type instead.")
         if self.asks:
-            say("If the browser cannot reach this machine, paste the address it ends on here:")
+            self._tell("If the browser cannot reach this machine, paste the address it ends on here:")
 
     def waiting(self, left: float) -> None:
         """Show how many seconds are left."""
         if self._status_line is not None:
             minutes, seconds = divmod(max(0, math.ceil(left)), 60)
-            self._status_line.show(f"Waiting for approval · {minutes}:{seconds:02} left · Ctrl-C cancels")
+            time = f"{minutes}:{seconds:02} left"
+            self._status_line.show(
+                f"Waiting for approval · {time} · Ctrl-C cancels",
+                f"Waiting · {time} · Ctrl-C cancels",
+                f"{time} · Ctrl-C cancels",
+                time,
+            )
 
     def waited(self) -> None:
         """Take away what `waiting` showed, and leave the line of a prompt."""
@@ -86,13 +95,15 @@ class TextReport:
 
     def accepted_paste(self) -> None:
         """Say that there is nothing more to do."""
-        say("Thank you. The login is being finished.")
+        self._tell("Thank you. The login is being finished.")
 
     def logged_in(self, account: Account, *, too_late: bool = False) -> None:
         """Say who is logged in now; `too_late` if the person would rather have cancelled it."""
         if too_late:
-            say("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
-        say(account.headline())
+            self._tell("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
+        style = self._screen.style
+        for line in fold(account.headline(), self._screen.width):
+            say(style.bold(style.green(line)))
 
     def failed(self, error: str) -> None:
         """Say why nobody new is logged in."""
@@ -104,10 +115,16 @@ class TextReport:
         say("Login cancelled.")
 
     def _say_limit(self, lifetime: float) -> None:
-        """Say how long there is, unless a countdown will."""
-        if not self.ticks:
+        """Say how long there is, unless a countdown will; to that it leaves a blank line."""
+        if self.ticks:
+            say()
+        else:
             ctrl_c = "; Ctrl-C cancels" if self.asks else ""
-            say(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes{ctrl_c}.")
+            self._tell(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes{ctrl_c}.")
+
+    def _tell(self, text: str) -> None:
+        for line in fold(text, self._screen.width):
+            say(line)
 
 
 class JsonReport:
