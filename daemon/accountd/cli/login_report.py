@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from accountd.cli.terminal import Screen, StatusLine, complain, fold, one_line, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.cli.account import Account
 
 _HINTS = {
@@ -23,11 +25,14 @@ class TextReport:
     """Text for a person. On a terminal the time that is left is rewritten in place; elsewhere nothing is.
 
     With `asks` there is a prompt instead, for the address that the browser ends on: a countdown would write over
-    what is being typed.
+    what is being typed. With `qr` a page to go to is also a picture. `copy` takes a code to the clipboard,
+    and says what became of it.
     """
 
-    def __init__(self, *, asks: bool = False) -> None:
+    def __init__(self, *, asks: bool = False, qr: bool = False, copy: Callable[[str], str] | None = None) -> None:
         self.asks = asks
+        self._qr = qr
+        self._copy = copy
         self._screen = Screen.of(sys.stdout)
         self._status_line = StatusLine(sys.stdout) if self._screen.is_terminal and not asks else None
         self._behind_prompt = False
@@ -42,8 +47,12 @@ class TextReport:
         style, page, code = self._screen.style, str(login["verificationUrl"]), str(login["userCode"])
         self._tell("Open this page in a browser, on this machine or any other:")
         say(f"\n    {style.bold(one_line(page))}\n")
+        if self._qr:
+            self._draw(page)
         self._tell("and enter this code:")
         say(f"\n    {style.bold(style.green(one_line(code)))}\n")
+        if self._copy is not None:
+            self._tell(self._copy(code))
         self._tell("Only type the code if you started this login yourself: it opens your account.")
         self._say_limit(lifetime)
 
@@ -113,6 +122,15 @@ class TextReport:
     def cancelled(self) -> None:
         """Say that the person's wish was done."""
         say("Login cancelled.")
+
+    def _draw(self, page: str) -> None:
+        from accountd.cli.qr_code import draw_address  # for --qr alone
+
+        picture = draw_address(page, self._screen)
+        if isinstance(picture, str):
+            complain(f"the QR code is left out: {picture}")
+        else:
+            say("\n".join(picture))  # its border is light, and as good as a blank line
 
     def _say_limit(self, lifetime: float) -> None:
         """Say how long there is, unless a countdown will; to that it leaves a blank line."""
