@@ -28,6 +28,9 @@ settings.load_profile("steady")
 BROWSERS = ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "WSL_DISTRO_NAME", "WSL_INTEROP")
 """Variables that say something about the browser of whoever runs the tests."""
 
+TERMINALS = ("NO_COLOR", "TMUX", "STY")
+"""And about their terminal."""
+
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -36,7 +39,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     It is an empty folder with a short name, since a socket's path has room for some hundred bytes.
     """
     folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    for name in ("ACCOUNTD_SOCKET", "CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", *BROWSERS):
+    for name in ("ACCOUNTD_SOCKET", "CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", *BROWSERS, *TERMINALS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BROWSER", "none")
     monkeypatch.setenv("HOME", str(folder))

@@ -23,6 +23,7 @@ _accountd() {
             'accountd login --browser' | 'accountd login --with-api-key') gone+='--browser --with-api-key ' ;;
             'accountd logout -h' | 'accountd logout --help') gone+='-h --help ' ;;
             'accountd status -h' | 'accountd status --help') gone+='-h --help ' ;;
+            'accountd usage -h' | 'accountd usage --help') gone+='-h --help ' ;;
             'accountd token -h' | 'accountd token --help') gone+='-h --help ' ;;
             'accountd watch -h' | 'accountd watch --help') gone+='-h --help ' ;;
             'accountd connect -h' | 'accountd connect --help') gone+='-h --help ' ;;
@@ -35,6 +36,7 @@ _accountd() {
             'accountd login' | \
             'accountd logout' | \
             'accountd status' | \
+            'accountd usage' | \
             'accountd token' | \
             'accountd watch' | \
             'accountd connect' | \
@@ -45,6 +47,7 @@ _accountd() {
             'accountd login --socket' | \
             'accountd logout --socket' | \
             'accountd status --socket' | \
+            'accountd usage --socket' | \
             'accountd token --min-valid' | \
             'accountd token --format' | \
             'accountd token --socket' | \
@@ -71,6 +74,7 @@ _accountd() {
             'accountd login --socket') paths=file ;;
             'accountd logout --socket') paths=file ;;
             'accountd status --socket') paths=file ;;
+            'accountd usage --socket') paths=file ;;
             'accountd token --format') offered+=(raw json env header curl) ;;
             'accountd token --socket') paths=file ;;
             'accountd watch --socket') paths=file ;;
@@ -83,15 +87,16 @@ _accountd() {
         esac
     else
         case $at in
-            accountd) offered+=(login logout status token watch connect app-server serve sandbox) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
             case $at in
                 accountd) offered+=(--help --version) ;;
-                'accountd login') offered+=(--help --browser --with-api-key --no-browser --json --socket --no-start) ;;
+                'accountd login') offered+=(--help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start) ;;
                 'accountd logout') offered+=(--help --forget --socket --no-start) ;;
                 'accountd status') offered+=(--help --json --socket --no-start) ;;
+                'accountd usage') offered+=(--help --json --socket --no-start) ;;
                 'accountd token') offered+=(--help --min-valid --format --socket --no-start) ;;
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;
                 'accountd connect') offered+=(--help --socket --no-start) ;;

@@ -18,6 +18,7 @@ function __accountd_at
                 'accountd login' \
                 'accountd logout' \
                 'accountd status' \
+                'accountd usage' \
                 'accountd token' \
                 'accountd watch' \
                 'accountd connect' \
@@ -29,6 +30,7 @@ function __accountd_at
                 'accountd login --socket' \
                 'accountd logout --socket' \
                 'accountd status --socket' \
+                'accountd usage --socket' \
                 'accountd token --min-valid' \
                 'accountd token --format' \
                 'accountd token --socket' \
@@ -63,6 +65,7 @@ complete -c accountd -f
 complete -c accountd -n '__accountd_at accountd' -a login -d 'log in with ChatGPT, or with an API key'
 complete -c accountd -n '__accountd_at accountd' -a logout -d 'log out, for every client on this machine'
 complete -c accountd -n '__accountd_at accountd' -a status -d 'say who is logged in'
+complete -c accountd -n '__accountd_at accountd' -a usage -d 'show how much of the rate limits is used'
 complete -c accountd -n '__accountd_at accountd' -a token -d 'print an access token that is good for a while'
 complete -c accountd -n '__accountd_at accountd' -a watch -d 'say what happens to the account and to logins'
 complete -c accountd -n '__accountd_at accountd' -a connect -d 'connect standard input and output to the daemon'
@@ -77,6 +80,8 @@ complete -c accountd -n '__accountd_at \'accountd login\' -h --help' -s h -l hel
 complete -c accountd -n '__accountd_at \'accountd login\' --browser --with-api-key' -l browser -d 'log in with a browser on this machine, without a code'
 complete -c accountd -n '__accountd_at \'accountd login\' --with-api-key --browser' -l with-api-key -d 'log in with an OpenAI API key, read from stdin'
 complete -c accountd -n '__accountd_at \'accountd login\' --no-browser' -l no-browser -d 'with --browser: open none, only print the address'
+complete -c accountd -n '__accountd_at \'accountd login\' --qr' -l qr -d 'show the page\'s address as a QR code too'
+complete -c accountd -n '__accountd_at \'accountd login\' --copy' -l copy -d 'copy the code to the clipboard'
 complete -c accountd -n '__accountd_at \'accountd login\' --json' -l json -d 'print one JSON object for each event'
 complete -c accountd -n '__accountd_at \'accountd login\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '__accountd_at \'accountd login\' --no-start' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
@@ -92,6 +97,12 @@ complete -c accountd -n '__accountd_at \'accountd status\' -h --help' -s h -l he
 complete -c accountd -n '__accountd_at \'accountd status\' --json' -l json -d 'print one JSON object instead'
 complete -c accountd -n '__accountd_at \'accountd status\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '__accountd_at \'accountd status\' --no-start' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+
+# accountd usage
+complete -c accountd -n '__accountd_at \'accountd usage\' -h --help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '__accountd_at \'accountd usage\' --json' -l json -d 'print one JSON object instead'
+complete -c accountd -n '__accountd_at \'accountd usage\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
+complete -c accountd -n '__accountd_at \'accountd usage\' --no-start' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 
 # accountd token
 complete -c accountd -n '__accountd_at \'accountd token\' -h --help' -s h -l help -d 'show this help message and exit'

@@ -12,7 +12,19 @@ from accountd import __version__
 from accountd.cli import VERBS, exits, main
 from fakes.app_server import AppServer, Script
 
-HEAVY = {"trio", "msgspec", "httpx", "h11", "wsproto", "anyio", "ssl", "logging", "asyncio", "platformdirs"}
+HEAVY = {
+    "trio",
+    "msgspec",
+    "httpx",
+    "h11",
+    "wsproto",
+    "anyio",
+    "ssl",
+    "logging",
+    "asyncio",
+    "platformdirs",
+    "segno",
+}
 FULL = Path("/dev/full")
 ACCOUNTD = [sys.executable, "-m", "accountd"]
 
@@ -154,9 +166,19 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         "account/read": {"account": {"type": "apiKey"}},
         "getAuthStatus": {"authMethod": "apikey"},
         "account/store/read": {"kind": "file", "location": "/somewhere/auth.json", "note": None},
+        "account/rateLimits/read": {"rateLimits": {}},
+        "account/usage/read": {},
         "account/token/read": {"authMode": "apikey", "token": "sk", "expiresAt": None, "chatgptAccountId": None},
     }
-    for arguments in (["status", "--help"], ["status"], ["token", "--format", "env"], ["connect"], ["app-server"]):
+    for arguments in (
+        ["status", "--help"],
+        ["status"],
+        ["token", "--format", "env"],
+        ["usage"],
+        ["connect"],
+        ["app-server"],
+        ["login", "--help"],
+    ):
         with AppServer(path, script):
             done = subprocess.run(
                 [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path}; {code}", *arguments],
@@ -168,7 +190,8 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         imported = done.stdout.rpartition("imported")[2].split()
         assert f"accountd.cli.{arguments[0].replace('-', '_')}" in imported
         assert not HEAVY & {name.partition(".")[0] for name in imported}
-        assert not {"accountd.cli.login", "accountd.cli.sandbox", "subprocess"} & set(imported)
+        others = {"accountd.cli.login", "accountd.cli.sandbox"} - {f"accountd.cli.{arguments[0]}"}
+        assert not {*others, "subprocess", "unicodedata", "accountd.cli.qr_code"} & set(imported)
 
 
 def test_ctrl_c_before_anything_happened_is_quiet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from fakes.app_server import INITIALIZED, AppServer, Message, Raw, Refusal, Scri
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fakes.terminal import Terminal
+
 CHATGPT = {"type": "chatgpt", "email": "dev@example.com", "planType": "pro", "workspaceName": "Personal"}
 
 STORE = {"kind": "file", "location": "/home/someone/.codex/auth.json", "note": None}
@@ -158,3 +160,32 @@ def test_another_codex_home_is_warned_of(
             monkeypatch.setenv("CODEX_HOME", value)
             main(["status"])
             assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "headline"),
+    [
+        (script(CHATGPT, "chatgpt"), 0, "\x1b[1m\x1b[32mLogged in with ChatGPT as\x1b[0m\x1b[0m\r\n"),
+        (script(None, None), 3, "\x1b[1m\x1b[33mNot logged in. Log in with\x1b[0m\x1b[0m\r\n"),
+        (script(None, "chatgpt"), 4, "\x1b[1m\x1b[31mNot logged in: the login that is stored\x1b[0m\x1b[0m\r\n"),
+    ],
+)
+def test_a_terminal_shows_it_in_its_width_and_its_colours(
+    path: Path, run: type[Terminal], answers: Script, code: int, headline: str
+) -> None:
+    """The first line stands out, labels step back, and what is too long is folded between words."""
+    with AppServer(path, answers):
+        terminal = run("status", columns=40, NO_COLOR="")
+        assert terminal.wait() == code
+    assert terminal.screen.startswith(headline)
+    store = "\x1b[2mStore       \x1b[0mfile,\r\n            /home/someone/.codex/auth.json\r\n"
+    assert store in terminal.screen
+
+
+def test_no_color_leaves_the_text(path: Path, run: type[Terminal]) -> None:
+    """On a terminal with NO_COLOR there is what a pipe gets."""
+    with AppServer(path, script(CHATGPT, "chatgpt")):
+        terminal = run("status", NO_COLOR="1")
+        assert terminal.wait() == 0
+    assert "\x1b" not in terminal.screen
+    assert terminal.screen.startswith("Logged in with ChatGPT as dev@example.com.\r\n\r\nPlan        pro\r\n")

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
 import signal
 import subprocess
 import sys
-import termios
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +13,9 @@ import pytest
 from fakes.app_server import Answer, AppServer, Message, Refusal, Script, Then
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from fakes.terminal import Terminal
 
 LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
 STARTED = {
@@ -39,88 +35,6 @@ NOT_COMPLETED = (
     "account/login/completed",
     {"loginId": LOGIN_ID, "success": False, "error": "Login was not completed"},
 )
-
-
-class Terminal:
-    """A verb on a terminal of its own, which is its controlling one: what is typed there are its signals."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.screen = ""
-        self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            # setsid alone gives no controlling terminal; opening one without O_NOCTTY does.
-            [
-                sys.executable,
-                "-c",
-                "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); "
-                "os.execv(sys.executable, [sys.executable, '-m', 'accountd', *sys.argv[1:]])",
-                *arguments,
-            ],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-        )
-        os.close(slave)
-
-    def type(self, keys: str) -> None:
-        """Press keys."""
-        os.write(self._master, keys.encode())
-
-    def echoes(self) -> bool:
-        """Say whether the terminal shows what is typed."""
-        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
-
-    def wait_for(self, text: str) -> None:
-        """Read until this text is on the screen; fail after ten seconds."""
-        deadline = time.monotonic() + 10
-        while text not in self.screen:
-            assert self._read(deadline), f"no {text!r} on the screen: {self.screen!r}"
-
-    def wait(self) -> int:
-        """Read to the end, and give the exit code."""
-        deadline = time.monotonic() + 10
-        while self._read(deadline):
-            pass
-        return self.process.wait(10)
-
-    def close(self) -> None:
-        """Leave nothing running or open."""
-        self.process.kill()
-        self.process.wait(10)
-        os.close(self._master)
-
-    def _read(self, deadline: float) -> bool:
-        ready, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
-        if not ready:
-            return False
-        try:
-            data = os.read(self._master, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            return False
-        self.screen += data.decode()
-        return bool(data)
-
-
-@pytest.fixture
-def terminals() -> Iterator[list[Terminal]]:
-    """Close the terminals that a test puts here."""
-    opened: list[Terminal] = []
-    yield opened
-    for terminal in opened:
-        terminal.close()
-
-
-@pytest.fixture
-def run(terminals: list[Terminal], path: Path) -> type[Terminal]:
-    """Start verbs on terminals that are closed after the test."""
-
-    class Opened(Terminal):
-        def __init__(self, *arguments: str) -> None:
-            super().__init__(*arguments)
-            terminals.append(self)
-
-    return Opened
 
 
 def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) -> None:

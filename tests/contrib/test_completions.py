@@ -81,8 +81,8 @@ def test_what_makes_no_sense_is_not_offered(ask: Ask, render: Render, nasty: Com
     """Behind an option there is neither that option again, nor one that excludes it, nor one that is hidden."""
     root = render(read_command(build_parser()))
     offered = ask(root, "accountd login --browser --json --", tmp_path)
-    assert set(offered) == {"--help", "--no-browser", "--socket", "--no-start"}
-    assert "--strays" not in offered
+    assert {"--help", "--no-browser", "--socket", "--no-start"} <= set(offered)
+    assert not {"--browser", "--json", "--with-api-key", "--strays"} & set(offered)
     assert set(ask(render(nasty), "prog one --many 1 --pick raw --", tmp_path)) == {"--help", "--flag", "--many"}
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.processes import PORTS, daemon_pid
+from fakes.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +73,32 @@ def test_a_login_from_its_code_to_its_logout(sandbox: Callable[..., Environ]) ->
     assert (status["loggedIn"], status["codexHome"]) == (True, environ["CODEX_HOME"])
     assert run(environ, "logout").stdout == "Logged out.\n"
     assert run(environ, "status").returncode == 3
+
+
+def test_a_person_at_a_terminal(sandbox: Callable[..., Environ]) -> None:
+    """The page as a picture, the code through the terminal to its clipboard; then bars for what is used."""
+    environ = sandbox("--approve-after", "0")
+    assert run(environ, "usage").returncode == 3
+    for arguments, environment, words in [
+        (["login", "--qr", "--copy"], {"NO_COLOR": "", "SSH_TTY": "/dev/pts/1", "TMUX": "", "STY": ""}, "▀▀▀▀▀▀▀"),
+        (["usage"], {}, f"  5 hours  {'█' * 8}{'░' * 11}  42% used\r\n"),
+    ]:
+        terminal = Terminal(*arguments, columns=40, **{**environ, **environment})
+        try:
+            assert terminal.wait() == 0
+        finally:
+            terminal.close()
+        assert words in terminal.screen
+        assert ("\x1b]52;c;" in terminal.screen) is ("--copy" in arguments)
+    lines = run(environ, "usage").stdout.splitlines()
+    assert [line.partition(", resets")[0] for line in lines[:2]] == [
+        "codex primary 42% used, window 300 min",
+        "codex secondary 7% used, window 10080 min",
+    ]
+    assert run(environ, "login", "--with-api-key", stdin="sk-1\n").returncode == 0
+    refused = run(environ, "usage")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "accountd: chatgpt authentication required to read rate limits\n"
 
 
 def write_browser(environ: Environ, lines: str) -> Environ:

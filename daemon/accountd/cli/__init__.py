@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-VERBS = ("login", "logout", "status", "token", "watch", "connect", "app-server", "serve", "sandbox")
+VERBS = ("login", "logout", "status", "usage", "token", "watch", "connect", "app-server", "serve", "sandbox")
 _OWN_OPTIONS = ("-h", "--help", "--version")
 
 _DESCRIPTION = "One owner of ChatGPT account logins for every client on this machine."

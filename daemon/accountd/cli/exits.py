@@ -15,8 +15,8 @@ exit codes:
   0    done
   1    it failed; the reason is on stderr
   2    the command line is wrong
-  3    nobody is logged in (status, token)
-  4    the stored login is no longer accepted: log in again (status, token)
+  3    nobody is logged in (status, usage, token)
+  4    the stored login is no longer accepted (status, usage, token)
   5    there is no daemon, and none could be started
   130  cancelled with Ctrl-C; 143 with SIGTERM
 """

@@ -40,6 +40,12 @@ for. A browser is opened if there is one here: the one that $BROWSER names, or
 the usual one; none in a remote session, without a display, or if $BROWSER is
 empty or `none`.
 
+With --qr, the page is also a picture for a phone to scan, if stdout is a
+terminal of 33 columns at least. Without colours (NO_COLOR) it is right on a
+dark background, and a negative on a light one. With --copy, the code goes to
+pbcopy, wl-copy, xclip, xsel or clip.exe, whichever is here; over SSH, or if
+none is, to the terminal (OSC 52), and in tmux to tmux, which passes it on.
+
 With --json, each event is one object on a line: "started" with loginId,
 expiresIn (seconds) and verificationUrl and userCode, or authUrl and
 browserOpened; then "completed" with success and the account or the error, or
@@ -48,6 +54,7 @@ account/login/submitCallback.
 
 examples:
   accountd login
+  accountd login --qr --copy
   accountd login --browser
   accountd login --with-api-key < key.txt
 """
@@ -69,6 +76,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--no-browser", action="store_true", help="with --browser: open none, only print the address"
     )
+    parser.add_argument("--qr", action="store_true", help="show the page's address as a QR code too")
+    parser.add_argument("--copy", action="store_true", help="copy the code to the clipboard")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each event")
     parser.add_argument("strays", nargs="*", help=SUPPRESS)  # taken, to be refused without repeating them
     add_client_options(parser)
@@ -81,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         raise Failure("`login` takes nothing; an API key is read from stdin, never from the command line", USAGE)
     if args.no_browser and not args.browser:
         raise Failure("--no-browser goes with --browser; a login with a code opens none", USAGE)
-    report: Report = JsonReport() if args.json else TextReport(asks=args.browser and _can_paste())
+    _check_comforts(args)
+    report: Report = JsonReport() if args.json else _make_report(args)
     if args.with_api_key:
         key = _read_api_key()
         with connect(args) as client:
@@ -96,6 +106,35 @@ def run(args: argparse.Namespace) -> int:
         except Interrupted:  # for the second time
             text = "left without waiting for the daemon; see `accountd status` for what became of the login"
             raise Failure(text, SIGNALLED + interrupts.take()) from None
+
+
+def _check_comforts(args: argparse.Namespace) -> None:
+    """Refuse what helps with a code where there is none, or where it is not a person who is told."""
+    for name in (name for name in ("qr", "copy") if getattr(args, name)):
+        if args.browser and name == "qr":
+            text = "the address of --browser is too long for a QR code, and leads back to this machine"
+            raise Failure(f"{text}; --qr goes with a login with a code", USAGE)
+        if args.browser or args.with_api_key:
+            raise Failure(f"--{name} goes with a login with a code", USAGE)
+        if args.json:
+            raise Failure(f"--{name} is for people; a program finds the page and the code in the JSON", USAGE)
+
+
+def _make_report(args: argparse.Namespace) -> TextReport:
+    return TextReport(asks=args.browser and _can_paste(), qr=args.qr, copy=_copy if args.copy else None)
+
+
+def _copy(code: str) -> str:
+    """Copy the code, and say what became of it."""
+    from accountd.adapters.clipboard import NoClipboard, Program, choose_clipboard, copy  # for --copy alone
+
+    clipboard = choose_clipboard(os.environ)
+    failed = clipboard if isinstance(clipboard, NoClipboard) else copy(clipboard, code, os.environ)
+    if failed is not None:
+        return f"The code is not in the clipboard: {failed.reason}."
+    if isinstance(clipboard, Program) and clipboard.certain:
+        return "The code is in the clipboard."
+    return "The code was sent to the terminal's clipboard; not every terminal takes it."
 
 
 def _log_in_with_browser(client: Client, report: Report, interrupts: Interrupts, *, may_open: bool) -> int:

@@ -7,9 +7,11 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.terminal import StatusLine, complain, one_line, say
+from accountd.cli.terminal import Screen, StatusLine, complain, fold, one_line, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.cli.account import Account
 
 _HINTS = {
@@ -23,12 +25,16 @@ class TextReport:
     """Text for a person. On a terminal the time that is left is rewritten in place; elsewhere nothing is.
 
     With `asks` there is a prompt instead, for the address that the browser ends on: a countdown would write over
-    what is being typed.
+    what is being typed. With `qr` a page to go to is also a picture. `copy` takes a code to the clipboard,
+    and says what became of it.
     """
 
-    def __init__(self, *, asks: bool = False) -> None:
+    def __init__(self, *, asks: bool = False, qr: bool = False, copy: Callable[[str], str] | None = None) -> None:
         self.asks = asks
-        self._status_line = StatusLine() if sys.stdout.isatty() and not asks else None
+        self._qr = qr
+        self._copy = copy
+        self._screen = Screen.of(sys.stdout)
+        self._status_line = StatusLine(sys.stdout) if self._screen.is_terminal and not asks else None
         self._behind_prompt = False
 
     @property
@@ -38,33 +44,45 @@ class TextReport:
 
     def show_code(self, login: dict[str, Any], lifetime: float) -> None:
         """Say what there is to do with a code, and within how many seconds."""
-        say("Open this page in a browser, on this machine or any other:")
-        say(f"\n    {one_line(str(login['verificationUrl']))}\n")
-        say("and enter this code:")
-        say(f"\n    {one_line(str(login['userCode']))}\n")
-        say("Only type the code if you started this login yourself: it opens your account.")
+        style, page, code = self._screen.style, str(login["verificationUrl"]), str(login["userCode"])
+        self._tell("Open this page in a browser, on this machine or any other:")
+        say(f"\n    {style.bold(one_line(page))}\n")
+        if self._qr:
+            self._draw(page)
+        self._tell("and enter this code:")
+        say(f"\n    {style.bold(style.green(one_line(code)))}\n")
+        if self._copy is not None:
+            self._tell(self._copy(code))
+        self._tell("Only type the code if you started this login yourself: it opens your account.")
         self._say_limit(lifetime)
 
     def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
         """Say what there is to do in a browser: None if one was opened, else why not, or an empty string."""
         if no_browser is None:
-            say("A browser is being opened. If it does not show this page, open it yourself:")
+            self._tell("A browser is being opened. If it does not show this page, open it yourself:")
         else:
             if no_browser:
-                say(f"No browser is opened: {no_browser}.")
-            say("Open this page in a browser, on this machine or any other:")
-        say(f"\n{one_line(str(login['authUrl']))}\n")  # without an indent: it is longer than a line, and copied
+                self._tell(f"No browser is opened: {no_browser}.")
+            self._tell("Open this page in a browser, on this machine or any other:")
+        # Without an indent: it is longer than a line, and copied.
+        say(f"\n{self._screen.style.bold(one_line(str(login['authUrl'])))}\n")
         self._say_limit(lifetime)
         if no_browser:
-            say("`accountd login`, without --browser, gives a code to type instead.")
+            self._tell("`accountd login`, without --browser, gives a code to type instead.")
         if self.asks:
-            say("If the browser cannot reach this machine, paste the address it ends on here:")
+            self._tell("If the browser cannot reach this machine, paste the address it ends on here:")
 
     def waiting(self, left: float) -> None:
         """Show how many seconds are left."""
         if self._status_line is not None:
             minutes, seconds = divmod(max(0, math.ceil(left)), 60)
-            self._status_line.show(f"Waiting for approval · {minutes}:{seconds:02} left · Ctrl-C cancels")
+            time = f"{minutes}:{seconds:02} left"
+            self._status_line.show(
+                f"Waiting for approval · {time} · Ctrl-C cancels",
+                f"Waiting · {time} · Ctrl-C cancels",
+                f"{time} · Ctrl-C cancels",
+                time,
+            )
 
     def waited(self) -> None:
         """Take away what `waiting` showed, and leave the line of a prompt."""
@@ -86,13 +104,15 @@ class TextReport:
 
     def accepted_paste(self) -> None:
         """Say that there is nothing more to do."""
-        say("Thank you. The login is being finished.")
+        self._tell("Thank you. The login is being finished.")
 
     def logged_in(self, account: Account, *, too_late: bool = False) -> None:
         """Say who is logged in now; `too_late` if the person would rather have cancelled it."""
         if too_late:
-            say("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
-        say(account.headline())
+            self._tell("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
+        style = self._screen.style
+        for line in fold(account.headline(), self._screen.width):
+            say(style.bold(style.green(line)))
 
     def failed(self, error: str) -> None:
         """Say why nobody new is logged in."""
@@ -103,11 +123,26 @@ class TextReport:
         """Say that the person's wish was done."""
         say("Login cancelled.")
 
+    def _draw(self, page: str) -> None:
+        from accountd.cli.qr_code import draw_address  # for --qr alone
+
+        picture = draw_address(page, self._screen)
+        if isinstance(picture, str):
+            complain(f"the QR code is left out: {picture}")
+        else:
+            say("\n".join(picture))  # its border is light, and as good as a blank line
+
     def _say_limit(self, lifetime: float) -> None:
-        """Say how long there is, unless a countdown will."""
-        if not self.ticks:
+        """Say how long there is, unless a countdown will; to that it leaves a blank line."""
+        if self.ticks:
+            say()
+        else:
             ctrl_c = "; Ctrl-C cancels" if self.asks else ""
-            say(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes{ctrl_c}.")
+            self._tell(f"Waiting for approval, for at most {lifetime / 60:.0f} minutes{ctrl_c}.")
+
+    def _tell(self, text: str) -> None:
+        for line in fold(text, self._screen.width):
+            say(line)
 
 
 class JsonReport:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.account import read_account
+from accountd.cli.account import Account, read_account
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK
 from accountd.cli.options import add_client_options, connect
-from accountd.cli.terminal import one_line, say
+from accountd.cli.terminal import Screen, fold, one_line, say
 from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
+
+_LABELS = 12
+"""Columns before what they stand for."""
 
 _EPILOG = """\
 Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
@@ -53,9 +57,6 @@ def run(args: argparse.Namespace) -> int:
         daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
         say(json.dumps({**account.as_json(), **daemon}))
     else:
-        again = " again" if account.stale else ""
-        say(account.headline() if account.mode else f"{account.headline()} Log in{again} with `accountd login`.")
-        say()
         rows = {
             "Plan": account.plan,
             "Workspace": account.workspace,
@@ -65,12 +66,26 @@ def run(args: argparse.Namespace) -> int:
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
         }
-        for name, value in rows.items():
-            if value:
-                say(f"{name:<12}{one_line(str(value))}")
+        _print(account, rows)
     if account.stale:
         return NEEDS_LOGIN
     return OK if account.mode else NOT_LOGGED_IN
+
+
+def _print(account: Account, rows: dict[str, Any]) -> None:
+    screen = Screen.of(sys.stdout)
+    style = screen.style
+    headline, paint = account.headline(), style.green
+    if not account.mode:
+        headline += f" Log in{' again' if account.stale else ''} with `accountd login`."
+        paint = style.red if account.stale else style.yellow
+    for line in fold(headline, screen.width):
+        say(style.bold(paint(line)))
+    say()
+    for name, value in rows.items():
+        if value:
+            lines = fold(one_line(str(value)), screen.width - _LABELS)
+            say(style.dim(f"{name:<{_LABELS}}") + f"\n{' ' * _LABELS}".join(lines))
 
 
 def _read_store(client: Client) -> dict[str, Any] | None:
