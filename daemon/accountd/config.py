@@ -50,7 +50,7 @@ def load(environ: Mapping[str, str]) -> Config:
     Raises ConfigError, naming the variable, or the file, the line and the key. Nothing falls back to a
     default in silence: a policy that cannot be read must not read as "no policy".
     """
-    home = paths.codex_home(environ)
+    home = Path(paths.codex_home(environ))
     file = _ConfigFile.read(home / "config.toml")
 
     def variable(name: str) -> str | None:
@@ -64,7 +64,7 @@ def load(environ: Mapping[str, str]) -> Config:
 
     def path(name: str) -> Path | None:
         value = variable(name)
-        return paths.expand(value, where=name) if value else None
+        return Path(paths.expand(value, where=name)) if value else None
 
     issuer = url("CODEX_APP_SERVER_LOGIN_ISSUER") or DEFAULT_ISSUER
     refresh_url = url("CODEX_REFRESH_TOKEN_URL_OVERRIDE")

@@ -78,7 +78,7 @@ def main(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
     try:
         config = configuration.load(os.environ)
-        socket = None if stdio else listen or paths.socket_path(os.environ)
+        socket = None if stdio else listen or Path(paths.socket_path(os.environ))
         trio.run(run_daemon, config, socket, token_socket)
     except AccountdError as error:
         sys.stderr.write(f"accountd: {error}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import NoReturn
 
 
@@ -36,6 +35,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # brings OpenSSL, which a verb that holds a secret does not start for
+
         return hmac.compare_digest(_encode(self._text), _encode(other._text))
 
     def __hash__(self) -> int:

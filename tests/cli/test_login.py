@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.cli import login, login_course, main
+from accountd.cli import login_course, login_ways, main
 from fakes.app_server import AppServer, Message, Raw, Refusal, Script, Then
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_login_that_never_ends_is_cancelled(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon that does not end a login in its lifetime and some grace is asked to cancel it."""
-    monkeypatch.setattr(login, "_CODE", login._CODE._replace(lifetime=0.02))
+    monkeypatch.setattr(login_ways, "_CODE", login_ways._CODE._replace(lifetime=0.02))
     monkeypatch.setattr(login_course, "_GRACE", 0.02)
     script: Script = {"account/login/start": STARTED, "account/login/cancel": {"status": "canceled"}}
     with AppServer(path, script) as server:

@@ -102,7 +102,7 @@ def test_it_says_why_no_browser_is_opened(
 ) -> None:
     """One line gives the reason, one names the way that needs no browser here; both fit 80 columns."""
     monkeypatch.setattr(
-        "accountd.cli.login.os.environ", {"PATH": "/usr/bin", "ACCOUNTD_SOCKET": str(path), **environ}
+        "accountd.cli.login_ways.os.environ", {"PATH": "/usr/bin", "ACCOUNTD_SOCKET": str(path), **environ}
     )
     monkeypatch.setattr(sys, "platform", "linux")
     with AppServer(path, SUCCEEDS):

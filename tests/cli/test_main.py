@@ -13,6 +13,11 @@ from accountd.cli import VERBS, exits, main
 from fakes.app_server import AppServer, Script
 
 HEAVY = {
+    "dataclasses",
+    "hashlib",
+    "inspect",
+    "pathlib",
+    "urllib",
     "trio",
     "msgspec",
     "httpx",

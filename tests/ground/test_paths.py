@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def socket_name(**environ: str) -> str:
     """Give the socket's name under a runtime folder."""
-    path = paths.socket_path({"XDG_RUNTIME_DIR": "/run/user/1", **environ})
+    path = Path(paths.socket_path({"XDG_RUNTIME_DIR": "/run/user/1", **environ}))
     assert path.parent == Path("/run/user/1/accountd")
     return path.name
 
@@ -34,7 +34,7 @@ def socket_name(**environ: str) -> str:
 )
 def test_codex_home_is_configured_or_usual(value: str | None, expected: str, home: Path) -> None:
     """`CODEX_HOME` is trimmed and made absolute; blank is unset."""
-    assert paths.codex_home({} if value is None else {"CODEX_HOME": value}) == home / expected
+    assert Path(paths.codex_home({} if value is None else {"CODEX_HOME": value})) == home / expected
 
 
 @pytest.mark.parametrize("name", ["CODEX_HOME", "ACCOUNTD_SOCKET"])
@@ -67,9 +67,9 @@ def test_a_relative_path_needs_a_working_folder(tmp_path: Path, monkeypatch: pyt
 
 def test_the_socket_can_be_named() -> None:
     """`ACCOUNTD_SOCKET` is a path, or a `unix://` address as the real server takes it; blank is unset."""
-    assert paths.socket_path({"ACCOUNTD_SOCKET": "/a/b"}) == Path("/a/b")
-    assert paths.socket_path({"ACCOUNTD_SOCKET": " unix:///a/b "}) == Path("/a/b")
-    assert paths.socket_path({"ACCOUNTD_SOCKET": "b"}) == Path.cwd() / "b"
+    assert Path(paths.socket_path({"ACCOUNTD_SOCKET": "/a/b"})) == Path("/a/b")
+    assert Path(paths.socket_path({"ACCOUNTD_SOCKET": " unix:///a/b "})) == Path("/a/b")
+    assert Path(paths.socket_path({"ACCOUNTD_SOCKET": "b"})) == Path.cwd() / "b"
     assert socket_name(ACCOUNTD_SOCKET="") == socket_name(ACCOUNTD_SOCKET="unix://") == "accountd.sock"
 
 
@@ -93,9 +93,9 @@ def test_two_names_of_one_home_share_a_socket(home: Path) -> None:
 
 def test_the_runtime_folder_is_private_to_us() -> None:
     """It is a folder of our own in the session's; a relative `XDG_RUNTIME_DIR` does not count."""
-    assert paths.runtime_folder({"XDG_RUNTIME_DIR": "/run/user/1"}) == Path("/run/user/1/accountd")
+    assert Path(paths.runtime_folder({"XDG_RUNTIME_DIR": "/run/user/1"})) == Path("/run/user/1/accountd")
     for environ in ({}, {"XDG_RUNTIME_DIR": ""}, {"XDG_RUNTIME_DIR": "relative"}):
-        folder = paths.runtime_folder(environ)
+        folder = Path(paths.runtime_folder(environ))
         assert folder.is_absolute()
         assert folder.name == "accountd"
 
@@ -124,4 +124,4 @@ def test_platformdirs_is_not_imported_where_the_session_has_a_folder() -> None:
 
 def test_the_log_is_in_codex_home() -> None:
     """A daemon without a terminal writes beside the credentials that it serves."""
-    assert paths.log_file({"CODEX_HOME": "/h"}) == Path("/h/log/accountd.log")
+    assert Path(paths.log_file({"CODEX_HOME": "/h"})) == Path("/h/log/accountd.log")

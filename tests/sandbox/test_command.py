@@ -62,7 +62,7 @@ def test_it_serves_until_a_signal(number: signal.Signals) -> None:
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
         loaded = config.load(environ)
         assert loaded.backend == loaded.issuer + "/backend-api"
-        assert paths.socket_path(environ).parent == home
+        assert Path(paths.socket_path(environ)).parent == home
         assert int(environ["ACCOUNTD_SANDBOX_PID"]) == process.pid
         connection = http.client.HTTPConnection(loaded.issuer.removeprefix("http://"), timeout=10)
         connection.request("GET", "/sandbox/script")

@@ -6,7 +6,6 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from accountd.cli.bridge import bridge_stdio
 from accountd.cli.exits import USAGE, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import complain
@@ -72,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
             raise Failure(f"app-server cannot do `{word}`; it only serves the account, over `{_STDIO}`", USAGE)
     if flags := _name_flags(args.unknown):
         complain(f"app-server ignores {', '.join(flags)}; the daemon's settings are in config.toml")
+    from accountd.cli.bridge import bridge_stdio  # --help needs none of it
+
     return bridge_stdio(args)
 
 

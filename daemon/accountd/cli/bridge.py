@@ -17,9 +17,9 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from accountd.cli.connecting import open_daemon, socket_path
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.interrupts import Interrupts
-from accountd.cli.options import open_daemon, socket_path
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,7 @@ def bridge_stdio(args: argparse.Namespace) -> int:
     return run_bridge(open_daemon(args), socket_path(args))
 
 
-def run_bridge(connection: socket.socket, path: Path, *, stdin: int = 0, stdout: int = 1) -> int:
+def run_bridge(connection: socket.socket, path: str | Path, *, stdin: int = 0, stdout: int = 1) -> int:
     """Relay between two descriptors and the daemon at `path` until one of them ends, and give the exit code.
 
     The end of `stdin` is passed on, and what the daemon still says is delivered until it closes. A signal ends the
@@ -62,7 +62,7 @@ class _Bridge:
     """Both directions. The first `outcome` is the one that counts; `wake` tells that there is one."""
 
     def __init__(
-        self, connection: socket.socket, path: Path, stdin: int, stdout: int, wake: Callable[[], None]
+        self, connection: socket.socket, path: str | Path, stdin: int, stdout: int, wake: Callable[[], None]
     ) -> None:
         self.outcome: SimpleQueue[int | Failure] = SimpleQueue()
         self._connection = connection

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.cli.bridge import bridge_stdio
 from accountd.cli.options import add_client_options
 
 if TYPE_CHECKING:
@@ -40,4 +39,6 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Relay until one side ends."""
+    from accountd.cli.bridge import bridge_stdio  # --help needs none of it
+
     return bridge_stdio(args)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accountd.cli.connecting import connect
 from accountd.cli.exits import OK
-from accountd.cli.options import add_client_options, connect
+from accountd.cli.options import add_client_options
 from accountd.cli.terminal import say
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
@@ -9,7 +10,6 @@ from accountd.cli.exits import USAGE, Failure
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from accountd.cli.parsing import Subparsers
 
@@ -67,4 +67,4 @@ def _parse_listen(url: str) -> Path | None:
         return None
     if path in (url, ""):
         raise Failure(f"unsupported --listen URL `{url}`; expected `stdio://` or `unix://PATH`", USAGE)
-    return paths.expand(path, where="--listen")
+    return Path(paths.expand(path, where="--listen"))

@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from accountd.cli.account import Account, read_account
+from accountd.cli.connecting import connect
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK
-from accountd.cli.options import add_client_options, connect
+from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, fold, one_line, say
 from accountd.client.errors import CallFailed
 

@@ -8,8 +8,9 @@ from argparse import ArgumentTypeError
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from accountd.cli.connecting import connect
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
-from accountd.cli.options import add_client_options, connect
+from accountd.cli.options import add_client_options
 from accountd.cli.terminal import say
 from accountd.client.errors import CallFailed
 

@@ -9,8 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from accountd.cli.account import read_account
+from accountd.cli.connecting import connect
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
-from accountd.cli.options import add_client_options, connect
+from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, say
 from accountd.client.errors import CallFailed, CallTimedOut, ClientError
 

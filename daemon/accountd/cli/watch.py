@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accountd.cli.account import read_account
+from accountd.cli.connecting import connect, connect_again
 from accountd.cli.exits import SIGNALLED
 from accountd.cli.interrupts import Interrupts
-from accountd.cli.options import add_client_options, connect, connect_again
+from accountd.cli.options import add_client_options
 from accountd.cli.watch_report import JsonReport, TextReport
 from accountd.client.errors import CallFailed, ConnectionLost, Interrupted, NothingListens
 

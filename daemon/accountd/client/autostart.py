@@ -7,6 +7,7 @@ import fcntl
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from accountd import paths
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     import socket
     import subprocess
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _PATIENCE = 10.0
 """Seconds that a daemon may take from its start until it listens."""
@@ -29,7 +29,7 @@ _PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
 """Variables that may hold a path relative to this folder, which is not the daemon's."""
 
 
-def open_or_start(path: Path, environ: Mapping[str, str], timeout: float) -> socket.socket:
+def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) -> socket.socket:
     """Connect to the daemon at `path`; if nothing listens, start one of this environment and wait for it.
 
     Raises DaemonNotStarted if there is none to be had, and what `open_socket` raises. Blocks for some ten seconds
@@ -37,7 +37,7 @@ def open_or_start(path: Path, environ: Mapping[str, str], timeout: float) -> soc
     """
     with contextlib.suppress(NothingListens):
         return open_socket(path, timeout)
-    log_path = paths.log_file(environ)
+    log_path = Path(paths.log_file(environ))
     with _open_log(log_path) as log, _only_starter(log):
         with contextlib.suppress(NothingListens):
             return open_socket(path, timeout)  # another client started one while this one waited for its turn
@@ -50,17 +50,17 @@ def open_or_start(path: Path, environ: Mapping[str, str], timeout: float) -> soc
         raise DaemonNotStarted(f"the daemon did not start: {_last_words(log.read())}; see {log_path}")
 
 
-def daemon_command(path: Path) -> list[str]:
+def daemon_command(path: str | Path) -> list[str]:
     """Give the command line of a daemon for this socket, run by the Python that runs this."""
     return [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
 
 
-def _start(path: Path, environ: Mapping[str, str], log_path: Path) -> subprocess.Popen[bytes]:
+def _start(path: str | Path, environ: Mapping[str, str], log_path: Path) -> subprocess.Popen[bytes]:
     """Start a daemon that has nothing of ours: no terminal, no open files, no working folder to keep busy."""
     import subprocess  # takes as long to import as a verb takes to run
 
     named = {name: environ[name].strip() for name in _PATHS if environ.get(name, "").strip()}
-    absolute = {name: str(paths.expand(value, where=name)) for name, value in named.items()}
+    absolute = {name: paths.expand(value, where=name) for name, value in named.items()}
     with _open_log(log_path) as log:
         return subprocess.Popen(  # noqa: S603  # this very Python, and a path that is no option
             daemon_command(path),
@@ -73,7 +73,9 @@ def _start(path: Path, environ: Mapping[str, str], log_path: Path) -> subprocess
         )
 
 
-def _wait_until_it_listens(path: Path, child: subprocess.Popen[bytes], timeout: float) -> socket.socket | None:
+def _wait_until_it_listens(
+    path: str | Path, child: subprocess.Popen[bytes], timeout: float
+) -> socket.socket | None:
     """Wait for the daemon just started, or the one that was faster; None if it ended, or was ended, without."""
     deadline = time.monotonic() + _PATIENCE
     exited = False

@@ -8,8 +8,6 @@ CallTimedOut or ConnectionLost. For trio there is `accountd.client`, with the sa
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
@@ -17,7 +15,7 @@ from accountd.client.blocking_connection import BlockingConnection, Notification
 from accountd.client.errors import ClientError, LoginFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
     from typing import Self
 
     from accountd.client import results
@@ -44,7 +42,7 @@ def connect(
     Close what is given back, or use it as a context manager. Raises what Client raises, and ConfigError if this
     environment names no path.
     """
-    path = paths.socket_path(os.environ) if socket is None else Path(socket)
+    path = paths.socket_path(os.environ) if socket is None else socket
     return Client(path, name=name, title=title, timeout=timeout, start=start)
 
 
@@ -78,25 +76,23 @@ class Client(BlockingConnection):
         answer = self.call("account/usage/read", {"threadId": thread_id}, ANSWER_TIMEOUT)
         return cast("results.GetAccountTokenUsageResponse", answer)
 
-    @contextmanager
-    def login_device_code(self) -> Iterator[DeviceCodeLogin]:
-        """Begin a login with a code that is typed into a browser anywhere. Leaving the block cancels it.
+    def login_device_code(self) -> DeviceCodeLogin:
+        """Begin a login with a code that is typed into a browser anywhere.
 
-        A login that was waiting is replaced. Raises CallFailed where codes are not offered, for one.
+        Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
+        CallFailed where codes are not offered, for one.
         """
         started = self.call("account/login/start", {"type": "chatgptDeviceCode"}, ANSWER_TIMEOUT)
-        with DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started)) as login:
-            yield login
+        return DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started))
 
-    @contextmanager
-    def login_browser(self) -> Iterator[BrowserLogin]:
-        """Begin a login with a browser of this machine, which the caller opens. Leaving the block cancels it.
+    def login_browser(self) -> BrowserLogin:
+        """Begin a login with a browser of this machine, which the caller opens.
 
-        A login that was waiting is replaced. Raises CallFailed where no port is free, for one.
+        Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
+        CallFailed where no port is free, for one.
         """
         started = self.call("account/login/start", {"type": "chatgpt"}, ANSWER_TIMEOUT)
-        with BrowserLogin(self, cast("results.BrowserLoginStarted", started)) as login:
-            yield login
+        return BrowserLogin(self, cast("results.BrowserLoginStarted", started))
 
     def login_api_key(self, key: str) -> None:
         """Log in with an API key, at once. The key is not tried."""
@@ -113,7 +109,7 @@ class Client(BlockingConnection):
 
 
 class Login:
-    """What both kinds have in common. Times are Unix seconds."""
+    """What both kinds have in common; a context manager. Times are Unix seconds."""
 
     def __init__(self, client: Client, login_id: str) -> None:
         self.id = login_id
@@ -127,8 +123,10 @@ class Login:
     def __exit__(self, *_: object) -> None:
         """Cancel the login unless `wait` has seen its end; one that cannot be is left to its time."""
         if self._completed is None:
-            with suppress(ClientError):
+            try:
                 self.cancel()
+            except ClientError:
+                return
 
     @property
     def expires_at(self) -> float:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import select
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accountd import __version__
@@ -19,6 +19,7 @@ from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Int
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from socket import socket
     from typing import Self
 
@@ -55,7 +56,7 @@ class BlockingConnection:
         DaemonUnreachable if it is another person's socket or may not be opened; ConnectionLost or CallTimedOut if
         what listens there does not answer as a daemon does.
         """
-        self.path = Path(path)
+        self.path = os.fspath(path)
         self._socket = open_connection(self.path, timeout, start=start)
         self._buffer = bytearray()
         self._ids = itertools.count(1)

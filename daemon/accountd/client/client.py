@@ -292,7 +292,7 @@ async def connect(
     opened; ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does; ConfigError if
     this environment names no path.
     """
-    path = paths.socket_path(os.environ) if socket is None else Path(socket)
+    path = Path(paths.socket_path(os.environ) if socket is None else socket)
     info = wire.ClientInfo(name=name, title=title or name, version=__version__)
     async with open_client(path, partial(_open_stream, path), info, start=start) as client:
         yield client

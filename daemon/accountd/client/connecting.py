@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def open_connection(path: Path, timeout: float, *, start: bool) -> socket.socket:
+def open_connection(path: str | Path, timeout: float, *, start: bool) -> socket.socket:
     """Connect to the socket at `path`; with `start`, start a daemon of this environment if nothing listens.
 
     Raises what `open_socket` raises, but with `start` DaemonNotStarted instead of NothingListens.
@@ -28,7 +28,7 @@ def open_connection(path: Path, timeout: float, *, start: bool) -> socket.socket
     return open_or_start(path, os.environ, timeout)
 
 
-def open_socket(path: Path, timeout: float) -> socket.socket:
+def open_socket(path: str | Path, timeout: float) -> socket.socket:
     """Connect to the socket at `path` within so many seconds, which stay the timeout of the connection.
 
     Raises NothingListens, or DaemonUnreachable if it is another person's socket or may not be opened.
@@ -60,7 +60,7 @@ def _peer_uid(connection: socket.socket) -> int:
     return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
-def _check_owner(owner: int, path: Path) -> None:
+def _check_owner(owner: int, path: str | Path) -> None:
     """Raise DaemonUnreachable unless the daemon is this person's own, or root's.
 
     Whoever serves the socket is sent API keys, and chooses the code that the person is told to approve; in a
