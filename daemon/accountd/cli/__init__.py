@@ -19,7 +19,7 @@ from accountd.cli.terminal import complain
 if TYPE_CHECKING:
     import argparse
 
-VERBS = ("login", "logout", "status", "token", "serve", "sandbox")
+VERBS = ("login", "logout", "status", "token", "serve", "sandbox", "schema")
 
 _DESCRIPTION = "One owner of ChatGPT account logins for every client on this machine."
 
