@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from accountd.hub import Hub, Notification
-from accountd.protocol.account import AccountUpdated
+from accountd.protocol.account import AccountLoginProgress, AccountUpdated
 
 
 def test_every_subscription_hears_the_same_in_the_same_order() -> None:
@@ -45,3 +45,14 @@ def test_a_subscription_may_end_while_something_is_published() -> None:
     with hub.subscribe(heard.append):
         hub.publish(AccountUpdated(None, None))
     assert len(heard) == 1
+
+
+def test_a_notification_of_our_own_kind_is_never_told_to_others() -> None:
+    """The table says so, whoever publishes it; of others, whoever publishes one."""
+    hub = Hub()
+    heard: list[Notification] = []
+    with hub.subscribe(heard.append):
+        hub.publish(AccountLoginProgress("i", "chatgpt", "waiting", 0, 600))
+        hub.publish(AccountUpdated(None, None))
+        hub.publish(AccountUpdated(None, None), extension=True)
+    assert [notification.extension for notification in heard] == [True, False, True]

@@ -146,7 +146,7 @@ READS: dict[str, tuple[Read, str]] = {
         "to notify workspace owner",
     ),
     "reset": (
-        lambda s: s.consume_reset_credit(wire.ConsumeRateLimitResetCreditParams("key")),
+        lambda s: s.consume_reset_credit(wire.ConsumeAccountRateLimitResetCreditParams("key")),
         "for rate limit reset credits",
     ),
 }
@@ -427,11 +427,11 @@ async def test_a_thread_that_is_not_told_of(threads: object, text: str) -> None:
             "invalid thread id: invalid length: expected length 32 for simple format, found 0",
         ),
         (
-            lambda s: s.consume_reset_credit(wire.ConsumeRateLimitResetCreditParams("", "")),
+            lambda s: s.consume_reset_credit(wire.ConsumeAccountRateLimitResetCreditParams("", "")),
             "idempotencyKey must not be empty",
         ),
         (
-            lambda s: s.consume_reset_credit(wire.ConsumeRateLimitResetCreditParams("k", "")),
+            lambda s: s.consume_reset_credit(wire.ConsumeAccountRateLimitResetCreditParams("k", "")),
             "creditId must not be empty",
         ),
     ],

@@ -30,6 +30,7 @@ _accountd() {
             'accountd app-server -h' | 'accountd app-server --help') gone+='-h --help ' ;;
             'accountd serve -h' | 'accountd serve --help') gone+='-h --help ' ;;
             'accountd sandbox -h' | 'accountd sandbox --help') gone+='-h --help ' ;;
+            'accountd schema -h' | 'accountd schema --help') gone+='-h --help ' ;;
             *' -'*) gone+="$word " ;;
         esac
         case "$at $word" in
@@ -42,7 +43,8 @@ _accountd() {
             'accountd connect' | \
             'accountd app-server' | \
             'accountd serve' | \
-            'accountd sandbox')
+            'accountd sandbox' | \
+            'accountd schema')
                 at="$at $word" ;;
             'accountd login --socket' | \
             'accountd logout --socket' | \
@@ -63,7 +65,8 @@ _accountd() {
             'accountd sandbox --approve-after' | \
             'accountd sandbox --authorize' | \
             'accountd sandbox --delay' | \
-            'accountd sandbox --script')
+            'accountd sandbox --script' | \
+            'accountd schema --out')
                 flag=$word expects=$word ;;
         esac
     done
@@ -84,10 +87,11 @@ _accountd() {
             'accountd sandbox --home') paths=folder ;;
             'accountd sandbox --authorize') offered+=(ask approve deny not_entitled no_code server_error) ;;
             'accountd sandbox --script') paths=file ;;
+            'accountd schema --out') paths=folder ;;
         esac
     else
         case $at in
-            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
@@ -103,6 +107,7 @@ _accountd() {
                 'accountd app-server') offered+=(--help --listen --stdio --socket --no-start) ;;
                 'accountd serve') offered+=(--help --listen --token-socket --log-level) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
+                'accountd schema') offered+=(--help --out) ;;
             esac
         fi
     fi

@@ -24,7 +24,8 @@ function __accountd_at
                 'accountd connect' \
                 'accountd app-server' \
                 'accountd serve' \
-                'accountd sandbox'
+                'accountd sandbox' \
+                'accountd schema'
                 set at "$at $word"
             case \
                 'accountd login --socket' \
@@ -46,7 +47,8 @@ function __accountd_at
                 'accountd sandbox --approve-after' \
                 'accountd sandbox --authorize' \
                 'accountd sandbox --delay' \
-                'accountd sandbox --script'
+                'accountd sandbox --script' \
+                'accountd schema --out'
                 set is_value 1
         end
     end
@@ -72,6 +74,7 @@ complete -c accountd -n '__accountd_at accountd' -a connect -d 'connect standard
 complete -c accountd -n '__accountd_at accountd' -a app-server -d 'connect in the place of `codex app-server`'
 complete -c accountd -n '__accountd_at accountd' -a serve -d 'run the daemon in the foreground'
 complete -c accountd -n '__accountd_at accountd' -a sandbox -d 'serve a make-believe issuer, to try things out'
+complete -c accountd -n '__accountd_at accountd' -a schema -d 'write the protocol as JSON Schema'
 complete -c accountd -n '__accountd_at accountd -h --help' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '__accountd_at accountd --version' -l version -d 'show program\'s version number and exit'
 
@@ -146,3 +149,7 @@ complete -c accountd -n '__accountd_at \'accountd sandbox\' --disabled' -l disab
 complete -c accountd -n '__accountd_at \'accountd sandbox\' --authorize' -l authorize -r -f -a 'ask approve deny not_entitled no_code server_error' -d 'what a browser login gets: ask, approve, deny, not_entitled, no_code, server_error; the first, the default, waits for you'
 complete -c accountd -n '__accountd_at \'accountd sandbox\' --delay' -l delay -r -f -d 'take S seconds for each answer'
 complete -c accountd -n '__accountd_at \'accountd sandbox\' --script' -l script -r -F -d 'all of this and more, as JSON; the options come on top'
+
+# accountd schema
+complete -c accountd -n '__accountd_at \'accountd schema\' -h --help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '__accountd_at \'accountd schema\' --out' -l out -r -f -a '(__fish_complete_directories)' -d 'the folder to write to; it is created'

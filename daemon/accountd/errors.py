@@ -6,6 +6,7 @@ AccountdError
 ├─ RequestError         the client's, or an answer meant for it: becomes a JSON-RPC error
 │  ├─ ParseError            -32700  not JSON
 │  ├─ InvalidRequest        -32600  not a request that can be met
+│  ├─ MethodNotFound        -32601  a fair request, to the wrong server
 │  ├─ Overloaded            -32001  too much at once
 │  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
 ├─ ClientFailed         a client's: it did not answer what it was asked
@@ -57,6 +58,12 @@ class InvalidRequest(RequestError):
     """The request is malformed, ill-timed or forbidden. Codex uses this code for all three."""
 
     code = -32600
+
+
+class MethodNotFound(RequestError):
+    """The method is the Codex agent's. One that nobody knows is an InvalidRequest, as in Codex."""
+
+    code = -32601
 
 
 class Overloaded(RequestError):

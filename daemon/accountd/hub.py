@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from accountd.protocol.jsonrpc import render_notification
-from accountd.protocol.methods import NOTIFICATIONS
+from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, NOTIFICATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +35,11 @@ class Hub:
     def publish(self, body: Wire, *, extension: bool = False) -> None:
         """Hand a notification to every subscription. Cannot be cancelled, so it may stand in a `finally`.
 
-        With `extension` it is one that the peer would not send, and for those alone who ask for such.
+        With `extension` it is one that the peer would not send, and for those alone who ask for such; as are
+        all of EXTENSION_NOTIFICATIONS.
         """
         method = NOTIFICATIONS[type(body)]
+        extension = extension or type(body) in EXTENSION_NOTIFICATIONS
         payload = render_notification(method, body, self._now_ns() // 1_000_000)
         notification = Notification(method, payload, extension)
         for deliver in tuple(self._subscriptions.values()):

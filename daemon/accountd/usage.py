@@ -82,8 +82,8 @@ class UsageService:
         return render_rate_limits(usage, resets, is_owner=is_owner)
 
     async def consume_reset_credit(
-        self, params: wire.ConsumeRateLimitResetCreditParams
-    ) -> wire.ConsumeRateLimitResetCreditResponse:
+        self, params: wire.ConsumeAccountRateLimitResetCreditParams
+    ) -> wire.ConsumeAccountRateLimitResetCreditResponse:
         """Spend a reset credit."""
         for name, value in (("idempotencyKey", params.idempotency_key), ("creditId", params.credit_id)):
             if value == "":
@@ -91,7 +91,7 @@ class UsageService:
         _, access = await self._enter("for rate limit reset credits")
         with _told("failed to consume rate limit reset", "rate limit reset consume timed out"):
             payload = await self._backend.consume_reset_credit(access, params.idempotency_key, params.credit_id)
-        return wire.ConsumeRateLimitResetCreditResponse(OUTCOMES[payload.code])
+        return wire.ConsumeAccountRateLimitResetCreditResponse(OUTCOMES[payload.code])
 
     async def read_token_usage(self, params: wire.GetAccountTokenUsageParams) -> wire.GetAccountTokenUsageResponse:
         """Tell what the account has used over time, or what one thread has cost."""

@@ -9,7 +9,11 @@ import msgspec
 import pytest
 
 from accountd.client import results
+from accountd.oauth.tokens import PlanType
 from accountd.protocol import account, usage
+
+FOR_THE_TYPE_CHECKER = {"PlanType": PlanType, "RoutingOverride": account.RoutingOverride}
+"""What the dicts import for it alone."""
 
 DICTS = [value for value in vars(results).values() if is_typeddict(value)]
 
@@ -46,7 +50,8 @@ def test_a_dict_has_the_fields_of_its_struct(described: Any) -> None:
     fields = {field.encode_name: canonical(field.type) for field in msgspec.structs.fields(struct)}
     if struct.__struct_config__.tag is not None:
         fields[struct.__struct_config__.tag_field] = (Literal, frozenset({struct.__struct_config__.tag}))
-    assert {name: canonical(hint) for name, hint in get_type_hints(described).items()} == fields
+    hints = get_type_hints(described, localns=FOR_THE_TYPE_CHECKER)
+    assert {name: canonical(hint) for name, hint in hints.items()} == fields
 
 
 def test_there_are_dicts_to_compare() -> None:

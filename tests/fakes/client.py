@@ -1,4 +1,7 @@
-"""A client of one connection, over streams in memory: newline JSON, on the clock of the test."""
+"""A client of one connection, over streams in memory: newline JSON, on the clock of the test.
+
+Whatever it hears is held to the table of methods, whichever test it is in.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import trio.testing
 from accountd.config import Config
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
+from fakes.table import check_message, check_reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,11 +35,15 @@ class Client:
         self.stream = stream
         self.connection = connection
         self.messages: list[dict[str, Any]] = []
+        self._asked: dict[int | str, str] = {}
         self._partial = b""
 
     async def send(self, *messages: dict[str, Any] | bytes) -> None:
         """Send messages, all in one piece."""
-        lines = (m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages)
+        lines = [m if isinstance(m, bytes) else json.dumps(m).encode() for m in messages]
+        self._asked |= {
+            m["id"]: m["method"] for m in messages if isinstance(m, dict) and {"id", "method"} <= m.keys()
+        }
         await self.stream.send_all(b"".join(line + b"\n" for line in lines))
 
     async def receive(self) -> dict[str, Any]:
@@ -46,7 +54,14 @@ class Client:
                 raise EOFError
             *lines, self._partial = (self._partial + bytes(data)).split(b"\n")
             self.messages += map(json.loads, lines)
-        return self.messages.pop(0)
+        return self._check(self.messages.pop(0))
+
+    def _check(self, message: dict[str, Any]) -> dict[str, Any]:
+        if "method" in message:
+            check_message(message)
+        elif "result" in message and message["id"] in self._asked:
+            check_reply(self._asked[message["id"]], message["result"])
+        return message
 
     async def call(self, method: str, params: object = None, request_id: int | str = 1) -> dict[str, Any]:
         """Send a request and give the next message, which is its answer where nothing else is going on."""

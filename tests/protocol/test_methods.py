@@ -244,7 +244,7 @@ def test_external_tokens_are_experimental() -> None:
 @pytest.mark.parametrize(
     ("value", "wire"),
     [
-        (account.Empty(), {}),
+        (account.LogoutAccountResponse(), {}),
         (
             account.InitializeResponse("a", "/h", "unix", "linux"),
             {"userAgent": "a", "codexHome": "/h", "platformFamily": "unix", "platformOs": "linux"},

@@ -102,6 +102,7 @@ def snapshot(**usage: object) -> dict[str, Any]:
         ("k12", "unknown"),
         ("PRO", "unknown"),
         ("tomorrow's", "unknown"),
+        ("", "unknown"),
         (None, None),
     ],
 )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.protocol.account import AccountUpdated
+from accountd.protocol.agent import render_refusal
 from accountd.protocol.methods import METHODS, TOKEN_METHODS
 from accountd.sandbox import Fault, Script
 from accountd.server import connection as module
@@ -49,6 +50,7 @@ async def test_nothing_but_initialize_comes_first() -> None:
         assert await client.call("account/read", {}) == error(-32600, "Not initialized")
         assert "invalid type: integer `5`" in (await client.call("account/read", 5))["error"]["message"]
         assert "unknown variant `nope`" in (await client.call("nope"))["error"]["message"]
+        assert await client.call("thread/start", {}) == error(-32600, "Not initialized")
         bad_name = {"clientInfo": {"name": "two\nlines", "version": "1"}}
         assert (await client.call("initialize", bad_name))["error"]["message"] == (
             "Invalid clientInfo.name: 'two\nlines'. Must be a valid HTTP header value."
@@ -341,6 +343,16 @@ async def test_our_own_methods_are_shown_to_those_who_ask() -> None:
             assert "submitCallback" in (await client.call("nope"))["error"]["message"]
 
 
+async def test_the_agents_methods_are_answered_with_who_has_them() -> None:
+    """A stock client that takes this for the agent's server is told so; what nobody knows is told as ever."""
+    async with open_world() as world, open_client(world.services) as client:
+        assert await client.call("thread/start", {"cwd": "/"}) == error(-32601, render_refusal("thread/start"))
+        assert await client.call("model/list", None, "a") == error(-32601, render_refusal("model/list"), "a")
+        assert (await client.call("threads/start", {}))["error"]["code"] == -32600
+        await client.send({"method": "turn/interrupt"})  # a notification, which has no answer
+        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+
+
 async def test_a_shut_manager_begins_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """A start that is under way when the daemon stops is refused, in the peer's words, and never announced."""
     async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
@@ -365,4 +377,5 @@ async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing
             for method in set(METHODS) - TOKEN_METHODS:
                 refused = await client.call(method, {})
                 assert "not available on this socket" in refused["error"]["message"]
+            assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket
             await ours.send_eof()

@@ -12,6 +12,7 @@ import trio.testing
 from accountd.errors import ClientFailed
 from accountd.policy import Policy
 from accountd.protocol.jsonrpc import Response, parse_message
+from accountd.protocol.methods import ServerRequest
 from accountd.sandbox import Fault, Script
 from accountd.server.questions import Questions
 from accountd.storage.base import parse_record
@@ -21,6 +22,7 @@ from fakes.world import World, open_world
 
 CHECK = "/backend-api/wham/accounts/check"
 REFRESH = "account/chatgptAuthTokens/refresh"
+NUMBER: ServerRequest[dict[str, int], int] = ServerRequest("m", dict[str, int], int)
 ACTIVE = "External auth is active. Use account/login/start (chatgptAuthTokens) to update it or account/logout"
 
 
@@ -240,7 +242,7 @@ async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.Mock
     questions = Questions(sent.append)
 
     async def ask(number: int) -> None:
-        assert await questions.ask("m", {"n": number}, int, 10) == number
+        assert await questions.ask(NUMBER, {"n": number}, timeout=10) == number
 
     async with trio.open_nursery() as nursery:
         for number in range(3):
@@ -253,7 +255,7 @@ async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.Mock
             questions.answer(as_response(parse_message(answer.encode())))
     questions.close()
     with pytest.raises(ClientFailed, match="the client has left"):
-        await questions.ask("m", {}, int, 10)
+        await questions.ask(NUMBER, {"n": 0}, timeout=10)
 
 
 def as_response(message: object) -> Response:

@@ -13,6 +13,7 @@ import trio
 
 from accountd.config import is_loopback
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.protocol.account import RoutingOverride
 from accountd.protocol.payloads import (
     AccountsPayload,
     MessagesPayload,
@@ -20,6 +21,7 @@ from accountd.protocol.payloads import (
     SecuritySetupPayload,
     ThreadsPayload,
     order_accounts,
+    parse_word,
 )
 from accountd.protocol.rate_limits import ConsumePayload, ResetCreditsPayload, UsagePayload
 
@@ -46,7 +48,6 @@ THREAD_TIMEOUT: Final = 60.0
 _MAX_BODY: Final = 1000  # characters of an answer that go into an error's text; Codex puts in all of it
 _MAX_TYPE: Final = 100
 _ANYWHERE: Final = "NO_CONSTRAINT"
-_ROUTING_OVERRIDES: Final = (_ANYWHERE, "us", "us_cr")
 
 PayloadT = TypeVar("PayloadT")
 
@@ -68,7 +69,7 @@ class Workspace(msgspec.Struct, frozen=True):
 
     name: str | None
     backend_origin: str
-    routing_override: str
+    routing_override: RoutingOverride
 
 
 class Backend:
@@ -235,11 +236,12 @@ def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace
     (entry,) = entries
     if entry.workspace_backend_origin is None:
         raise RemoteRefused("workspace routing discovery missing backend origin", 0)
-    if entry.account_routing_override not in _ROUTING_OVERRIDES:
+    override: RoutingOverride | None = parse_word(entry.account_routing_override, RoutingOverride, None)
+    if override is None:
         raise RemoteRefused("workspace routing discovery has invalid account routing override", 0)
     anywhere = entry.workspace_backend_origin == _ANYWHERE
     origin = _parse_origin(backend_url if anywhere else entry.workspace_backend_origin, bare=not anywhere)
-    return Workspace(entry.name, origin, entry.account_routing_override)
+    return Workspace(entry.name, origin, override)
 
 
 def _parse_origin(url: str, *, bare: bool) -> str:

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-VERBS = ("login", "logout", "status", "usage", "token", "watch", "connect", "app-server", "serve", "sandbox")
+VERBS = (
+    "login",
+    "logout",
+    "status",
+    "usage",
+    "token",
+    "watch",
+    "connect",
+    "app-server",
+    "serve",
+    "sandbox",
+    "schema",
+)
 _OWN_OPTIONS = ("-h", "--help", "--version")
 
 _DESCRIPTION = "One owner of ChatGPT account logins for every client on this machine."

@@ -89,7 +89,7 @@ class Client:
 
     async def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
-        await self._call("account/logout" if revoke else "account/forget", {}, wire.Empty)
+        await self._call("account/logout" if revoke else "account/forget", {}, wire.LogoutAccountResponse)
 
     # limits and usage
 
@@ -208,7 +208,7 @@ class Client:
 
     async def _submit(self, login_id: str, url: str) -> None:
         params = {"loginId": login_id, "callbackUrl": url}
-        await self._call("account/login/submitCallback", params, wire.Empty)
+        await self._call("account/login/submitCallback", params, wire.SubmitCallbackResponse)
 
     async def _connected(self, *, start: bool) -> Connection:
         """Give the connection, or another one where it was lost."""

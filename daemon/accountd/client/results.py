@@ -6,7 +6,11 @@ the standard library alone. Times are Unix seconds.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from accountd.oauth.tokens import PlanType
+    from accountd.protocol.account import RoutingOverride
 
 
 class ApiKeyAccount(TypedDict):
@@ -20,7 +24,7 @@ class ChatgptAccount(TypedDict):
 
     type: Literal["chatgpt"]
     email: str | None
-    planType: str
+    planType: PlanType
     workspaceName: str | None
 
 
@@ -29,7 +33,7 @@ class WorkspaceRouting(TypedDict):
 
     chatgptAccountId: str
     backendOrigin: str
-    accountRoutingOverride: str
+    accountRoutingOverride: RoutingOverride
 
 
 class GetAccountResponse(TypedDict):
@@ -115,7 +119,7 @@ class RateLimitSnapshot(TypedDict):
     """See protocol.usage.RateLimitSnapshot."""
 
     limitId: str
-    planType: str | None
+    planType: PlanType | None
     limitName: str | None
     normalModelSlug: str | None
     primary: RateLimitWindow | None

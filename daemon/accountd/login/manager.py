@@ -198,7 +198,7 @@ class LoginManager:
         """Say where a login is, to those who follow it."""
         progress = login.progress()
         if progress is not None:
-            self._hub.publish(progress, extension=True)
+            self._hub.publish(progress)
 
     def _complete(self, login: Login, error: AccountdError | None, entrypoint: Entrypoint | None = None) -> None:
         """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""

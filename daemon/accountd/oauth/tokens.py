@@ -8,32 +8,52 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 
 from accountd.errors import RemoteRefused, describe_status
 from accountd.secret import Secret
 
-_PLANS = frozenset(
-    "free go plus pro prolite promax team self_serve_business_prolite self_serve_business_usage_based "  # noqa: SIM905  # a list would be twenty lines
-    "business ent26 enterprise_cbp_automation enterprise_cbp_usage_based enterprise "
-    "edu edu_plus edu_pro sci sci_plus".split()
-)
-_PLAN_ALIASES = {"hc": "enterprise", "education": "edu"}
+PlanType = Literal[
+    "free",
+    "go",
+    "plus",
+    "pro",
+    "prolite",
+    "promax",
+    "team",
+    "self_serve_business_prolite",
+    "self_serve_business_usage_based",
+    "business",
+    "ent26",
+    "enterprise_cbp_automation",
+    "enterprise_cbp_usage_based",
+    "enterprise",
+    "edu",
+    "edu_plus",
+    "edu_pro",
+    "sci",
+    "sci_plus",
+    "unknown",
+]
+"""The plans that a client may be told of."""
+
+_PLANS: dict[str | None, PlanType] = {plan: plan for plan in get_args(PlanType)}
+_PLANS |= {"hc": "enterprise", "education": "edu"}
 _AUTH = "https://api.openai.com/auth"
 _PROFILE = "https://api.openai.com/profile"
 _MAX_WORDS = 1000  # characters of an issuer's answer that go into an error's text
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says about its person and workspace. `plan` is always one of the protocol's plan names.
+    """What a token says about its person and workspace.
 
     `is_fedramp`: the workspace is the government's, and some requests are not made for it.
     """
 
     email: str | None
-    plan: str
+    plan: PlanType
     user_id: str | None
     account_id: str | None
     is_fedramp: bool = False
@@ -82,10 +102,9 @@ def parse_payload(jwt: Secret) -> dict[str, Any]:
     return payload
 
 
-def parse_plan(claim: str | None) -> str:
+def parse_plan(claim: str | None) -> PlanType:
     """Name the plan as clients know it; a name that they could not know is `unknown`. Case counts, as in Codex."""
-    plan = _PLAN_ALIASES.get(claim or "", claim)
-    return plan if plan in _PLANS else "unknown"
+    return _PLANS.get(claim, "unknown")
 
 
 _Token = Annotated[str, msgspec.Meta(min_length=1)]

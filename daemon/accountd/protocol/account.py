@@ -10,9 +10,12 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
+from accountd.oauth.tokens import PlanType
+
 AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
 Entrypoint = Literal["life_sciences"]
 AppBrand = Literal["codex", "chatgpt"]
+RoutingOverride = Literal["NO_CONSTRAINT", "us", "us_cr"]
 
 
 _SECRET: Final = msgspec.Meta(extra_json_schema={"format": "password"})
@@ -33,10 +36,6 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
 def _describe(value: object, of: Any) -> str:
     is_secret = SecretText in (of, *get_args(of))
     return "••••" if is_secret and value is not None else repr(value)
-
-
-class Empty(Wire, frozen=True):
-    """`{}`: the result of a method that has nothing to say but that it was done."""
 
 
 # initialize
@@ -138,6 +137,8 @@ class DeviceCodeLoginStarted(Wire, frozen=True, tag_field="type", tag="chatgptDe
 LoginStarted = BrowserLoginStarted | DeviceCodeLoginStarted
 """The answer to the start of a login that a person approves."""
 
+LoginAccountResponse = ApiKeyLoginDone | BrowserLoginStarted | DeviceCodeLoginStarted | ExternalTokensLoginDone
+
 
 # account/chatgptAuthTokens/refresh: asked of the client that supplied the tokens
 
@@ -182,6 +183,10 @@ class SubmitCallbackParams(Wire, frozen=True):
     callback_url: SecretText
 
 
+class SubmitCallbackResponse(Wire, frozen=True):
+    """`account/login/submitCallback`: taken; how the login ends is a notification."""
+
+
 # account/login/progress, account/login/list: ours
 
 
@@ -214,6 +219,13 @@ class ListLoginsResponse(Wire, frozen=True):
     logins: tuple[LoginUnderWay, ...]
 
 
+# account/logout, account/forget
+
+
+class LogoutAccountResponse(Wire, frozen=True):
+    """`account/logout` and `account/forget`: nobody is logged in."""
+
+
 # account/read, getAuthStatus
 
 
@@ -231,7 +243,7 @@ class ChatgptAccount(Wire, frozen=True, tag_field="type", tag="chatgpt"):
     """Logged in with ChatGPT, by whichever flow."""
 
     email: str | None
-    plan_type: str
+    plan_type: PlanType
     workspace_name: str | None
 
 
@@ -243,7 +255,7 @@ class WorkspaceRouting(Wire, frozen=True):
 
     chatgpt_account_id: str
     backend_origin: str
-    account_routing_override: str
+    account_routing_override: RoutingOverride
 
 
 class GetAccountResponse(Wire, frozen=True):
@@ -315,4 +327,4 @@ class AccountUpdated(Wire, frozen=True):
     """`account/updated`: the account is another one, or none, from here on."""
 
     auth_mode: AuthMode | None
-    plan_type: str | None
+    plan_type: PlanType | None

@@ -50,7 +50,9 @@ class _Envelope(msgspec.Struct):
     error: msgspec.Raw | UnsetType = UNSET
 
 
-class _Result(msgspec.Struct):
+class Result(msgspec.Struct):
+    """The answer to a request that succeeded."""
+
     id: RequestId
     result: Any
 
@@ -61,14 +63,18 @@ class _Request(msgspec.Struct):
     params: Any
 
 
-class _ErrorBody(msgspec.Struct):
+class ErrorBody(msgspec.Struct):
+    """What went wrong: a code of JSON-RPC 2.0 section 5.1, or of Codex's, and a text for a person."""
+
     code: int
     message: str
 
 
-class _Error(msgspec.Struct):
+class Error(msgspec.Struct):
+    """The answer to a request that failed; the id is null if it could not be read."""
+
     id: RequestId | None
-    error: _ErrorBody
+    error: ErrorBody
 
 
 class _Notification(msgspec.Struct, rename="camel"):
@@ -128,12 +134,12 @@ def render_request(request_id: RequestId, method: str, params: object) -> bytes:
 
 def render_result(request_id: RequestId, result: object) -> bytes:
     """Write the answer to a request that succeeded."""
-    return _encoder.encode(_Result(request_id, result))
+    return _encoder.encode(Result(request_id, result))
 
 
 def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
     """Write the answer to a request that failed; a null id says that it could not be read."""
-    return _encoder.encode(_Error(request_id, _ErrorBody(error.code, str(error))))
+    return _encoder.encode(Error(request_id, ErrorBody(error.code, str(error))))
 
 
 def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:

@@ -1,31 +1,36 @@
-"""THE table: every method with its params and its gates, and every notification.
+"""THE table: every method with its params, its result and its gates; every notification; what clients are asked.
 
 A method is added here, given a function of its name in `server.handlers`, and that is all.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from accountd.errors import InvalidRequest
 from accountd.protocol import account, usage
 from accountd.protocol.explain import explain_validation_error
+from accountd.protocol.requirements import ConfigRequirementsReadResponse
+
+ParamsT = TypeVar("ParamsT")
+ResultT = TypeVar("ResultT")
 
 
 class Method(msgspec.Struct, frozen=True):
-    """What a method takes, and who may call it when.
+    """What a method takes and what it is answered, and who may call it when.
 
     `params` is None for a method that takes nothing and ignores whatever it is sent; they may be left out
-    where they are `optional`.
+    where they are `optional`. `result` is a Struct, or a union of some.
     `in_turn`: later requests of the same connection wait until this one is answered, because it changes what
     they would see. `experimental`: the params types that need `experimentalApi`. `extension`: it is ours, and
     shown only to clients that declare the accountd extension. `before_initialize`: the one method that opens
     a connection.
     """
 
-    params: Any = None
+    params: Any
+    result: Any
     optional: bool = False
     in_turn: bool = False
     experimental: tuple[type[msgspec.Struct], ...] = ()
@@ -34,27 +39,48 @@ class Method(msgspec.Struct, frozen=True):
 
 
 METHODS: Final[dict[str, Method]] = {
-    "initialize": Method(account.InitializeParams, in_turn=True, before_initialize=True),
-    "account/login/start": Method(
-        account.LoginAccountParams, in_turn=True, experimental=(account.ExternalTokensLogin,)
+    "initialize": Method(
+        account.InitializeParams, account.InitializeResponse, in_turn=True, before_initialize=True
     ),
-    "account/login/cancel": Method(account.CancelLoginAccountParams, in_turn=True),
-    "account/login/submitCallback": Method(account.SubmitCallbackParams, in_turn=True, extension=True),
-    "account/login/list": Method(extension=True),
-    "account/read": Method(account.GetAccountParams),
-    "account/logout": Method(in_turn=True),
-    "account/forget": Method(in_turn=True, extension=True),
-    "account/token/read": Method(account.ReadTokenParams, extension=True),
-    "account/store/read": Method(extension=True),
-    "configRequirements/read": Method(),
-    "getAuthStatus": Method(account.GetAuthStatusParams),
-    "account/rateLimits/read": Method(usage.GetAccountRateLimitsParams, optional=True),
-    "account/rateLimitResetCredit/consume": Method(usage.ConsumeRateLimitResetCreditParams),
-    "account/usage/read": Method(usage.GetAccountTokenUsageParams, optional=True),
-    "account/workspaceMessages/read": Method(),
-    "account/sendAddCreditsNudgeEmail": Method(usage.SendAddCreditsNudgeEmailParams),
-    "account/securitySetup/read": Method(),
-    "accountSession/list": Method(usage.AccountSessionsListParams, experimental=(usage.AccountSessionsListParams,)),
+    "account/login/start": Method(
+        account.LoginAccountParams,
+        account.LoginAccountResponse,
+        in_turn=True,
+        experimental=(account.ExternalTokensLogin,),
+    ),
+    "account/login/cancel": Method(
+        account.CancelLoginAccountParams, account.CancelLoginAccountResponse, in_turn=True
+    ),
+    "account/login/submitCallback": Method(
+        account.SubmitCallbackParams, account.SubmitCallbackResponse, in_turn=True, extension=True
+    ),
+    "account/login/list": Method(None, account.ListLoginsResponse, extension=True),
+    "account/read": Method(account.GetAccountParams, account.GetAccountResponse),
+    "account/logout": Method(None, account.LogoutAccountResponse, in_turn=True),
+    "account/forget": Method(None, account.LogoutAccountResponse, in_turn=True, extension=True),
+    "account/token/read": Method(account.ReadTokenParams, account.ReadTokenResponse, extension=True),
+    "account/store/read": Method(None, account.ReadStoreResponse, extension=True),
+    "configRequirements/read": Method(None, ConfigRequirementsReadResponse),
+    "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse),
+    "account/rateLimits/read": Method(
+        usage.GetAccountRateLimitsParams, usage.GetAccountRateLimitsResponse, optional=True
+    ),
+    "account/rateLimitResetCredit/consume": Method(
+        usage.ConsumeAccountRateLimitResetCreditParams, usage.ConsumeAccountRateLimitResetCreditResponse
+    ),
+    "account/usage/read": Method(
+        usage.GetAccountTokenUsageParams, usage.GetAccountTokenUsageResponse, optional=True
+    ),
+    "account/workspaceMessages/read": Method(None, usage.GetWorkspaceMessagesResponse),
+    "account/sendAddCreditsNudgeEmail": Method(
+        usage.SendAddCreditsNudgeEmailParams, usage.SendAddCreditsNudgeEmailResponse
+    ),
+    "account/securitySetup/read": Method(None, usage.GetAccountSecuritySetupResponse),
+    "accountSession/list": Method(
+        usage.AccountSessionsListParams,
+        usage.AccountSessionsResponse,
+        experimental=(usage.AccountSessionsListParams,),
+    ),
 }
 
 TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus"})
@@ -65,6 +91,27 @@ NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginProgress: "account/login/progress",
     account.AccountUpdated: "account/updated",
 }
+
+EXTENSION_NOTIFICATIONS: Final[frozenset[type[account.Wire]]] = frozenset({account.AccountLoginProgress})
+"""Those of NOTIFICATIONS that are ours by their kind, and told only to clients that declare the extension."""
+
+
+class ServerRequest(msgspec.Struct, Generic[ParamsT, ResultT], frozen=True):
+    """What a client may be asked, and what it is to answer."""
+
+    method: str
+    params: type[ParamsT]
+    result: type[ResultT]
+
+
+REFRESH_TOKENS: Final = ServerRequest(
+    "account/chatgptAuthTokens/refresh",
+    account.ChatgptAuthTokensRefreshParams,
+    account.ChatgptAuthTokensRefreshResponse,
+)
+
+SERVER_REQUESTS: Final = (REFRESH_TOKENS,)
+"""All that clients are asked: those alone that supply tokens of their own."""
 
 _DECODERS: Final = {
     name: msgspec.json.Decoder(method.params) for name, method in METHODS.items() if method.params is not None

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from accountd.oauth.tokens import parse_plan
+from accountd.oauth.tokens import PlanType, parse_plan
 from accountd.protocol import usage as wire
 from accountd.protocol.payloads import Int, Percent, parse_time, parse_word
 
@@ -164,9 +164,9 @@ def render_rate_limits(
     )
 
 
-def _name_plan(plan: str | None) -> str | None:
+def _name_plan(plan: str | None) -> PlanType | None:
     # Of a token's claim Codex makes `hc` an enterprise; of the same word in a usage answer it makes nothing.
-    return plan and parse_plan(plan if plan != "hc" else None)
+    return None if plan is None else parse_plan(plan if plan != "hc" else None)
 
 
 def _render_windows(limit: RateLimitPayload | None) -> dict[str, Any]:

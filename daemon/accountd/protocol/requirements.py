@@ -222,7 +222,7 @@ def _merge(first: Mapping[str, Any], second: Mapping[str, Any], *, hooks: bool =
 
 
 class ConfigRequirements(Wire, frozen=True, kw_only=True):
-    """What is required, as clients are told. Null is what nobody requires; sections are as in the peer's schema."""
+    """What is required, as clients are told. Null is what nobody requires; sections are as in Codex's schema."""
 
     model_provider: str | None
     model_providers: dict[str, Any] | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from accountd.oauth.tokens import PlanType
 from accountd.protocol.account import Wire
 
 ReachedType = Literal[
@@ -63,7 +64,7 @@ class RateLimitSnapshot(Wire, frozen=True):
     """One limit; the ordinary one is called `codex`."""
 
     limit_id: str
-    plan_type: str | None
+    plan_type: PlanType | None
     limit_name: str | None = None
     normal_model_slug: str | None = None
     primary: RateLimitWindow | None = None
@@ -110,14 +111,14 @@ class GetAccountRateLimitsResponse(Wire, frozen=True):
 # account/rateLimitResetCredit/consume
 
 
-class ConsumeRateLimitResetCreditParams(Wire, frozen=True):
+class ConsumeAccountRateLimitResetCreditParams(Wire, frozen=True):
     """`account/rateLimitResetCredit/consume`: the same key again is the same attempt again."""
 
     idempotency_key: str
     credit_id: str | None = None
 
 
-class ConsumeRateLimitResetCreditResponse(Wire, frozen=True):
+class ConsumeAccountRateLimitResetCreditResponse(Wire, frozen=True):
     """`account/rateLimitResetCredit/consume`."""
 
     outcome: ResetOutcome

@@ -9,8 +9,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from accountd import identity
-from accountd.errors import InvalidRequest, RequestError, RequestFailed
+from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
 from accountd.protocol.account import InitializeResponse
+from accountd.protocol.agent import is_of_the_agent, render_refusal
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import experimental_reason, find_method, parse_params
 from accountd.server.call import Call
@@ -86,6 +87,10 @@ class Dispatcher:
         if not isinstance(request_id, (int, str)):
             return None
         extension = self.session is not None and self.session.extension
+        if is_of_the_agent(request.method):
+            if self.session is None:  # of which Codex would speak first
+                raise InvalidRequest("Not initialized")
+            raise MethodNotFound(render_refusal(request.method))
         method = find_method(request.method, extension=extension)
         if self._allowed is not None and request.method not in self._allowed:
             raise InvalidRequest(f"{request.method} is not available on this socket, which hands out tokens alone")

@@ -15,6 +15,7 @@ from typing import Any, Final, assert_never
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol import account as wire
+from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
 from accountd.server import usage_handlers
 from accountd.server.call import Call, Services
@@ -75,12 +76,7 @@ async def account_login_start(services: Services, call: Call[wire.LoginAccountPa
             )
             await services.logins.start(flow, call.reply)
         case wire.ExternalTokensLogin() as external:
-            ask = partial(
-                call.questions.ask,
-                "account/chatgptAuthTokens/refresh",
-                wanted=wire.ChatgptAuthTokensRefreshResponse,
-                timeout=EXTERNAL_REFRESH_TIMEOUT,
-            )
+            ask = partial(call.questions.ask, REFRESH_TOKENS, timeout=EXTERNAL_REFRESH_TIMEOUT)
             await services.logins.start_external(external, ask, call.reply)
         case unknown:
             assert_never(unknown)
@@ -104,7 +100,7 @@ def account_login_list(services: Services, call: Call[None]) -> None:
 def account_login_submit_callback(services: Services, call: Call[wire.SubmitCallbackParams]) -> None:
     """Take the address that a person pasted, whose browser could not reach this machine."""
     services.logins.submit_callback(call.params.login_id, call.params.callback_url)
-    call.reply(wire.Empty())
+    call.reply(wire.SubmitCallbackResponse())
 
 
 async def account_logout(services: Services, call: Call[None]) -> None:
@@ -120,7 +116,7 @@ async def account_forget(services: Services, call: Call[None]) -> None:
 async def _log_out(services: Services, call: Call[None], *, revoke: bool) -> None:
     await services.logins.cancel_all()
     try:
-        await services.account.log_out(announce=lambda: call.reply(wire.Empty()), revoke=revoke)
+        await services.account.log_out(announce=lambda: call.reply(wire.LogoutAccountResponse()), revoke=revoke)
     except StorageError as error:
         raise RequestFailed(f"logout failed: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.protocol.jsonrpc import Response
-
-AnswerT = TypeVar("AnswerT")
+    from accountd.protocol.methods import ParamsT, ResultT, ServerRequest
 
 
 class _Question:
@@ -41,21 +40,21 @@ class Questions:
         self._open: dict[int, _Question] = {}
         self._closed = False
 
-    async def ask(self, method: str, params: object, wanted: type[AnswerT], timeout: float) -> AnswerT:
+    async def ask(self, request: ServerRequest[ParamsT, ResultT], params: ParamsT, *, timeout: float) -> ResultT:
         """Ask, and wait for the answer. Raises ClientFailed: refused, gone, too slow, or not an answer to that."""
         if self._closed:
             raise ClientFailed("request canceled: the client has left")
         question, number = _Question(), next(self._ids)
         self._open[number] = question
         try:
-            self._send(render_request(number, method, params))
+            self._send(render_request(number, request.method, params))
             with trio.fail_after(timeout):
                 await question.settled.wait()
         except trio.TooSlowError:
             raise ClientFailed(f"request timed out after {timeout:.0f}s") from None
         finally:
             del self._open[number]
-        return _read(question.response, wanted)
+        return _read(question.response, request.result)
 
     def answer(self, response: Response) -> None:
         """Take a client's answer. One that comes late, or to nothing that was asked, is let go."""
@@ -71,7 +70,7 @@ class Questions:
             question.settled.set()
 
 
-def _read(response: Response | None, wanted: type[AnswerT]) -> AnswerT:
+def _read(response: Response | None, wanted: type[ResultT]) -> ResultT:
     if response is None:
         raise ClientFailed("request canceled: the client has left")
     try:

@@ -14,7 +14,9 @@ async def rate_limits_read(services: Services, call: Call[wire.GetAccountRateLim
     call.reply(await services.usage.read_rate_limits(call.params))
 
 
-async def reset_credit_consume(services: Services, call: Call[wire.ConsumeRateLimitResetCreditParams]) -> None:
+async def reset_credit_consume(
+    services: Services, call: Call[wire.ConsumeAccountRateLimitResetCreditParams]
+) -> None:
     """Spend a credit that resets a limit."""
     call.reply(await services.usage.consume_reset_credit(call.params))
 

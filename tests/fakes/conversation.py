@@ -1,0 +1,108 @@
+"""Everything that a client can hear, heard: by one that uses each method, and each way to log in."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from accountd.protocol.methods import METHODS
+from accountd.sandbox import Fault, Script
+from fakes.client import Client, open_client
+from fakes.world import open_world
+
+CHECK = "/backend-api/wham/accounts/check"
+PARAMS: dict[str, Any] = {
+    "account/rateLimitResetCredit/consume": {"idempotencyKey": "once"},
+    "account/sendAddCreditsNudgeEmail": {"creditType": "credits"},
+    "accountSession/list": {"refreshWorkspaceMetadata": True},
+}
+READS = METHODS.keys() - {"initialize", "account/login/cancel", "account/login/submitCallback"} - {
+    "account/login/start", "account/logout", "account/forget"
+}  # fmt: skip
+"""What can be called at any time, and changes nothing that others would see."""
+
+
+class Heard(NamedTuple):
+    """A message, and the part of it that is the method's own: a result, or params."""
+
+    method: str
+    body: Any
+    message: dict[str, Any]
+
+
+class Talker:
+    """A client that waits for each of its answers, and answers itself with `tokens`."""
+
+    def __init__(self, client: Client, tokens: dict[str, str]) -> None:
+        self._client = client
+        self._tokens = tokens
+        self.results: list[Heard] = []
+        self.notifications: list[Heard] = []
+        self.questions: list[Heard] = []
+
+    async def call(self, method: str, params: Any) -> Any:
+        """Call, and give the result."""
+        await self._client.send({"id": 1, "method": method, "params": params})
+        while "method" in (message := await self._client.receive()):
+            await self._note(message)
+        self.results.append(Heard(method, message["result"], message))
+        return message["result"]
+
+    async def hear(self, method: str) -> Any:
+        """Wait for such a notification, and give its params."""
+        while (message := await self._client.receive())["method"] != method:
+            await self._note(message)
+        await self._note(message)
+        return message["params"]
+
+    async def _note(self, message: dict[str, Any]) -> None:
+        heard = Heard(message["method"], message["params"], message)
+        if "id" not in message:
+            self.notifications.append(heard)
+        else:
+            self.questions.append(heard)
+            await self._client.send({"id": message["id"], "result": self._tokens})
+
+
+async def hold_conversation() -> Talker:
+    """Give one who has heard it all. Needs trio's clock to jump."""
+    async with open_world(Script(approve_after_polls=1)) as world:
+        async with open_client(world.services, initialize=False) as client:
+            token = world.sandbox.issue_tokens().access_token.reveal()
+            tokens = {"accessToken": token, "chatgptAccountId": "account-sandbox"}
+            talker = Talker(client, tokens)
+            capabilities = {"experimentalApi": True, "extensions": {"accountd": {}}}
+            info = {"name": "a talker", "version": "1"}
+            await talker.call("initialize", {"clientInfo": info, "capabilities": capabilities})
+            await talker.call("account/read", {})
+            await talker.call("account/login/start", {"type": "apiKey", "apiKey": "sk"})
+            await talker.hear("account/updated")
+            await talker.call("account/read", {})
+
+            await talker.call("account/login/start", {"type": "chatgptDeviceCode"})
+            await talker.hear("account/updated")
+            for method in sorted(READS):
+                await talker.call(method, PARAMS.get(method, {}))
+            await talker.call("account/forget", None)
+            await talker.hear("account/updated")
+
+            started = await talker.call("account/login/start", {"type": "chatgptDeviceCode"})
+            await talker.call("account/login/cancel", {"loginId": started["loginId"]})
+            started = await talker.call("account/login/start", {"type": "chatgpt"})
+            denied = {"loginId": started["loginId"], "callbackUrl": _denied(started["authUrl"])}
+            await talker.call("account/login/submitCallback", denied)
+            await talker.hear("account/login/completed")
+
+            world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))  # so that it is asked for others
+            await talker.call("account/login/start", {"type": "chatgptAuthTokens", **tokens})
+            await talker.hear("account/updated")
+            await talker.call("account/read", {})
+            await talker.call("account/logout", None)
+            await talker.hear("account/updated")
+            return talker
+
+
+def _denied(url: str) -> str:
+    """Make the address where a browser ends whose person does not want to log in."""
+    query = parse_qs(urlsplit(url).query)
+    return f"{query['redirect_uri'][0]}?{urlencode({'error': 'access_denied', 'state': query['state'][0]})}"

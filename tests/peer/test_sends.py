@@ -1,0 +1,90 @@
+"""What we send, held to the real app-server's schemas: whatever our types allow, and what is really said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from jsonschema import Draft7Validator
+
+from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, METHODS, NOTIFICATIONS, SERVER_REQUESTS
+from accountd.protocol.requirements import ConfigRequirementsReadResponse, render_response
+from accountd.protocol.requirements_toml import RequirementsToml
+from fakes.conversation import hold_conversation
+from fakes.instances import as_json, instances_of
+
+if TYPE_CHECKING:
+    import trio.testing
+
+    from peer.conftest import Peer
+
+pytestmark = pytest.mark.timeout(600)  # the first of these tests fetches the app-server
+
+REPLIES = {
+    name: method.result for name, method in METHODS.items() if not method.extension and name != "getAuthStatus"
+}
+"""What is answered to the methods that its schema knows too; of `getAuthStatus` it does not speak."""
+
+TOLD = {name: body for body, name in NOTIFICATIONS.items() if body not in EXTENSION_NOTIFICATIONS}
+FILES = {
+    "initialize": "v1/InitializeResponse.json",
+    "account/login/start": "v2/LoginAccountResponse.json",
+    **{name: f"v2/{body.__name__}Notification.json" for name, body in TOLD.items()},
+    **{asked.method: f"{asked.params.__name__}.json" for asked in SERVER_REQUESTS},
+}
+"""Where its schema has a message, if not in the file of our type's name."""
+
+
+def validator(peer: Peer, method: str) -> Draft7Validator:
+    """Give its schema of what the server says of a method."""
+    path = FILES.get(method) or f"v2/{REPLIES[method].__name__}.json"
+    return Draft7Validator(peer.schema(path))
+
+
+@pytest.mark.parametrize(
+    ("method", "declared"),
+    [
+        *((name, result) for name, result in REPLIES.items() if result is not ConfigRequirementsReadResponse),
+        *TOLD.items(),
+        *((asked.method, asked.params) for asked in SERVER_REQUESTS),
+    ],
+)
+def test_whatever_our_types_allow_is_valid_for_the_peer(peer: Peer, method: str, declared: Any) -> None:
+    """There is no result, notification or question that we could make and its clients could not read."""
+    schema = validator(peer, method)
+
+    @given(instances_of(declared))
+    def send(body: Any) -> None:
+        schema.validate(as_json(body))
+
+    send()
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(RequirementsToml), ids=lambda field: field.name)
+def test_whatever_is_required_is_valid_for_the_peer(peer: Peer, field: Any) -> None:
+    """What a file of an organisation may say of anything is told as its clients know it."""
+    schema = validator(peer, "configRequirements/read")
+
+    @given(instances_of(field.type))
+    def send(value: Any) -> None:
+        values = RequirementsToml(**{field.name: value})
+        schema.validate(as_json(render_response(values, ("api", "chatgpt"))))
+
+    send()
+
+
+async def test_what_is_really_said_is_valid_for_the_peer(
+    peer: Peer, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A client that uses everything hears nothing that a client of the app-server could not read."""
+    talker = await hold_conversation()
+    shared = REPLIES.keys() | TOLD.keys() | {asked.method for asked in SERVER_REQUESTS}
+    heard = [each for each in (*talker.results, *talker.notifications, *talker.questions) if each.method in shared]
+    assert {each.method for each in heard} == shared
+    for each in heard:
+        validator(peer, each.method).validate(each.body)
+        if "result" not in each.message:
+            envelope = "ServerRequest" if "id" in each.message else "ServerNotification"
+            Draft7Validator(peer.schema(f"{envelope}.json")).validate(each.message)
