@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from fakes.terminal import Terminal
+
 NOBODY: dict[str, Any] = {"account/read": {"account": None}, "getAuthStatus": {"authMethod": None}}
 KEY: dict[str, Any] = {"account/read": {"account": {"type": "apiKey"}}, "getAuthStatus": {"authMethod": "apikey"}}
 LOGIN: Message = {
@@ -185,3 +187,25 @@ def test_a_reader_that_goes_away_ends_it(path: Path) -> None:
         assert verb.returncode == exits.ERROR
         assert verb.stderr is not None
         assert verb.stderr.read() == ""
+
+
+def test_on_a_terminal_lines_are_folded_and_outcomes_coloured(path: Path, run: type[Terminal]) -> None:
+    """In 40 columns the rest of a line stands below its beginning; the words say what the colour says."""
+    with AppServer(path, {**NOBODY, **logins(LOGIN)}) as server:
+        terminal = run("watch", "--no-start", columns=40, NO_COLOR="", TERM="xterm")
+        terminal.wait_for("approval until\r\n")
+        server.notify("account/login/completed", {"loginId": LOGIN["loginId"], "success": False, "error": "denied"})
+        terminal.wait_for("denied")
+        terminal.type("\x03")
+        assert terminal.wait() == exits.INTERRUPTED
+    lines = [re.sub(r"\d\d:\d\d:\d\d", "TIME", line) for line in terminal.screen.splitlines()]
+    assert lines[:4] == [
+        "\x1b[2mTIME\x1b[0m  Not logged in.",
+        "\x1b[2mTIME\x1b[0m  Login 4739e968: with a code,",
+        "          waiting for approval until",
+        "          TIME.",
+    ]
+    assert lines[4:6] == [
+        "\x1b[2mTIME\x1b[0m  \x1b[31mLogin 4739e968: failed:\x1b[0m",
+        "          \x1b[31mdenied.\x1b[0m",
+    ]

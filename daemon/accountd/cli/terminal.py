@@ -37,6 +37,10 @@ class Style(NamedTuple):
 
     ansi: bool = False
 
+    def plain(self, text: str) -> str:
+        """Leave it as it is."""
+        return text
+
     def bold(self, text: str) -> str:
         """Make it stand out."""
         return self._render("1", text)

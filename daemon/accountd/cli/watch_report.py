@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.terminal import one_line, say
+from accountd.cli.terminal import Screen, Style, fold, one_line, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.cli.account import Account
 
 _WAYS = {"chatgpt": "with a browser", "chatgptDeviceCode": "with a code"}
 
 
+_INDENT = len("23:59:59  ")
+
+
 class TextReport:
-    """Lines that begin with the time of day."""
+    """Lines that begin with the time of day; on a terminal, what does not fit goes on below."""
 
     def account(self, account: Account) -> None:
         """Say who is logged in."""
@@ -31,8 +37,11 @@ class TextReport:
 
     def completed(self, login: dict[str, Any]) -> None:
         """Say how a login ended."""
-        outcome = "done" if login["success"] else f"failed: {one_line(str(login['error']))}"
-        self._say(f"Login {_name(login)}: {outcome.rstrip('.')}.")
+        name = f"Login {_name(login)}"
+        if login["success"]:
+            self._say(f"{name}: done.", Style.green)
+        else:
+            self._say(f"{name}: failed: {one_line(str(login['error'])).rstrip('.')}.", Style.red)
 
     def disconnected(self) -> None:
         """Say that the daemon has gone."""
@@ -42,8 +51,12 @@ class TextReport:
         """Say that it is there again."""
         self._say("The daemon is there again.")
 
-    def _say(self, text: str) -> None:
-        say(f"{_time_of_day(time.time())}  {text}")
+    def _say(self, text: str, emphasize: Callable[[Style, str], str] = Style.plain) -> None:
+        screen = Screen.of(sys.stdout)  # anew each time: the window may have been resized
+        first, *rest = fold(text, max(1, screen.width - _INDENT))
+        say(f"{screen.style.dim(_time_of_day(time.time()))}  {emphasize(screen.style, first)}")
+        for line in rest:
+            say(" " * _INDENT + emphasize(screen.style, line))
 
 
 class JsonReport:
