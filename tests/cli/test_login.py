@@ -71,6 +71,26 @@ def test_json_is_one_event_a_line(path: Path, capsys: pytest.CaptureFixture[str]
     assert {**end, "event": "completed", "success": True, "email": "dev@example.com", "tooLate": False} == end
 
 
+def progress(state: str, retries: int = 0) -> tuple[str, Message]:
+    """Write the notification of a step."""
+    cause = "no route" if retries else None
+    return "account/login/progress", {"loginId": LOGIN_ID, "state": state, "retries": retries, "retryCause": cause}
+
+
+def test_json_tells_of_steps_and_retries(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each step is an event, and each retry and its end; that it waits, which every login does at first, is not."""
+    told = (progress("waiting"), progress("waiting", 1), progress("waiting"), progress("exchanging"), completed())
+    with AppServer(path, {"account/login/start": Then(STARTED, told), **WHO}):
+        assert main(["login", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["started", "progress", "progress", "progress", "completed"]
+    assert events[1:4] == [
+        {"event": "progress", "state": "waiting", "retries": 1, "retryCause": "no route"},
+        {"event": "progress", "state": "waiting", "retries": 0, "retryCause": None},
+        {"event": "progress", "state": "exchanging", "retries": 0, "retryCause": None},
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -50,6 +50,20 @@ def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) ->
     assert "\x1b" not in terminal.screen
 
 
+def test_an_issuer_that_is_not_reached_is_told_in_place(path: Path, run: type[Terminal]) -> None:
+    """The line says what is waited for: the person, the issuer, or the end."""
+    with AppServer(path, {"account/login/start": STARTED, **WHO}) as server:
+        terminal = run("login")
+        terminal.wait_for("\rWaiting for approval")
+        step = {"loginId": LOGIN_ID, "state": "waiting", "retries": 1, "retryCause": "no route"}
+        server.notify("account/login/progress", step)
+        terminal.wait_for("\rThe issuer is not reached · ")
+        server.notify("account/login/progress", {**step, "state": "exchanging", "retries": 0})
+        terminal.wait_for("\rApproved; finishing · ")
+        server.notify(*COMPLETED)
+        assert terminal.wait() == 0
+
+
 def test_ctrl_c_cancels_the_login(path: Path, run: type[Terminal]) -> None:
     """Ctrl-C cancels by the login's id, waits for its completion, says so, and is exit code 130."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))

@@ -143,14 +143,16 @@ class Course:
             self._paste.ask()
 
     def _completion(self, login_id: str, timeout: float) -> dict[str, Any] | None:
-        """Wait for the completion of this login; those of others are none of this command's business."""
+        """Wait for the completion of this login, and tell of its steps; those of others are no business of ours."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             notification = self._client.next_notification(left, self._interrupts.readable)
-            if notification is None or notification.method != "account/login/completed":
+            if notification is None or notification.params.get("loginId") != login_id:
                 continue
-            if notification.params.get("loginId") == login_id:
+            if notification.method == "account/login/completed":
                 return notification.params
+            if notification.method == "account/login/progress":
+                self._report.progressed(notification.params)
         return None
 
     def _cancel(self, login_id: str) -> int:

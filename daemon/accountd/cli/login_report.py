@@ -21,6 +21,12 @@ _HINTS = {
 """What the protocol's words mean, which may have others in front of them."""
 
 
+_WAITING = ("Waiting for approval", "Waiting")
+_RETRYING = ("The issuer is not reached", "Offline")
+_FINISHING = ("Approved; finishing", "Approved")
+"""What a login is at, in words and in short."""
+
+
 class TextReport:
     """Text for a person. On a terminal the time that is left is rewritten in place; elsewhere nothing is.
 
@@ -36,6 +42,7 @@ class TextReport:
         self._screen = Screen.of(sys.stdout)
         self._status_line = StatusLine(sys.stdout) if self._screen.is_terminal and not asks else None
         self._behind_prompt = False
+        self._doing = _WAITING
 
     @property
     def ticks(self) -> bool:
@@ -72,14 +79,22 @@ class TextReport:
         if self.asks:
             self._tell("If the browser cannot reach this machine, paste the address it ends on here:")
 
+    def progressed(self, login: dict[str, Any]) -> None:
+        """Know what is waited for, to be shown with the time that is left."""
+        if login["retries"]:
+            self._doing = _RETRYING
+        else:
+            self._doing = _WAITING if login["state"] == "waiting" else _FINISHING
+
     def waiting(self, left: float) -> None:
         """Show how many seconds are left."""
         if self._status_line is not None:
             minutes, seconds = divmod(max(0, math.ceil(left)), 60)
             time = f"{minutes}:{seconds:02} left"
+            in_words, in_short = self._doing
             self._status_line.show(
-                f"Waiting for approval · {time} · Ctrl-C cancels",
-                f"Waiting · {time} · Ctrl-C cancels",
+                f"{in_words} · {time} · Ctrl-C cancels",
+                f"{in_short} · {time} · Ctrl-C cancels",
                 f"{time} · Ctrl-C cancels",
                 time,
             )
@@ -151,6 +166,9 @@ class JsonReport:
     asks = False
     ticks = False
 
+    def __init__(self) -> None:
+        self._retried = False
+
     def show_code(self, login: dict[str, Any], lifetime: float) -> None:
         """Give what the program has to show, and for how many seconds."""
         members = {name: login[name] for name in ("loginId", "verificationUrl", "userCode")}
@@ -160,6 +178,12 @@ class JsonReport:
         """Give what the program has to show if no browser was opened, and for how many seconds."""
         members = {name: login[name] for name in ("loginId", "authUrl")}
         self._event("started", **members, browserOpened=no_browser is None, expiresIn=lifetime)
+
+    def progressed(self, login: dict[str, Any]) -> None:
+        """Give each step, and each request that has to be repeated; that it waits is known from its start."""
+        if login["state"] != "waiting" or login["retries"] or self._retried:
+            self._event("progress", **{name: login[name] for name in ("state", "retries", "retryCause")})
+        self._retried = bool(login["retries"])
 
     def waiting(self, left: float) -> None:
         """Say nothing: a program has a clock."""
