@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd import __version__
-from accountd.client import blocking_connection, connecting
+from accountd.client import blocking_connection, unix_socket
 from accountd.client.blocking import Client, Notification
 from accountd.client.errors import (
     CallFailed,
@@ -195,7 +195,7 @@ def test_a_path_that_cannot_be_a_socket_is_another_error(tmp_path: Path) -> None
 
 def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that is served by neither this user nor root is left before anything is said to it."""
-    monkeypatch.setattr(connecting, "_peer_uid", lambda connection: os.geteuid() + 1)
+    monkeypatch.setattr(unix_socket, "_peer_uid", lambda connection: os.geteuid() + 1)
     with AppServer(path) as server:
         with pytest.raises(DaemonUnreachable, match=f"served by another user .uid {os.geteuid() + 1}"):
             Client(path)
@@ -206,7 +206,7 @@ def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.M
 def test_the_kernel_says_whose_daemon_it_is(path: Path) -> None:
     """The peer's uid is the one of the process that listens."""
     with AppServer(path), Client(path) as client:
-        assert connecting._peer_uid(client._socket) == os.geteuid()
+        assert unix_socket._peer_uid(client._socket) == os.geteuid()
 
 
 def test_a_wait_can_be_interrupted_and_taken_up_again(path: Path) -> None:

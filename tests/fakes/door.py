@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
-from accountd.client.client import Client, open_client
 from accountd.client.errors import NothingListens
+from accountd.client.opening import open_client
 from accountd.framing.detect import DetectedFraming
 from accountd.protocol.account import ClientInfo
 from accountd.server.connection import Connection
@@ -19,6 +19,7 @@ from fakes.client import CONFIG
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from accountd.client.client import Client
     from accountd.server.call import Services
     from fakes.client import MemoryStream
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from accountd.client.client import Client, connect
+    from accountd.client.client import Client
     from accountd.client.logins import BrowserLogin, DeviceCodeLogin
     from accountd.client.notifications import Gap
+    from accountd.client.opening import connect
 
 _HOMES = {
     "BrowserLogin": "logins",
     "Client": "client",
     "DeviceCodeLogin": "logins",
     "Gap": "notifications",
-    "connect": "client",
+    "connect": "opening",
 }
 
 __all__ = ("BrowserLogin", "Client", "DeviceCodeLogin", "Gap", "connect")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from accountd import paths
-from accountd.client.connecting import open_socket
 from accountd.client.errors import DaemonNotStarted, NothingListens
+from accountd.client.unix_socket import open_socket
 
 if TYPE_CHECKING:
     import socket

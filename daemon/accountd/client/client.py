@@ -8,9 +8,7 @@ what the daemon was asked to do goes on then.
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
@@ -18,8 +16,6 @@ from weakref import WeakSet
 import msgspec
 import trio
 
-from accountd import __version__, paths
-from accountd.client.connecting import open_connection
 from accountd.client.connection import Connection
 from accountd.client.errors import AnswerUnknown, CallTimedOut, ClientError, ConnectionLost, NothingListens
 from accountd.client.logins import BrowserLogin, DeviceCodeLogin, Login
@@ -28,7 +24,6 @@ from accountd.protocol import account as wire
 from accountd.protocol import usage
 
 if TYPE_CHECKING:
-    import socket as sockets
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from accountd.client.notifications import Notification
@@ -226,7 +221,7 @@ class Client:
         while True:
             try:
                 await self._connected(start=False)
-            except (NothingListens, ConnectionLost):
+            except (NothingListens, ConnectionLost, CallTimedOut):
                 await trio.sleep(delay)
                 delay = min(2 * delay, longest)
             else:
@@ -275,66 +270,6 @@ class Client:
     def _tell(self, notification: Notification) -> None:
         for follower in self._followers:
             follower.put(notification)
-
-
-@asynccontextmanager
-async def connect(
-    socket: Path | str | None = None,
-    *,
-    name: str = "accountd-client",
-    title: str | None = None,
-    start: bool = True,
-) -> AsyncIterator[Client]:
-    """Connect to the daemon of this environment, or at `socket`; where none listens, start one unless told not to.
-
-    `name` is who the daemon, and the issuer of a browser login, are told is asking; `title` is for people. Raises
-    NothingListens, with `start` DaemonNotStarted; DaemonUnreachable if it is another person's socket or may not be
-    opened; ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does; ConfigError if
-    this environment names no path.
-    """
-    path = Path(paths.socket_path(os.environ) if socket is None else socket)
-    info = wire.ClientInfo(name=name, title=title or name, version=__version__)
-    async with open_client(path, partial(_open_stream, path), info, start=start) as client:
-        yield client
-
-
-@asynccontextmanager
-async def open_client(
-    path: Path, open_stream: OpenStream, info: wire.ClientInfo, *, start: bool
-) -> AsyncIterator[Client]:
-    """Give a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
-    failure: Exception | None = None
-    async with trio.open_nursery() as connections:
-        async with trio.open_nursery() as endings:
-            client = Client(path, open_stream, info, connections=connections, endings=endings, start=start)
-            try:
-                await client.ensure_connected()
-                yield client
-            except Exception as error:  # noqa: BLE001 - raised below, where no nursery makes a group of it
-                failure = error
-        connections.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _open_stream(path: Path, start: bool) -> trio.SocketStream:
-    """Open a socket in a thread: starting a daemon blocks. Whoever is cancelled meanwhile leaves none open."""
-    opened: list[sockets.socket] = []
-    is_left = False
-
-    def work() -> None:
-        opened.append(open_connection(path, CONNECT_TIMEOUT, start=start))
-        if is_left:
-            opened[0].close()
-
-    try:
-        await trio.to_thread.run_sync(work, abandon_on_cancel=True)
-    except trio.Cancelled:
-        is_left = True
-        for connection in opened:
-            connection.close()
-        raise
-    return trio.SocketStream(trio.socket.from_stdlib_socket(opened[0]))
 
 
 def _parse(result: msgspec.Raw, wanted: type[ResultT]) -> ResultT:

@@ -1,0 +1,55 @@
+"""The daemon's Unix socket: the connection to it, and a look at who listens there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from accountd.client.errors import DaemonUnreachable, NothingListens
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def open_socket(path: str | Path, timeout: float) -> socket.socket:
+    """Connect to the socket at `path` within so many seconds, which stay the timeout of the connection.
+
+    Raises NothingListens, or DaemonUnreachable if it is another person's socket or may not be opened.
+    """
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(str(path))
+        _check_owner(_peer_uid(connection), path)
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        connection.close()
+        raise NothingListens(f"nothing listens on {path}") from error
+    except OSError as error:
+        connection.close()
+        raise DaemonUnreachable(f"cannot connect to {path}: {error.strerror or error}") from error
+    except BaseException:  # as above: a stranger's socket, and Ctrl-C
+        connection.close()
+        raise
+    return connection
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    """Ask the kernel whose process listens."""
+    if sys.platform == "darwin":
+        local_peercred, sol_local = 1, 0
+        credentials = connection.getsockopt(sol_local, local_peercred, 76)  # version, uid, …
+    else:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
+    return int.from_bytes(credentials[4:8], sys.byteorder)
+
+
+def _check_owner(owner: int, path: str | Path) -> None:
+    """Raise DaemonUnreachable unless the daemon is this person's own, or root's.
+
+    Whoever serves the socket is sent API keys, and chooses the code that the person is told to approve; in a
+    folder that everybody may write to, that could be anybody.
+    """
+    if owner not in (os.geteuid(), 0):
+        raise DaemonUnreachable(f"{path} is served by another user (uid {owner}), who must not see your login")
