@@ -35,6 +35,10 @@ coverage: $(VENV)/.development  ## run the tests, and show the lines and branche
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report --show-missing --skip-covered
 
+.PHONY: soak
+soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for as long as that takes
+	$(BIN)/python -m pytest tests/model --hypothesis-profile=soak --timeout=0
+
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
 	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
