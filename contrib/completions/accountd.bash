@@ -23,6 +23,7 @@ _accountd() {
             'accountd login --browser' | 'accountd login --with-api-key') gone+='--browser --with-api-key ' ;;
             'accountd logout -h' | 'accountd logout --help') gone+='-h --help ' ;;
             'accountd status -h' | 'accountd status --help') gone+='-h --help ' ;;
+            'accountd status --format' | 'accountd status --json') gone+='--format --json ' ;;
             'accountd usage -h' | 'accountd usage --help') gone+='-h --help ' ;;
             'accountd token -h' | 'accountd token --help') gone+='-h --help ' ;;
             'accountd watch -h' | 'accountd watch --help') gone+='-h --help ' ;;
@@ -48,6 +49,7 @@ _accountd() {
                 at="$at $word" ;;
             'accountd login --socket' | \
             'accountd logout --socket' | \
+            'accountd status --format' | \
             'accountd status --socket' | \
             'accountd usage --socket' | \
             'accountd token --min-valid' | \
@@ -76,6 +78,7 @@ _accountd() {
         case "$at $expects" in
             'accountd login --socket') paths=file ;;
             'accountd logout --socket') paths=file ;;
+            'accountd status --format') offered+=(text json prometheus) ;;
             'accountd status --socket') paths=file ;;
             'accountd usage --socket') paths=file ;;
             'accountd token --format') offered+=(raw json env header curl) ;;
@@ -99,7 +102,7 @@ _accountd() {
                 accountd) offered+=(--help --version) ;;
                 'accountd login') offered+=(--help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start) ;;
                 'accountd logout') offered+=(--help --forget --socket --no-start) ;;
-                'accountd status') offered+=(--help --json --socket --no-start) ;;
+                'accountd status') offered+=(--help --format --json --socket --no-start) ;;
                 'accountd usage') offered+=(--help --json --socket --no-start) ;;
                 'accountd token') offered+=(--help --min-valid --format --socket --no-start) ;;
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;

@@ -30,6 +30,7 @@ function __accountd_at
             case \
                 'accountd login --socket' \
                 'accountd logout --socket' \
+                'accountd status --format' \
                 'accountd status --socket' \
                 'accountd usage --socket' \
                 'accountd token --min-valid' \
@@ -97,7 +98,8 @@ complete -c accountd -n '__accountd_at \'accountd logout\' --no-start' -l no-sta
 
 # accountd status
 complete -c accountd -n '__accountd_at \'accountd status\' -h --help' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '__accountd_at \'accountd status\' --json' -l json -d 'print one JSON object instead'
+complete -c accountd -n '__accountd_at \'accountd status\' --format --json' -l format -r -f -a 'text json prometheus' -d 'for people, for programs, or for Prometheus'
+complete -c accountd -n '__accountd_at \'accountd status\' --json --format' -l json -d 'print one JSON object instead'
 complete -c accountd -n '__accountd_at \'accountd status\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '__accountd_at \'accountd status\' --no-start' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 
