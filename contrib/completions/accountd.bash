@@ -32,6 +32,7 @@ _accountd() {
             'accountd serve -h' | 'accountd serve --help') gone+='-h --help ' ;;
             'accountd sandbox -h' | 'accountd sandbox --help') gone+='-h --help ' ;;
             'accountd schema -h' | 'accountd schema --help') gone+='-h --help ' ;;
+            'accountd doctor -h' | 'accountd doctor --help') gone+='-h --help ' ;;
             *' -'*) gone+="$word " ;;
         esac
         case "$at $word" in
@@ -45,7 +46,8 @@ _accountd() {
             'accountd app-server' | \
             'accountd serve' | \
             'accountd sandbox' | \
-            'accountd schema')
+            'accountd schema' | \
+            'accountd doctor')
                 at="$at $word" ;;
             'accountd login --socket' | \
             'accountd logout --socket' | \
@@ -68,7 +70,8 @@ _accountd() {
             'accountd sandbox --authorize' | \
             'accountd sandbox --delay' | \
             'accountd sandbox --script' | \
-            'accountd schema --out')
+            'accountd schema --out' | \
+            'accountd doctor --socket')
                 flag=$word expects=$word ;;
         esac
     done
@@ -91,10 +94,11 @@ _accountd() {
             'accountd sandbox --authorize') offered+=(ask approve deny not_entitled no_code server_error) ;;
             'accountd sandbox --script') paths=file ;;
             'accountd schema --out') paths=folder ;;
+            'accountd doctor --socket') paths=file ;;
         esac
     else
         case $at in
-            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema doctor) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
@@ -111,6 +115,7 @@ _accountd() {
                 'accountd serve') offered+=(--help --listen --token-socket --log-level) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
                 'accountd schema') offered+=(--help --out) ;;
+                'accountd doctor') offered+=(--help --json --socket) ;;
             esac
         fi
     fi
