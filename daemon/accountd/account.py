@@ -186,6 +186,7 @@ class AccountService:
         for one that has changed underneath, which is never overwritten: that one is the account then.
         A refresh token that has been sent is seen through, whoever cancels.
         """
+        login = self.login
         try:
             try:
                 await self._renew(reason, instead_of)
@@ -195,6 +196,8 @@ class AccountService:
                 raise RefreshFailed(str(error)) from error
         except RefreshError as error:
             self._counters.note_refresh("failed", error)
+            if self.login is not login:
+                self._counters.last_refresh = None  # it is not said of another login
             raise
 
     async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> None:
@@ -303,6 +306,7 @@ class AccountService:
     def _become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so."""
         self._external = self._refused = self._unsaved = None
+        self._counters.last_refresh = None
         self._hold(record)
         announce()
         self._publish()

@@ -48,6 +48,7 @@ class Counters:
         self.logins_cancelled = Counter[LoginKind]()
         self.refreshes = Counter[RefreshOutcome]()
         self.last_refresh: LastRefresh | None = None
+        """Of the login that there is now; another login has none yet."""
         self.tokens_handed_out = 0
         self.notifications_sent = 0
 

@@ -67,8 +67,9 @@ async def check_credential(surroundings: Surroundings) -> Finding:
     failed = state.last is not None and state.last.get("outcome") == "failed"
     if failed:
         text = f"the last refresh failed{_because(state)}; the token {_describe_left(left)}"
-        remedy = "see network.issuer; then `accountd token > /dev/null` refreshes it"
-        return (fail if left <= 0 else warn)(text, remedy, **details)
+        if left > 0:
+            return warn(text, "see network.issuer; the daemon tries again by itself", **details)
+        return fail(text, "see network.issuer; then `accountd token > /dev/null` tries again", **details)
     if left <= 0:
         return ok(f"logged in ({state.mode}); the token {_describe_left(left)}, and the next use refreshes it")
     return ok(f"logged in ({state.mode}); the token {_describe_left(left)}", **details)
@@ -106,5 +107,5 @@ def _because(state: _State) -> str:
 
 def _describe_left(seconds: float) -> str:
     minutes = abs(seconds) / 60
-    size = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    size = "a moment" if minutes < 1 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
     return f"is good for {size}" if seconds > 0 else f"expired {size} ago"

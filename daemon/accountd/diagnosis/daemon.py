@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd import __version__
+from accountd.adapters.unix_socket import MAX_PATH
 from accountd.diagnosis.findings import fail, ok, warn
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 async def check_daemon(surroundings: Surroundings) -> Finding:
     """Ask the daemon for its version. None is started: a doctor who changes the patient finds nothing."""
-    daemon = await surroundings.daemon()
     path = str(surroundings.socket)
+    if len(os.fsencode(path)) > MAX_PATH:
+        return warn(
+            "cannot be asked, since the path of the socket is too long", "see socket.path first", socket=path
+        )
+    daemon = await surroundings.daemon()
     if daemon.is_absent:
         return warn(
             f"no daemon listens on {path}; the next client starts one",

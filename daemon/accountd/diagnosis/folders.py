@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from accountd.adapters.unix_socket import MAX_PATH, find_unsafe_folder
 from accountd.diagnosis.findings import fail, ok, warn
-from accountd.errors import describe_os_error
+from accountd.errors import ConfigError, describe_os_error
 
 if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
@@ -30,7 +30,10 @@ FULL: Final = 1 << 20
 
 def check_socket_path(surroundings: Surroundings) -> Finding:
     """Look whether the path of the socket fits into an address."""
-    path = surroundings.socket
+    try:
+        path = surroundings.socket
+    except ConfigError as error:
+        return fail(str(error), "set ACCOUNTD_SOCKET to an absolute path, or unset it")
     size = len(os.fsencode(path))
     remedy = "set ACCOUNTD_SOCKET to a shorter path, for every client and for the daemon"
     if size > MAX_PATH:

@@ -69,6 +69,9 @@ async def check_backend(surroundings: Surroundings) -> Finding:
 
 async def _check_endpoint(surroundings: Surroundings, url: str) -> Finding:
     """Any answer will do but one that says that the server is broken: whoever asks is not logged in."""
+    for name, check in (("network.ca", check_ca), ("network.proxy", check_proxy)):
+        if (await check(surroundings)).verdict == "fail":
+            return warn("no request can be sent", f"see {name} first", url=url)
     probe = await surroundings.probe(url)
     if isinstance(probe.answer, RemoteUnreachable):
         fault = await find_fault(url, surroundings.environ, probe.answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import ssl
 from typing import TYPE_CHECKING, Final, Literal
@@ -13,7 +14,6 @@ import trio
 
 from accountd.config import is_loopback
 from accountd.diagnosis.certificate import read_issuer
-from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,9 +144,10 @@ async def _find_fault_of_name(host: str, proxy: Proxy | None) -> Fault | None:
 def _describe_unreachable(place: tuple[str, int], proxy: Proxy | None, error: Exception) -> Fault:
     reason = f"no answer within {_PATIENCE:.0f} s"
     if isinstance(error, OSError):
-        cause = error.__cause__ or error
-        causes = getattr(cause, "exceptions", (cause,))  # of several addresses, the first says what there is to say
-        reason = describe_os_error(causes[0]) if isinstance(causes[0], OSError) and causes[0].errno else str(error)
+        # Of several addresses the first says what there is to say, and trio puts the address into its words.
+        first = getattr(error.__cause__, "exceptions", (error.__cause__ or error,))[0]
+        number = getattr(first, "errno", None)
+        reason = os.strerror(number) if isinstance(number, int) else str(error)
     if proxy is not None:
         text = f"the proxy {proxy.shown}, of {proxy.variable}, cannot be reached: {reason}"
         return Fault("connection", text, f"correct {proxy.variable}, or unset it")
@@ -177,7 +178,8 @@ async def _open_tunnel(stream: trio.SocketStream, proxy: Proxy, host: str, port:
     said = f"answers {status[1].decode()}" if status is not None else "does not answer as a proxy does"
     text = f"the proxy {proxy.shown}, of {proxy.variable}, {said} when it is asked for {host}"
     if status is not None and status[1] == b"407":
-        return Fault("proxy", text, f"put user and password into {proxy.variable}: http://USER:PASSWORD@HOST:PORT")
+        verb = "correct the user and password in" if proxy.authorization else "put user and password into"
+        return Fault("proxy", text, f"{verb} {proxy.variable}: http://USER:PASSWORD@HOST:PORT")
     return Fault("proxy", text, f"correct {proxy.variable}, or have the proxy let {host} through")
 
 

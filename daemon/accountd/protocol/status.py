@@ -49,7 +49,7 @@ class StatusResponse(Wire, frozen=True):
     """`accountd/status`. `connections` are those that are open, this one included.
 
     `next_refresh` is when the daemon will refresh the token by itself; null if there is nothing to refresh.
-    `last_refresh` is null if there was none since the start.
+    `last_refresh` is that of this login, null if there was none since the start.
     """
 
     version: str
