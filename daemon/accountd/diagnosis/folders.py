@@ -78,9 +78,8 @@ def check_home(surroundings: Surroundings) -> Finding:
         return fail(f"{home} is not a folder", "set CODEX_HOME to a folder")
     found = home.stat()
     if found.st_uid != os.getuid():
-        me = pwd.getpwuid(os.getuid()).pw_name
         text = f"{home} belongs to {_user(found.st_uid)}, not to you"
-        return fail(text, f"`sudo chown -R {me} {_quote(home)}`", owner=_user(found.st_uid))
+        return fail(text, f"`sudo chown -R {_name(os.getuid())} {_quote(home)}`", owner=_user(found.st_uid))
     if found.st_mode & 0o022:
         text = f"other users can write to {home}: mode {_mode(found)}"
         return fail(text, f"`chmod go-w {_quote(home)}`", mode=_mode(found))
@@ -89,7 +88,7 @@ def check_home(surroundings: Surroundings) -> Finding:
         found = document.stat()
         if found.st_uid != os.getuid():
             text = f"auth.json belongs to {_user(found.st_uid)}, not to you"
-            return fail(text, f"`sudo chown {pwd.getpwuid(os.getuid()).pw_name} {_quote(document)}`")
+            return fail(text, f"`sudo chown {_name(os.getuid())} {_quote(document)}`")
         if found.st_mode & 0o077:
             text = f"other users may read the credential: auth.json has mode {_mode(found)}"
             return fail(text, f"`chmod 600 {_quote(document)}`", mode=_mode(found))
@@ -136,10 +135,16 @@ def _mode(found: os.stat_result) -> str:
 
 
 def _user(uid: int) -> str:
+    name = _name(uid)
+    return f"{name} (uid {uid})" if name != str(uid) else f"uid {uid}"
+
+
+def _name(uid: int) -> str:
+    """Give the name of a user, or the number of one that has none, as in a container."""
     try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid {uid}"
+        return str(uid)
 
 
 def _quote(path: Path) -> str:

@@ -25,7 +25,8 @@ Stage = Literal["name", "connection", "proxy", "tls", "http"]
 _PATIENCE: Final = 6.0
 """Seconds for each step; the request before has waited longer."""
 
-_HOSTNAME_MISMATCH, _NOT_YET_VALID, _EXPIRED = 62, 9, 10  # X509_V_ERR_… of OpenSSL
+_OUT_OF_DATE: Final = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, …_CERT_HAS_EXPIRED of OpenSSL
+_FOR_ANOTHER: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -200,9 +201,9 @@ async def _find_fault_of_tls(stream: trio.SocketStream, host: str, error: Remote
         return None
     signer = read_issuer(secure.getpeercert(binary_form=True) or b"") or "somebody who cannot be named"
     text = f"the certificate of {host} is not trusted ({refused.verify_message}); it is signed by {signer}"
-    if refused.verify_code == _HOSTNAME_MISMATCH:
+    if refused.verify_code in _FOR_ANOTHER:
         return Fault("tls", text, f"see who answers for {host} here: a proxy, or a wrong address in /etc/hosts")
-    if refused.verify_code in (_NOT_YET_VALID, _EXPIRED):
+    if refused.verify_code in _OUT_OF_DATE:
         return Fault("tls", text, "see whether the clock is right: `date`")
     remedy = f"if you trust {signer}, have its certificate as a PEM file, and name that in CODEX_CA_CERTIFICATE"
     return Fault("tls", text, remedy)
