@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -52,3 +54,18 @@ def test_a_healthy_machine_then_faults_then_remedies(home: Path) -> None:
         code, checks = examine(daemon, home, CODEX_APP_SERVER_LOGIN_ISSUER=issuer)
         assert (code, checks["daemon.status"]["status"], checks["home.modes"]["status"]) == (0, "warning", "ok")
         assert checks["auth.credential"]["status"] == "ok"
+
+
+def test_ctrl_c_ends_it_without_a_traceback(home: Path) -> None:
+    """While it waits for an issuer that says nothing; exit code 130, and not a word."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ = environment(home, CODEX_APP_SERVER_LOGIN_ISSUER=url, ACCOUNTD_SOCKET=str(home / "s"))
+        command = [sys.executable, "-m", "accountd", "doctor"]
+        with subprocess.Popen(command, env=environ, stdout=-1, stderr=-1, text=True) as process:
+            silent.settimeout(20)
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20) == ("", "")
+            connection.close()
+    assert process.returncode == 130

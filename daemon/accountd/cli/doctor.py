@@ -60,7 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
     logging.getLogger("accountd").addHandler(logging.NullHandler())  # what it would say is said by a check
     socket = paths.expand(args.socket.removeprefix("unix://"), where="--socket") if args.socket else None
-    examined = trio.run(examine, CHECKS, Surroundings(os.environ, socket))
+    try:
+        examined = trio.run(examine, CHECKS, Surroundings(os.environ, socket))
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from None  # which comes out of a nursery as one of a group
     if args.json:
         say(render_json(examined, time.time()))
     else:

@@ -54,5 +54,5 @@ def _are_the_same(one: str, other: str) -> bool:
 def _how_to_end(daemon: Daemon) -> str:
     """Say how to be rid of a daemon; the next client starts another."""
     if daemon.pid is None:
-        return "see who listens there with `ss -xlp`, and end it"
+        return "see socket.modes first; `ss -xlp` tells who listens there"
     return f"end it with `kill {daemon.pid}`, and with `kill -KILL {daemon.pid}` if it does not go"

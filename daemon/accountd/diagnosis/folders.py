@@ -112,7 +112,7 @@ def check_disk(surroundings: Surroundings) -> Finding:
                 file.flush()
         except OSError as error:
             text = f"nothing can be written in {home}: {describe_os_error(error)}"
-            return fail(text, f"see to it that you can write there: `df -h {_quote(home)}; mount | tail`")
+            return fail(text, f"see home.modes; `df -h {_quote(home)}` tells whether the disk is full")
     free = shutil.disk_usage(place).free
     text = f"{_size(free)} free in {place}"
     if free < LOW:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
     from accountd.diagnosis.surroundings import Surroundings
 
+_UNREADABLE = "make it a file that you can read; see also home.modes"
 _ANEW = "correct it there, and end the daemon: the next one reads it"
 
 
@@ -23,7 +24,7 @@ async def check_config(surroundings: Surroundings) -> Finding:
     try:
         config, path = await surroundings.config(), surroundings.home / "config.toml"
     except ConfigError as error:
-        return fail(str(error), _ANEW)
+        return fail(str(error), _UNREADABLE if isinstance(error.__cause__, OSError) else _ANEW)
     details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
     exists = await trio.Path(path).exists()
     return ok(f"{path} is read" if exists else f"there is no {path}; all is as usual", **details)
