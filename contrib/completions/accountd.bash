@@ -23,6 +23,7 @@ _accountd() {
             'accountd login --browser' | 'accountd login --with-api-key') gone+='--browser --with-api-key ' ;;
             'accountd logout -h' | 'accountd logout --help') gone+='-h --help ' ;;
             'accountd status -h' | 'accountd status --help') gone+='-h --help ' ;;
+            'accountd status --format' | 'accountd status --json') gone+='--format --json ' ;;
             'accountd usage -h' | 'accountd usage --help') gone+='-h --help ' ;;
             'accountd token -h' | 'accountd token --help') gone+='-h --help ' ;;
             'accountd watch -h' | 'accountd watch --help') gone+='-h --help ' ;;
@@ -31,6 +32,7 @@ _accountd() {
             'accountd serve -h' | 'accountd serve --help') gone+='-h --help ' ;;
             'accountd sandbox -h' | 'accountd sandbox --help') gone+='-h --help ' ;;
             'accountd schema -h' | 'accountd schema --help') gone+='-h --help ' ;;
+            'accountd doctor -h' | 'accountd doctor --help') gone+='-h --help ' ;;
             *' -'*) gone+="$word " ;;
         esac
         case "$at $word" in
@@ -44,10 +46,12 @@ _accountd() {
             'accountd app-server' | \
             'accountd serve' | \
             'accountd sandbox' | \
-            'accountd schema')
+            'accountd schema' | \
+            'accountd doctor')
                 at="$at $word" ;;
             'accountd login --socket' | \
             'accountd logout --socket' | \
+            'accountd status --format' | \
             'accountd status --socket' | \
             'accountd usage --socket' | \
             'accountd token --min-valid' | \
@@ -66,7 +70,8 @@ _accountd() {
             'accountd sandbox --authorize' | \
             'accountd sandbox --delay' | \
             'accountd sandbox --script' | \
-            'accountd schema --out')
+            'accountd schema --out' | \
+            'accountd doctor --socket')
                 flag=$word expects=$word ;;
         esac
     done
@@ -76,6 +81,7 @@ _accountd() {
         case "$at $expects" in
             'accountd login --socket') paths=file ;;
             'accountd logout --socket') paths=file ;;
+            'accountd status --format') offered+=(text json prometheus) ;;
             'accountd status --socket') paths=file ;;
             'accountd usage --socket') paths=file ;;
             'accountd token --format') offered+=(raw json env header curl) ;;
@@ -88,10 +94,11 @@ _accountd() {
             'accountd sandbox --authorize') offered+=(ask approve deny not_entitled no_code server_error) ;;
             'accountd sandbox --script') paths=file ;;
             'accountd schema --out') paths=folder ;;
+            'accountd doctor --socket') paths=file ;;
         esac
     else
         case $at in
-            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema doctor) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
@@ -99,7 +106,7 @@ _accountd() {
                 accountd) offered+=(--help --version) ;;
                 'accountd login') offered+=(--help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start) ;;
                 'accountd logout') offered+=(--help --forget --socket --no-start) ;;
-                'accountd status') offered+=(--help --json --socket --no-start) ;;
+                'accountd status') offered+=(--help --format --json --socket --no-start) ;;
                 'accountd usage') offered+=(--help --json --socket --no-start) ;;
                 'accountd token') offered+=(--help --min-valid --format --socket --no-start) ;;
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;
@@ -108,6 +115,7 @@ _accountd() {
                 'accountd serve') offered+=(--help --listen --token-socket --log-level) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
                 'accountd schema') offered+=(--help --out) ;;
+                'accountd doctor') offered+=(--help --json --socket) ;;
             esac
         fi
     fi

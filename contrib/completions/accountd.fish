@@ -25,11 +25,13 @@ function __accountd_at
                 'accountd app-server' \
                 'accountd serve' \
                 'accountd sandbox' \
-                'accountd schema'
+                'accountd schema' \
+                'accountd doctor'
                 set at "$at $word"
             case \
                 'accountd login --socket' \
                 'accountd logout --socket' \
+                'accountd status --format' \
                 'accountd status --socket' \
                 'accountd usage --socket' \
                 'accountd token --min-valid' \
@@ -48,7 +50,8 @@ function __accountd_at
                 'accountd sandbox --authorize' \
                 'accountd sandbox --delay' \
                 'accountd sandbox --script' \
-                'accountd schema --out'
+                'accountd schema --out' \
+                'accountd doctor --socket'
                 set is_value 1
         end
     end
@@ -75,6 +78,7 @@ complete -c accountd -n '__accountd_at accountd' -a app-server -d 'connect in th
 complete -c accountd -n '__accountd_at accountd' -a serve -d 'run the daemon in the foreground'
 complete -c accountd -n '__accountd_at accountd' -a sandbox -d 'serve a make-believe issuer, to try things out'
 complete -c accountd -n '__accountd_at accountd' -a schema -d 'write the protocol as JSON Schema'
+complete -c accountd -n '__accountd_at accountd' -a doctor -d 'look for what is wrong, and say what to do'
 complete -c accountd -n '__accountd_at accountd -h --help' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '__accountd_at accountd --version' -l version -d 'show program\'s version number and exit'
 
@@ -97,7 +101,8 @@ complete -c accountd -n '__accountd_at \'accountd logout\' --no-start' -l no-sta
 
 # accountd status
 complete -c accountd -n '__accountd_at \'accountd status\' -h --help' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '__accountd_at \'accountd status\' --json' -l json -d 'print one JSON object instead'
+complete -c accountd -n '__accountd_at \'accountd status\' --format --json' -l format -r -f -a 'text json prometheus' -d 'for people, for programs, or for Prometheus'
+complete -c accountd -n '__accountd_at \'accountd status\' --json --format' -l json -d 'print one JSON object instead'
 complete -c accountd -n '__accountd_at \'accountd status\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '__accountd_at \'accountd status\' --no-start' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 
@@ -153,3 +158,8 @@ complete -c accountd -n '__accountd_at \'accountd sandbox\' --script' -l script 
 # accountd schema
 complete -c accountd -n '__accountd_at \'accountd schema\' -h --help' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '__accountd_at \'accountd schema\' --out' -l out -r -f -a '(__fish_complete_directories)' -d 'the folder to write to; it is created'
+
+# accountd doctor
+complete -c accountd -n '__accountd_at \'accountd doctor\' -h --help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '__accountd_at \'accountd doctor\' --json' -l json -d 'print one JSON object instead'
+complete -c accountd -n '__accountd_at \'accountd doctor\' --socket' -l socket -r -F -d 'the daemon\'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from accountd.adapters.issuer import Issuer
     from accountd.config import LoginMethod
+    from accountd.counters import Counters
     from accountd.external import ExternalTokens
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
@@ -52,11 +53,12 @@ _log = logging.getLogger(__name__)
 class AccountService:
     """The current account. Opened by `open_account`; every method is for use inside that block."""
 
-    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> None:
+    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, counters: Counters) -> None:
         self._store = store
         self._policy = policy
         self._issuer = issuer
         self._hub = hub
+        self._counters = counters
         self._record: AuthRecord | None = None
         self._changing = trio.Lock()
         self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
@@ -184,12 +186,19 @@ class AccountService:
         for one that has changed underneath, which is never overwritten: that one is the account then.
         A refresh token that has been sent is seen through, whoever cancels.
         """
+        login = self.login
         try:
-            await self._renew(reason, instead_of)
-        except _Spent as spent:
-            await self._settle(spent)
-        except StorageError as error:
-            raise RefreshFailed(str(error)) from error
+            try:
+                await self._renew(reason, instead_of)
+            except _Spent as spent:
+                await self._settle(spent)
+            except StorageError as error:
+                raise RefreshFailed(str(error)) from error
+        except RefreshError as error:
+            self._counters.note_refresh("failed", error)
+            if self.login is not login:
+                self._counters.last_refresh = None  # it is not said of another login
+            raise
 
     async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> None:
         """Renew under the locks. Raises _Spent where the issuer refuses."""
@@ -204,7 +213,7 @@ class AccountService:
                 self._become(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif _is_renewal(stored, login):
-                self._adopt(stored)  # another program was first
+                self._take_over(stored)  # another program was first
                 return
             else:
                 current = stored  # with whatever else others have written into it
@@ -233,7 +242,7 @@ class AccountService:
                     return
                 stored = await self._read_store()
                 if stored is not None and _is_renewal(stored, spent.login):
-                    self._adopt(stored)
+                    self._take_over(stored)
                     return
                 if pause == pauses[-1]:
                     self._refused = (spent.login, spent.refusal)
@@ -267,6 +276,7 @@ class AccountService:
         except StorageError as error:
             _log.error("the refreshed token is in memory alone until the store takes it: %s", error)
             self._unsaved = stored
+        self._counters.note_refresh("done")
         self._adopt(record)
 
     async def log_out(self, announce: Callable[[], None], *, revoke: bool = True) -> None:
@@ -296,9 +306,15 @@ class AccountService:
     def _become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so."""
         self._external = self._refused = self._unsaved = None
+        self._counters.last_refresh = None
         self._hold(record)
         announce()
         self._publish()
+
+    def _take_over(self, record: AuthRecord) -> None:
+        """Have the tokens with which another program was first."""
+        self._counters.note_refresh("adopted")
+        self._adopt(record)
 
     def _adopt(self, record: AuthRecord | None) -> None:
         """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
@@ -349,8 +365,10 @@ def _is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
 
 
 @asynccontextmanager
-async def open_account(store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> AsyncIterator[AccountService]:
+async def open_account(
+    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, counters: Counters
+) -> AsyncIterator[AccountService]:
     """Give the account, read from its store."""
-    account = AccountService(store, policy, issuer, hub)
+    account = AccountService(store, policy, issuer, hub, counters)
     await account.load()
     yield account

@@ -27,6 +27,7 @@ from accountd.adapters.issuer import Issuer
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_unix_listener
 from accountd.adapters.wall_clock import WallClock
+from accountd.counters import Counters
 from accountd.errors import AccountdError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
@@ -123,14 +124,14 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
 @asynccontextmanager
 async def _open_services(config: Config, system: Layer) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
-    hub, clock = Hub(), WallClock()
+    hub, clock, counters = Hub(), WallClock(), Counters()
     policy = _make_policy(config, system)
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     async with open_http_client(user_agent, config.ca_file) as http:
         issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
         backend = Backend(http, config.backend)
         admission = Admission(policy, Provenance(config.issuer, config.client_id))
-        async with open_account(open_store(config), policy, issuer, hub) as account:
+        async with open_account(open_store(config), policy, issuer, hub, counters) as account:
             service = RequirementsService(
                 account,
                 read_bundle=backend.read_config_bundle,
@@ -143,11 +144,13 @@ async def _open_services(config: Config, system: Layer) -> AsyncIterator[Service
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub, clock=clock) as logins,
+                open_logins(account, admission, requirements, hub, clock=clock, counters=counters) as logins,
             ):
                 reader = AccountReader(account, refresher, backend)
                 usage = UsageService(account, refresher, backend)
-                yield Services(hub, policy, account, refresher, reader, logins, usage, requirements, issuer)
+                yield Services(
+                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters
+                )
 
 
 def _make_policy(config: Config, system: Layer) -> Policy:

@@ -61,6 +61,7 @@ class Refresher:
         self._chance = chance
         self._flight: _Flight | None = None
         self._refreshed_at = float("-inf")
+        self._next_time: float | None = None
 
     def is_due(self) -> bool:
         """Say whether a token should be refreshed before it is handed out."""
@@ -73,6 +74,11 @@ class Refresher:
         login = self._account.login
         expiry = parse_expiry(login.tokens.access_token) if login is not None else None
         return expiry - self._clock.now() if expiry is not None else None
+
+    @property
+    def next_time(self) -> float | None:
+        """When a refresh will be made by itself, in Unix seconds; None if there is nothing to refresh."""
+        return self._next_time if self._account.due_time is not None else None
 
     async def refresh(self, reason: Reason) -> None:
         """Have the token refreshed, or wait for the refresh that is under way. Raises RefreshError.
@@ -119,11 +125,13 @@ class Refresher:
                 await self._sleep_until(again, changed)
                 await self._account.save_again()
                 continue
+            self._next_time = None
             if due is None:
                 await changed.wait()
                 continue
             ahead = AHEAD * self._chance()
-            if not await self._sleep_until(max(due - ahead, self._refreshed_at + PAUSE), changed):
+            self._next_time = max(due - ahead, self._refreshed_at + PAUSE)
+            if not await self._sleep_until(self._next_time, changed):
                 continue  # another credential, or another time of day
             try:
                 await self.refresh("proactive_expiry")
@@ -131,7 +139,8 @@ class Refresher:
             except RefreshRefused:
                 await changed.wait()
             except RefreshError:
-                await self._sleep_until(self._clock.now() + retry * (1 + self._chance()) / 2, changed)
+                self._next_time = self._clock.now() + retry * (1 + self._chance()) / 2
+                await self._sleep_until(self._next_time, changed)
                 retry = min(retry * 2, LONGEST_RETRY)
 
     async def _sleep_until(self, moment: float, changed: trio.Event) -> bool:

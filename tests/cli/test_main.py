@@ -171,6 +171,7 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         "account/read": {"account": {"type": "apiKey"}},
         "getAuthStatus": {"authMethod": "apikey"},
         "account/store/read": {"kind": "file", "location": "/somewhere/auth.json", "note": None},
+        "accountd/status": {"version": "0.1.0", "pid": 1, "uptimeSeconds": 1.5},
         "account/rateLimits/read": {"rateLimits": {}},
         "account/usage/read": {},
         "account/token/read": {"authMode": "apikey", "token": "sk", "expiresAt": None, "chatgptAccountId": None},
@@ -178,6 +179,7 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
     for arguments in (
         ["status", "--help"],
         ["status"],
+        ["status", "--format", "prometheus"],
         ["token", "--format", "env"],
         ["usage"],
         ["connect"],

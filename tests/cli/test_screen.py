@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accountd.cli.terminal import Screen, StatusLine, Style, clip, count_columns, fold, measure_terminal
+from accountd.cli.terminal import (
+    Screen,
+    StatusLine,
+    Style,
+    clip,
+    count_columns,
+    describe_duration,
+    fold,
+    measure_terminal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,3 +216,12 @@ def test_the_narrowest_window_is_no_failure(window: Window, line: StatusLine) ->
         line.show("word")
     line.clear()
     assert "w" not in read(window).replace("…", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (7384.5, "2 h 3 min"), (86_400, "1 d 0 h"), (1e6, "11 d 13 h")],
+)
+def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    """Nobody wants the seconds of a day; and what has just begun is not nothing."""
+    assert describe_duration(seconds) == text

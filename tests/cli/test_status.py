@@ -19,6 +19,8 @@ CHATGPT = {"type": "chatgpt", "email": "dev@example.com", "planType": "pro", "wo
 
 STORE = {"kind": "file", "location": "/home/someone/.codex/auth.json", "note": None}
 
+DAEMON = {"version": "0.1.0", "pid": 4711, "uptimeSeconds": 7384.5, "counters": {"clientsCut": 0}}
+
 
 def script(account: Message | Refusal | None, mode: str | None) -> Script:
     """Write the answers of a daemon in this state."""
@@ -27,6 +29,7 @@ def script(account: Message | Refusal | None, mode: str | None) -> Script:
         "account/read": read,
         "getAuthStatus": {"authMethod": mode, "authToken": None},
         "account/store/read": STORE,
+        "accountd/status": DAEMON,
     }
 
 
@@ -44,6 +47,7 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
         "CODEX_HOME  /home/someone/.codex",
         f"Socket      {path}",
         "Protocol    Codex 0.169.0",
+        "Daemon      accountd 0.1.0, pid 4711, up 2 h 3 min",
     ]
 
 
@@ -114,8 +118,22 @@ def test_json_has_the_same_facts(
         "codexHome": "/home/someone/.codex",
         "socket": str(path),
         "protocolVersion": "0.169.0",
+        "daemon": DAEMON,
     } == status
     assert {"workspaceName", "detailsError"} <= status.keys()
+
+
+def test_an_older_daemon_is_shown_without_what_it_cannot_tell(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without `accountd/status` there is no row of it, and in JSON a null; the rest is as ever."""
+    answers = script(CHATGPT, "chatgpt")
+    del answers["accountd/status"]
+    with AppServer(path, answers):
+        assert main(["status"]) == 0
+        assert "\nDaemon" not in capsys.readouterr().out
+        assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["daemon"] is None
 
 
 def test_a_read_that_fails_for_nobody_is_an_error(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
 from accountd.config import DEFAULT_CLIENT_ID
+from accountd.counters import Counters
 from accountd.hub import Hub, Notification
 from accountd.login.admission import Admission
 from accountd.login.device_code import DeviceCodeFlow
@@ -141,12 +142,12 @@ async def open_world(
         return httpx.AsyncClient(transport=world.transport)
 
     policy = policy or Policy()
-    hub = Hub()
+    hub, counters = Hub(), Counters(clock.now)
     http = HttpClient("tests", open_httpx)
     issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
     backend = Backend(http, f"{ISSUER}/backend-api")
     with hub.subscribe(world.hear):
-        async with open_account(world.store, policy, issuer, hub) as account:
+        async with open_account(world.store, policy, issuer, hub, counters) as account:
             nowhere = Path("/nonexistent")
             service = RequirementsService(
                 account,
@@ -160,12 +161,12 @@ async def open_world(
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub, clock=clock) as logins,
+                open_logins(account, admission, requirements, hub, clock=clock, counters=counters) as logins,
             ):
                 reader = AccountReader(account, refresher, backend)
                 usage = UsageService(account, refresher, backend, clock.now)
                 world.services = Services(
-                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer
+                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters
                 )
                 yield world
     await http.aclose()

@@ -46,6 +46,8 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     status: int
     content_type: str
     body: bytes
+    date: str = ""
+    """When the server answered, by its own clock and in its words."""
 
 
 class HttpClient:
@@ -90,7 +92,9 @@ class HttpClient:
             raise RemoteUnreachable(f"{request.url.host} did not answer in {REQUEST_TIMEOUT:.0f} s") from None
         except httpx.HTTPError as error:
             _raise_unreachable(error, request.url.host)
-        return HttpAnswer(answer.status_code, answer.headers.get("content-type", ""), body)
+        return HttpAnswer(
+            answer.status_code, answer.headers.get("content-type", ""), body, answer.headers.get("date", "")
+        )
 
     async def aclose(self) -> None:
         """Close the pool, if there is one."""

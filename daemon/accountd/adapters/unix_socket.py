@@ -35,7 +35,7 @@ class Peer(msgspec.Struct, frozen=True):
     pid: int
 
 
-def peer_credentials(sock: trio.socket.SocketType) -> Peer:
+def peer_credentials(sock: trio.socket.SocketType | socket.socket) -> Peer:
     """Ask the kernel who connected."""
     if sys.platform == "darwin":
         local_peercred, local_peerpid, sol_local = 1, 2, 0
@@ -82,14 +82,27 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
 
 def _check_folder(folder: Path) -> None:
     """Make sure that no other user can put a socket of theirs in the place of ours, here or further up."""
+    unsafe = find_unsafe_folder(folder)
+    if unsafe is None:
+        return
+    if _is_foreign(unsafe.stat()):
+        raise SocketError(f"a folder on the way to the socket belongs to somebody else: {unsafe}")
+    raise SocketError(f"other users can write to a folder on the way to the socket: {unsafe}")
+
+
+def find_unsafe_folder(folder: Path) -> Path | None:
+    """Find the first folder, here or further up, where another user could put a socket of theirs."""
     for place in (folder, *folder.resolve().parents):
         found = place.stat()
-        if found.st_uid not in (os.getuid(), 0):
-            raise SocketError(f"a folder on the way to the socket belongs to somebody else: {place}")
         # Above the folder itself a writable group is let be: on many systems it is the user's own.
         writable = stat.S_IWOTH if place != folder else stat.S_IWOTH | stat.S_IWGRP
-        if found.st_mode & writable and not found.st_mode & stat.S_ISVTX:
-            raise SocketError(f"other users can write to a folder on the way to the socket: {place}")
+        if _is_foreign(found) or (found.st_mode & writable and not found.st_mode & stat.S_ISVTX):
+            return place
+    return None
+
+
+def _is_foreign(found: os.stat_result) -> bool:
+    return found.st_uid not in (os.getuid(), 0)
 
 
 def _bind(path: Path) -> socket.socket:

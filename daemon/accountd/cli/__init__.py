@@ -32,6 +32,7 @@ VERBS = (
     "serve",
     "sandbox",
     "schema",
+    "doctor",
 )
 _OWN_OPTIONS = ("-h", "--help", "--version")
 

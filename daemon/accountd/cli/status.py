@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from accountd.cli.account import Account, read_account
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK
+from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
-from accountd.cli.terminal import Screen, fold, one_line, say
+from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 _LABELS = 12
 """Columns before what they stand for."""
 
+_FORMATS = ("text", "json", "prometheus")
+
 _EPILOG = """\
 Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
-login is stored that is no longer accepted: needsLogin, with --json.
+login is stored that is no longer accepted: needsLogin, with --json. With
+--format prometheus it is 0 in each of these cases.
+
+With --json, `daemon` is how the daemon is: since when it runs, what it has
+counted, when it will refresh the token. The same is in the text exposition
+format of Prometheus with --format prometheus, such as for the node exporter's
+collector of text files. No port is opened for it.
 
 example:
   accountd status --json | jq -r .email
@@ -40,7 +48,13 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Say who is logged in and how, and which daemon it is that says so.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format", choices=_FORMATS, default="text", help="for people, for programs, or for Prometheus"
+    )
+    form.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="print one JSON object instead"
+    )
     add_client_options(parser)
     parser.set_defaults(run=run)
 
@@ -48,15 +62,18 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the status; the exit code says whether somebody is logged in."""
     with connect(args) as client:
+        if args.format == "prometheus":
+            return _print_metrics(client)
         account = read_account(client)
         home = client.server.get("codexHome")
         # `NAME/0.169.0 (…)`: clients of Codex take the version from there too (protocol note 0.19).
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
         protocol = version[1] if version else None
-        store = _read_store(client)
-    if args.json:
-        daemon = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
-        say(json.dumps({**account.as_json(), **daemon}))
+        store = _read(client, "account/store/read")
+        daemon = _read(client, "accountd/status")
+    if args.format == "json":
+        facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
+        say(json.dumps({**account.as_json(), **facts, "daemon": daemon}))
     else:
         rows = {
             "Plan": account.plan,
@@ -66,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
             "CODEX_HOME": home,
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
+            "Daemon": daemon and _describe(daemon),
         }
         _print(account, rows)
     if account.stale:
@@ -89,9 +107,24 @@ def _print(account: Account, rows: dict[str, Any]) -> None:
             say(style.dim(f"{name:<{_LABELS}}") + f"\n{' ' * _LABELS}".join(lines))
 
 
-def _read_store(client: Client) -> dict[str, Any] | None:
-    """Ask which store holds the credential; None of a daemon that cannot tell, as one of an older version."""
+def _print_metrics(client: Client) -> int:
+    from accountd.cli.prometheus import render_metrics  # which the other forms have no use for
+
+    daemon = _read(client, "accountd/status")
+    if daemon is None:
+        raise Failure(f"the daemon at {client.path} counts nothing: it is of an older version")
+    say(render_metrics(daemon).rstrip("\n"))
+    return OK
+
+
+def _describe(daemon: dict[str, Any]) -> str:
+    uptime = describe_duration(float(daemon.get("uptimeSeconds") or 0))
+    return f"accountd {daemon.get('version')}, pid {daemon.get('pid')}, up {uptime}"
+
+
+def _read(client: Client, method: str) -> dict[str, Any] | None:
+    """Ask for something of ours; None of a daemon that cannot tell, as one of an older version."""
     try:
-        return client.call("account/store/read", {})
+        return client.call(method, {})
     except CallFailed:
         return None

@@ -148,6 +148,17 @@ def _can_show(text: str, encoding: str) -> bool:
     return True
 
 
+def describe_duration(seconds: float) -> str:
+    """Say how long something has taken, in the two largest units that it takes: `3 d 4 h`, `59 s`."""
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (parts and len(parts) < 2) or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
 class StatusLine:
     """The last line of a terminal, rewritten in place with plain blanks and returns, and never longer than a line.
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import trio
 
@@ -79,13 +79,18 @@ class Login:
         """See Retrying."""
         self._retries, self._retry_cause = retries, cause
 
+    @property
+    def kind(self) -> Literal["chatgpt", "chatgptDeviceCode"]:
+        """How the person approves: in a browser of this machine, or with a code anywhere."""
+        return "chatgpt" if isinstance(self.started, BrowserLoginStarted) else "chatgptDeviceCode"
+
     def progress(self) -> AccountLoginProgress | None:
         """Say where the login is; None once it has been decided how it ends."""
         match self.state:
             case State.WAITING | State.EXCHANGING | State.COMMITTING as state:
                 return AccountLoginProgress(
                     self.id,
-                    "chatgpt" if isinstance(self.started, BrowserLoginStarted) else "chatgptDeviceCode",
+                    self.kind,
                     state.value,
                     self._started_at,
                     self._started_at + self.attempt.lifetime,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from accountd.account import AccountService
     from accountd.adapters.wall_clock import Clock
+    from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
     from accountd.external import Ask
     from accountd.hub import Hub
@@ -59,6 +60,7 @@ class LoginManager:
         hub: Hub,
         *,
         clock: Clock,
+        counters: Counters,
     ) -> None:
         self._nursery = nursery
         self._account = account
@@ -66,6 +68,7 @@ class LoginManager:
         self._requirements = requirements
         self._hub = hub
         self._clock = clock
+        self._counters = counters
         self._logins: dict[str, Login] = {}
         self._open = True
 
@@ -87,11 +90,13 @@ class LoginManager:
 
         def announce() -> None:
             reply(ApiKeyLoginDone())
-            self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
+            self._complete_at_once("apiKey")
 
+        self._counters.logins_started["apiKey"] += 1
         try:
             await self._account.commit(record, announce)
         except StorageError as error:
+            self._counters.logins_failed["apiKey"] += 1
             raise RequestFailed(f"failed to save api key: {error}") from error
 
     async def start_external(self, tokens: ExternalTokensLogin, ask: Ask, reply: Reply) -> None:
@@ -101,10 +106,15 @@ class LoginManager:
 
         def announce() -> None:
             reply(ExternalTokensLoginDone())
-            self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
+            self._complete_at_once("chatgptAuthTokens")
 
+        self._counters.logins_started["chatgptAuthTokens"] += 1
         external = ExternalTokens(record, ask, self._admission.policy)
         await self._account.use_external(external, announce)
+
+    def _complete_at_once(self, kind: LoginKind) -> None:
+        self._counters.logins_completed[kind] += 1
+        self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
 
     def _check_replaceable(self) -> None:
         if self._account.is_external:
@@ -156,6 +166,7 @@ class LoginManager:
             for older in self._logins.values():
                 older.cancel()  # the newest wins
             self._logins[login.id] = login
+            self._counters.logins_started[login.kind] += 1
             _log.info("login %s: waiting for the person", login.id)
             reply(login.started)
             self._tell(login)
@@ -204,6 +215,9 @@ class LoginManager:
         """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""
         if login.state is not State.CANCELLED:
             login.move(State.COMPLETED if error is None else State.FAILED)
+        counters = self._counters
+        ends = {State.COMPLETED: counters.logins_completed, State.FAILED: counters.logins_failed}
+        ends.get(login.state, counters.logins_cancelled)[login.kind] += 1
         del self._logins[login.id]
         login.ended.set()
         words = login.attempt.conclude(error)
@@ -213,9 +227,15 @@ class LoginManager:
 
 @asynccontextmanager
 async def open_logins(
-    account: AccountService, admission: Admission, requirements: RequirementsService, hub: Hub, *, clock: Clock
+    account: AccountService,
+    admission: Admission,
+    requirements: RequirementsService,
+    hub: Hub,
+    *,
+    clock: Clock,
+    counters: Counters,
 ) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock)
+        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock, counters=counters)
         nursery.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from accountd.errors import InvalidRequest
 from accountd.protocol import account, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
+from accountd.protocol.status import StatusResponse
 
 ParamsT = TypeVar("ParamsT")
 ResultT = TypeVar("ResultT")
@@ -60,6 +61,7 @@ METHODS: Final[dict[str, Method]] = {
     "account/forget": Method(None, account.LogoutAccountResponse, in_turn=True, extension=True),
     "account/token/read": Method(account.ReadTokenParams, account.ReadTokenResponse, extension=True),
     "account/store/read": Method(None, account.ReadStoreResponse, extension=True),
+    "accountd/status": Method(None, StatusResponse, extension=True),
     "configRequirements/read": Method(None, ConfigRequirementsReadResponse),
     "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse),
     "account/rateLimits/read": Method(

@@ -109,6 +109,7 @@ class Sandbox:
     """
 
     def __init__(self, script: Script | None = None, now: Callable[[], float] = time.time) -> None:
+        self.now = now
         self._state = State(script or Script(), now)
 
     @property

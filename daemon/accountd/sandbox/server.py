@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -121,7 +122,8 @@ class _Connection:
             await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
 
     async def _send(self, response: Response, *, last: bool = False) -> None:
-        headers = list(response.headers.items())
+        # RFC 9110 section 6.6.1: whoever has a clock says what time it is.
+        headers = [("date", formatdate(self._sandbox.now(), usegmt=True)), *response.headers.items()]
         body = response.body
         if response.status in (204, 304):
             body = b""  # RFC 9110 section 6.4.1; a script may ask for such a status

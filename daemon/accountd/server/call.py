@@ -10,6 +10,7 @@ import msgspec
 from accountd.account import AccountService
 from accountd.account_reader import AccountReader
 from accountd.adapters.issuer import Issuer
+from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
 from accountd.policy import Policy
@@ -45,3 +46,4 @@ class Services(msgspec.Struct, frozen=True):
     usage: UsageService
     requirements: RequirementsService
     issuer: Issuer
+    counters: Counters

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from accountd.config import Config
+    from accountd.errors import RequestError
     from accountd.framing.base import Framing
     from accountd.hub import Notification
     from accountd.server.call import Services
@@ -65,6 +66,7 @@ class Connection:
         self._has_left = has_left
         self._framing = framing
         self._hub = services.hub
+        self._counters = services.counters
         self._questions = Questions(self._send)
         self._dispatcher = Dispatcher(services, config, self._send, self._questions, allowed)
         self._outbox = Outbox(stream, self._cut)
@@ -123,18 +125,18 @@ class Connection:
                 case Reply(reply):
                     self._outbox.put(reply)
                 case Rejected(complaint):
-                    self._send(render_error(None, InvalidRequest(complaint)))
+                    self._complain(None, InvalidRequest(complaint))
                 case Ended(complaint):
                     self._ended = True
                     if complaint is not None:
                         _log.info("closing a connection: %s", complaint)
-                        self._send(render_error(None, InvalidRequest(complaint)))
+                        self._complain(None, InvalidRequest(complaint))
 
     def _accept(self, payload: bytes, requests: trio.Nursery) -> None:
         """Take one message: answer it now if that needs no waiting, else in a task of its own."""
         match parse_message(payload):
             case Malformed(request_id, error):
-                self._send(render_error(request_id, error))
+                self._complain(request_id, error)
             case Response() as response:
                 self._questions.answer(response)
             case Request() as request if len(requests.child_tasks) >= MAX_REQUESTS:
@@ -155,13 +157,20 @@ class Connection:
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
         if session is not None and session.wants(notification):
+            self._counters.notifications_sent += 1
             self._send(notification.payload)
 
     def _send(self, payload: bytes) -> None:
         """Queue one message for the client."""
         self._outbox.put(self._framing.send(payload))
 
+    def _complain(self, request_id: int | str | None, error: RequestError) -> None:
+        """Answer what is no request."""
+        self._counters.requests_refused[error.code] += 1
+        self._send(render_error(request_id, error))
+
     def _cut(self) -> None:
+        self._counters.clients_cut += 1
         _log.warning("disconnecting a client that does not read")
         self._scope.cancel()
 

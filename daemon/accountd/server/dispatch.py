@@ -79,6 +79,7 @@ class Dispatcher:
             # Not the text: it may quote what the client sent, and a client may send a token in a wrong place.
             _log.info("%.60r was refused (%d)", request.method, error.code)
         if isinstance(request.id, (int, str)):
+            self._services.counters.requests_refused[error.code] += 1
             self._send(render_error(request.id, error))
 
     def _call(self, request: Request) -> Awaitable[None] | None:
@@ -97,6 +98,7 @@ class Dispatcher:
         params = parse_params(request.method, request.params)
 
         def reply(result: Wire) -> None:
+            self._services.counters.requests_answered += 1
             self._send(render_result(request_id, result))
 
         if method.before_initialize:

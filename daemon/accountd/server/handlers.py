@@ -17,7 +17,7 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol import account as wire
 from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
-from accountd.server import usage_handlers
+from accountd.server import status_handlers, usage_handlers
 from accountd.server.call import Call, Services
 
 EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
@@ -48,13 +48,19 @@ def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) ->
     """Answer how one is logged in, and with which token if that is asked for."""
     if call.params.refresh_token or services.refresher.is_due():
         return _get_auth_status(services, call)
-    call.reply(services.reader.auth_status(include_token=bool(call.params.include_token)))
+    _reply_auth_status(services, call)
     return None
 
 
 async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
     await services.refresher.ensure_fresh(forced=bool(call.params.refresh_token))
-    call.reply(services.reader.auth_status(include_token=bool(call.params.include_token)))
+    _reply_auth_status(services, call)
+
+
+def _reply_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
+    status = services.reader.auth_status(include_token=bool(call.params.include_token))
+    services.counters.tokens_handed_out += status.auth_token is not None
+    call.reply(status)
 
 
 async def account_login_start(services: Services, call: Call[wire.LoginAccountParams]) -> None:
@@ -142,7 +148,9 @@ async def _read_requirements(services: Services, call: Call[None]) -> None:
 
 async def account_token_read(services: Services, call: Call[wire.ReadTokenParams]) -> None:
     """Hand a token out, good for as long as is asked."""
-    call.reply(await services.reader.hand_out(call.params.min_valid_seconds))
+    token = await services.reader.hand_out(call.params.min_valid_seconds)
+    services.counters.tokens_handed_out += 1
+    call.reply(token)
 
 
 Handler = Callable[[Services, Call[Any]], Awaitable[None] | None]
@@ -157,6 +165,7 @@ HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/forget": account_forget,
     "account/token/read": account_token_read,
     "account/store/read": store_read,
+    "accountd/status": status_handlers.accountd_status,
     "configRequirements/read": config_requirements_read,
     "getAuthStatus": get_auth_status,
 }

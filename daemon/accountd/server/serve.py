@@ -48,6 +48,7 @@ class Server:
     async def _serve_accepted(self, stream: trio.SocketStream, allowed: frozenset[str] | None) -> None:
         peer = peer_credentials(stream.socket)
         if peer.uid not in (os.getuid(), 0):
+            self._services.counters.connections_refused += 1
             _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
             await stream.aclose()
             return
@@ -58,6 +59,9 @@ class Server:
         )
 
     async def _run(self, connection: Connection) -> None:
+        counters = self._services.counters
+        counters.connections_accepted += 1
+        counters.connections += 1
         self._connections.add(connection)
         try:
             await connection.run()
@@ -65,3 +69,4 @@ class Server:
             _log.exception("a connection failed in a way that was not foreseen")
         finally:
             self._connections.discard(connection)
+            counters.connections -= 1

@@ -41,7 +41,9 @@ class KeyringError(StorageError):
     """A keyring did not do what it was asked. The message is one line, and says what the person can do."""
 
     def __init__(self, problem: str, remedy: str = "see to it") -> None:
-        super().__init__(f'{problem}; {remedy}, or set cli_auth_credentials_store = "file" in config.toml')
+        self.problem = problem
+        self.remedy = f'{remedy}, or set cli_auth_credentials_store = "file" in config.toml'
+        super().__init__(f"{problem}; {self.remedy}")
 
 
 class KeyringAbsent(KeyringError):

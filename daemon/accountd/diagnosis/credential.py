@@ -1,0 +1,111 @@
+"""The credential: whether the store that holds it can be read, and whether it is still good. Never a token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from accountd.diagnosis.findings import fail, ok, warn
+from accountd.errors import StorageError
+from accountd.oauth.refresh import parse_expiry
+from accountd.storage.base import MalformedRecord
+from accountd.storage.choose import open_store
+from accountd.storage.keyring import KeyringError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from accountd.diagnosis.findings import Finding
+    from accountd.diagnosis.surroundings import Surroundings
+
+_LOG_IN = "log in with `accountd login`"
+_LOG_IN_AGAIN = "log in again with `accountd login`"
+
+
+async def check_store(surroundings: Surroundings) -> Finding:
+    """Read the credential from its store, as the daemon does."""
+    config = await surroundings.config()
+    store = open_store(config)
+    if config.credentials_store == "ephemeral":
+        return ok("the login is kept in the memory of the daemon, and ends with it")
+    try:
+        record = await store.load()
+    except KeyringError as error:
+        return fail(error.problem, error.remedy)
+    except MalformedRecord as error:
+        return fail(f"{store.describe().location}: {error}", f"{_LOG_IN_AGAIN}; the old document is kept aside")
+    except StorageError as error:
+        location = store.describe().location
+        return fail(f"{location} cannot be read: {error}", "see home.modes, and let its owner read it")
+    place = store.describe()
+    found = "holds a login" if record is not None else "holds no login"
+    note = f"; {place.note}" if place.note else ""
+    return ok(f"{place.kind} ({place.location}) {found}{note}", kind=place.kind, location=place.location)
+
+
+class _State(msgspec.Struct, frozen=True):
+    """What is known of the credential, from the daemon or from the store."""
+
+    mode: str | None
+    needs_login: bool
+    expires_at: float | None
+    last: Mapping[str, Any] | None = None
+
+
+async def check_credential(surroundings: Surroundings) -> Finding:
+    """Say whether the login is good, until when, and how the last refresh went."""
+    state = await _ask_daemon(surroundings) or await _read_store(surroundings)
+    if state.mode is None:
+        return warn("nobody is logged in", _LOG_IN)
+    if state.needs_login:
+        return fail(f"the issuer no longer accepts the login{_because(state)}", _LOG_IN_AGAIN)
+    if state.expires_at is None:
+        return ok(f"logged in ({state.mode}), with what does not expire")
+    left = state.expires_at - surroundings.now()
+    details = {"mode": state.mode, "expiresAt": f"{state.expires_at:.0f}"}
+    failed = state.last is not None and state.last.get("outcome") == "failed"
+    if failed:
+        text = f"the last refresh failed{_because(state)}; the token {_describe_left(left)}"
+        if left > 0:
+            return warn(text, "see network.issuer; the daemon tries again by itself", **details)
+        return fail(text, "see network.issuer; then `accountd token > /dev/null` tries again", **details)
+    if left <= 0:
+        return ok(f"logged in ({state.mode}); the token {_describe_left(left)}, and the next use refreshes it")
+    return ok(f"logged in ({state.mode}); the token {_describe_left(left)}", **details)
+
+
+async def _ask_daemon(surroundings: Surroundings) -> _State | None:
+    daemon = await surroundings.daemon()
+    credential = (daemon.status or {}).get("credential")
+    if daemon.status is None or not isinstance(credential, dict):
+        return None
+    return _State(
+        credential.get("mode"),
+        bool(credential.get("needsLogin")),
+        credential.get("expiresAt"),
+        daemon.status.get("lastRefresh"),
+    )
+
+
+async def _read_store(surroundings: Surroundings) -> _State:
+    try:
+        record = await open_store(await surroundings.config()).load()
+    except StorageError:  # which is what the check of the store is for
+        record = None
+    if record is None:
+        return _State(None, needs_login=False, expires_at=None)
+    login = record.chatgpt
+    expires_at = parse_expiry(login.tokens.access_token) if login is not None else None
+    return _State(record.mode, needs_login=False, expires_at=expires_at)
+
+
+def _because(state: _State) -> str:
+    error = (state.last or {}).get("error")
+    return f": {str(error).rstrip('.')}" if error else ""
+
+
+def _describe_left(seconds: float) -> str:
+    minutes = abs(seconds) / 60
+    size = "a moment" if minutes < 1 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    return f"is good for {size}" if seconds > 0 else f"expired {size} ago"

@@ -1,0 +1,58 @@
+"""Is there a daemon, does it answer, and is it the one that this command belongs to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd import __version__
+from accountd.adapters.unix_socket import MAX_PATH
+from accountd.diagnosis.findings import fail, ok, warn
+
+if TYPE_CHECKING:
+    from accountd.diagnosis.findings import Finding
+    from accountd.diagnosis.surroundings import Daemon, Surroundings
+
+
+async def check_daemon(surroundings: Surroundings) -> Finding:
+    """Ask the daemon for its version. None is started: a doctor who changes the patient finds nothing."""
+    path = str(surroundings.socket)
+    if len(os.fsencode(path)) > MAX_PATH:
+        return warn(
+            "cannot be asked, since the path of the socket is too long", "see socket.path first", socket=path
+        )
+    daemon = await surroundings.daemon()
+    if daemon.is_absent:
+        return warn(
+            f"no daemon listens on {path}; the next client starts one",
+            "start one with `accountd status`",
+            socket=path,
+        )
+    if daemon.trouble is not None:
+        return fail(f"the daemon does not answer: {daemon.trouble}", _how_to_end(daemon), socket=path)
+    wanted = str(surroundings.home)
+    if daemon.home is not None and not await trio.to_thread.run_sync(_are_the_same, daemon.home, wanted):
+        return fail(
+            f"the daemon owns the login of {daemon.home}, not that of {wanted}",
+            f"unset ACCOUNTD_SOCKET, or set CODEX_HOME={daemon.home}",
+            socket=path,
+        )
+    status = daemon.status or {}
+    version = str(status.get("version") or "of an older version")
+    details = {"socket": path, "version": version, "pid": str(daemon.pid)}
+    if version != __version__:
+        return warn(f"the daemon is {version}, this command is {__version__}", _how_to_end(daemon), **details)
+    return ok(f"accountd {version} answers, pid {daemon.pid}", **details)
+
+
+def _are_the_same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _how_to_end(daemon: Daemon) -> str:
+    """Say how to be rid of a daemon; the next client starts another."""
+    if daemon.pid is None:
+        return "see socket.modes first; `ss -xlp` tells who listens there"
+    return f"end it with `kill {daemon.pid}`, and with `kill -KILL {daemon.pid}` if it does not go"

@@ -1,0 +1,66 @@
+"""`accountd/status`, ours: how the daemon is, for those who watch it. Nothing secret, and nobody's name.
+
+What is counted starts at nought with the daemon. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from accountd.counters import LoginKind, RefreshOutcome
+from accountd.protocol.account import AccountLoginProgress, AuthMode, ReadStoreResponse, Wire
+
+
+class CredentialStatus(Wire, frozen=True):
+    """What is logged in. `needs_login`: it is refused, so that somebody must log in again.
+
+    `mode` is null where nobody is logged in; `expires_at` for an API key, or a token that does not say.
+    """
+
+    mode: AuthMode | None
+    needs_login: bool
+    expires_at: float | None
+
+
+class RefreshStatus(Wire, frozen=True):
+    """How the last refresh ended: `adopted` is the tokens of another program that was first."""
+
+    outcome: RefreshOutcome
+    at: float
+    error: str | None
+
+
+class StatusCounters(Wire, frozen=True):
+    """What was done since the start. `requests_refused` is by JSON-RPC error code, logins are by their kind."""
+
+    connections_accepted: int
+    connections_refused: int
+    clients_cut: int
+    requests_answered: int
+    requests_refused: dict[str, int]
+    logins_started: dict[LoginKind, int]
+    logins_completed: dict[LoginKind, int]
+    logins_failed: dict[LoginKind, int]
+    logins_cancelled: dict[LoginKind, int]
+    refreshes: dict[RefreshOutcome, int]
+    tokens_handed_out: int
+    notifications_sent: int
+
+
+class StatusResponse(Wire, frozen=True):
+    """`accountd/status`. `connections` are those that are open, this one included.
+
+    `next_refresh` is when the daemon will refresh the token by itself; null if there is nothing to refresh.
+    `last_refresh` is that of this login, null if there was none since the start.
+    """
+
+    version: str
+    protocol_version: str
+    pid: int
+    started_at: float
+    uptime_seconds: float
+    connections: int
+    logins: tuple[AccountLoginProgress, ...]
+    credential: CredentialStatus
+    store: ReadStoreResponse
+    next_refresh: float | None
+    last_refresh: RefreshStatus | None
+    counters: StatusCounters

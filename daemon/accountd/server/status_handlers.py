@@ -1,0 +1,77 @@
+"""The answer to `accountd/status`: what the services know of themselves, and what has been counted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from accountd import CODEX_VERSION, __version__
+from accountd.counters import LoginKind, RefreshOutcome
+from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
+from accountd.oauth.refresh import parse_expiry
+from accountd.protocol.account import ReadStoreResponse
+from accountd.protocol.status import CredentialStatus, RefreshStatus, StatusCounters, StatusResponse
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from accountd.account import AccountService
+    from accountd.counters import Counters
+    from accountd.server.call import Call, Services
+
+_CODES: Final = tuple(kind.code for kind in (ParseError, MethodNotFound, InvalidRequest, RequestFailed, Overloaded))
+
+
+def accountd_status(services: Services, call: Call[None]) -> None:
+    """Answer how the daemon is, from memory: nothing is asked of the store or the network."""
+    counted, store = services.counters, services.account.describe_store()
+    progress = (login.progress for login in services.logins.under_way())
+    last = counted.last_refresh
+    call.reply(
+        StatusResponse(
+            version=__version__,
+            protocol_version=CODEX_VERSION,
+            pid=os.getpid(),
+            started_at=counted.started_at,
+            uptime_seconds=round(counted.uptime(), 3),
+            connections=counted.connections,
+            logins=tuple(progress),
+            credential=_describe_credential(services.account),
+            store=ReadStoreResponse(store.kind, store.location, store.note),
+            next_refresh=services.refresher.next_time,
+            last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
+            counters=_describe_counters(counted),
+        )
+    )
+
+
+def _describe_credential(account: AccountService) -> CredentialStatus:
+    record, login = account.current, account.login
+    return CredentialStatus(
+        mode=record.mode if record is not None else None,
+        needs_login=login is not None and account.find_refusal(login) is not None,
+        expires_at=parse_expiry(login.tokens.access_token) if login is not None else None,
+    )
+
+
+def _describe_counters(counted: Counters) -> StatusCounters:
+    """Copy the counts, with a nought for what has not happened: who watches a number wants to see it begin."""
+    refused = {str(code): counted.requests_refused[code] for code in {*_CODES, *counted.requests_refused}}
+    return StatusCounters(
+        connections_accepted=counted.connections_accepted,
+        connections_refused=counted.connections_refused,
+        clients_cut=counted.clients_cut,
+        requests_answered=counted.requests_answered,
+        requests_refused=dict(sorted(refused.items())),
+        logins_started=_by(LoginKind, counted.logins_started),
+        logins_completed=_by(LoginKind, counted.logins_completed),
+        logins_failed=_by(LoginKind, counted.logins_failed),
+        logins_cancelled=_by(LoginKind, counted.logins_cancelled),
+        refreshes=_by(RefreshOutcome, counted.refreshes),
+        tokens_handed_out=counted.tokens_handed_out,
+        notifications_sent=counted.notifications_sent,
+    )
+
+
+def _by(kinds: object, counts: Counter[Any]) -> dict[Any, int]:
+    return {kind: counts[kind] for kind in get_args(kinds)}
