@@ -195,7 +195,7 @@ def test_on_a_terminal_lines_are_folded_and_outcomes_coloured(path: Path, run: t
         terminal = run("watch", "--no-start", columns=40, NO_COLOR="", TERM="xterm")
         terminal.wait_for("approval until\r\n")
         server.notify("account/login/completed", {"loginId": LOGIN["loginId"], "success": False, "error": "denied"})
-        terminal.wait_for("denied")
+        terminal.wait_for("denied.\x1b[0m\r\n")
         terminal.type("\x03")
         assert terminal.wait() == exits.INTERRUPTED
     lines = [re.sub(r"\d\d:\d\d:\d\d", "TIME", line) for line in terminal.screen.splitlines()]

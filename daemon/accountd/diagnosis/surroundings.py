@@ -16,8 +16,8 @@ from accountd import config as configuration
 from accountd import paths
 from accountd.adapters.http import HttpAnswer, open_http_client
 from accountd.client.blocking import Client
-from accountd.client.connecting import open_socket
 from accountd.client.errors import CallFailed, ClientError, NothingListens
+from accountd.client.unix_socket import open_socket
 from accountd.errors import RemoteUnreachable
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 
