@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import sys
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd import config as configuration
-from accountd import paths
+from accountd import logs, paths
 from accountd.account import open_account
 from accountd.account_reader import AccountReader
 from accountd.adapters.backend import Backend
 from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
+from accountd.adapters.process import harden
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_unix_listener
 from accountd.adapters.wall_clock import WallClock
@@ -62,20 +62,21 @@ SHUTDOWN_GRACE: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-def main(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None = None) -> int:
+def main(
+    listen: Path | None,
+    *,
+    stdio: bool,
+    log_level: str,
+    log_format: str | None = None,
+    token_socket: Path | None = None,
+) -> int:
     """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
 
     It listens on `listen`, else on the default socket of this environment; with `stdio`, on none. Besides, on
     `token_socket`, for those who may have a token and nothing else.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # httpx and httpcore log URLs and headers; what is worth saying about a request, we say ourselves.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
+    logs.set_up(log_level, log_format)
+    harden()
     try:
         config = configuration.load(os.environ)
         socket = None if stdio else listen or Path(paths.socket_path(os.environ))

@@ -17,6 +17,7 @@ from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, Request
 from accountd.external import ExternalTokens
 from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
+from accountd.logs import about
 from accountd.protocol.account import (
     AccountLoginCompleted,
     ApiKeyLoginDone,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 ApprovalT = TypeVar("ApprovalT")
 
 NOT_COMPLETED: Final = "Login was not completed"
+
+_ENDS: Final = {State.COMPLETED: "completed", State.FAILED: "failed", State.CANCELLED: "been cancelled"}
 
 _log = logging.getLogger(__name__)
 
@@ -156,21 +159,26 @@ class LoginManager:
             for older in self._logins.values():
                 older.cancel()  # the newest wins
             self._logins[login.id] = login
-            _log.info("login %s: waiting for the person", login.id)
-            reply(login.started)
-            self._tell(login)
-            task_status.started()
-            try:
-                with login.scope:
-                    await self._see_through(login, attempt)
-            except (LoginFailed, StorageError) as error:
-                self._complete(login, error)
-            except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
-                _log.exception("login %s: unforeseen", login.id)
-                self._complete(login, LoginFailed("internal error; the log of accountd says more"))
-            finally:
-                if not login.ended.is_set():  # cancelled: by its scope, or with everything else
-                    self._complete(login, LoginCancelled(NOT_COMPLETED))
+            with about(login=login.id):
+                _log.info("the login waits for the person")
+                reply(login.started)
+                self._tell(login)
+                task_status.started()
+                await self._live(login, attempt)
+
+    async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
+        """See that a login completes, whatever happens. Raises nothing but a cancellation from outside."""
+        try:
+            with login.scope:
+                await self._see_through(login, attempt)
+        except (LoginFailed, StorageError) as error:
+            self._complete(login, error)
+        except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
+            _log.exception("the login failed in a way that was not foreseen")
+            self._complete(login, LoginFailed("internal error; the log of accountd says more"))
+        finally:
+            if not login.ended.is_set():  # cancelled: by its scope, or with everything else
+                self._complete(login, LoginCancelled(NOT_COMPLETED))
 
     async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
@@ -207,7 +215,7 @@ class LoginManager:
         del self._logins[login.id]
         login.ended.set()
         words = login.attempt.conclude(error)
-        _log.info("login %s: %s%s", login.id, login.state.value, f": {error}" if error else "")
+        _log.info("the login has %s%s", _ENDS[login.state], f": {error}" if error else "")
         self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
 
 
