@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.adapters.issuer import Issuer
+    from accountd.audit import AuditLog
     from accountd.config import LoginMethod
     from accountd.external import ExternalTokens
     from accountd.hub import Hub
@@ -46,13 +47,17 @@ _MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
 
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
 
+_Outcome = Literal["refreshed", "adopted"]
+"""How tokens were renewed: by us, or by another program that had stored them."""
+
 _log = logging.getLogger(__name__)
 
 
 class AccountService:
     """The current account. Opened by `open_account`; every method is for use inside that block."""
 
-    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> None:
+    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, audit: AuditLog) -> None:
+        self._audit = audit
         self._store = store
         self._policy = policy
         self._issuer = issuer
@@ -148,7 +153,8 @@ class AccountService:
         external, record = self._external, self.current
         try:
             if external is not None and record is not None:
-                await external.renew(record)
+                if await external.renew(record):
+                    self._note_supplied()
                 self._adopt(self._record)
             else:
                 await self.renew("forced", instead_of=login)
@@ -161,8 +167,13 @@ class AccountService:
         async with self._changing:
             self._external = external
             self._hold(self._record)
+            self._note_supplied()
             announce()
             self._publish()
+
+    def _note_supplied(self) -> None:
+        login = self.login
+        self._audit.note("token.supplied", account=login.account_id if login is not None else None)
 
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
@@ -185,18 +196,28 @@ class AccountService:
         A refresh token that has been sent is seen through, whoever cancels.
         """
         try:
-            await self._renew(reason, instead_of)
+            outcome = await self._renew_or_settle(reason, instead_of)
+        except RefreshError as error:
+            refused = isinstance(error, RefreshRefused)
+            self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
+            raise
+        if outcome is not None:
+            self._audit.note("refresh", reason=reason, outcome=outcome)
+
+    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+        try:
+            return await self._renew(reason, instead_of)
         except _Spent as spent:
-            await self._settle(spent)
+            return await self._settle(spent)
         except StorageError as error:
             raise RefreshFailed(str(error)) from error
 
-    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> None:
-        """Renew under the locks. Raises _Spent where the issuer refuses."""
+    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+        """Renew under the locks, if there is anything to renew. Raises _Spent where the issuer refuses."""
         async with self._changing, self._store.locked():
             record, login = self._record, self.login
             if record is None or login is None or self.is_external or instead_of not in (None, login):
-                return
+                return None
             stored = await self._store.load()
             if self._is_newer_than(stored):
                 current = record
@@ -205,7 +226,7 @@ class AccountService:
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif _is_renewal(stored, login):
                 self._adopt(stored)  # another program was first
-                return
+                return "adopted"
             else:
                 current = stored  # with whatever else others have written into it
             if (refusal := self.find_refusal(login)) is not None:
@@ -218,8 +239,9 @@ class AccountService:
                 await self._save_renewed(
                     stored, refreshed_record(current, current.chatgpt or login, refreshed, time.time_ns())
                 )
+        return "refreshed"
 
-    async def _settle(self, spent: _Spent) -> None:
+    async def _settle(self, spent: _Spent) -> _Outcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.
 
         Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
@@ -230,15 +252,16 @@ class AccountService:
             await trio.sleep(pause)
             async with self._changing:
                 if self.login is not spent.login:
-                    return
+                    return None
                 stored = await self._read_store()
                 if stored is not None and _is_renewal(stored, spent.login):
                     self._adopt(stored)
-                    return
+                    return "adopted"
                 if pause == pauses[-1]:
                     self._refused = (spent.login, spent.refusal)
                     self._hub.publish(AccountUpdated(None, None), extension=True)
                     raise spent.refusal
+        return None
 
     @property
     def is_unsaved(self) -> bool:
@@ -285,6 +308,7 @@ class AccountService:
             finally:
                 with trio.CancelScope(shield=True):
                     await self._store.delete()
+                    self._audit.note("logout", mode=record.mode if record is not None else None)
                     self._become(None, announce)
 
     async def _revoke(self, login: ChatgptLogin) -> None:
@@ -349,8 +373,10 @@ def _is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
 
 
 @asynccontextmanager
-async def open_account(store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub) -> AsyncIterator[AccountService]:
+async def open_account(
+    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, audit: AuditLog
+) -> AsyncIterator[AccountService]:
     """Give the account, read from its store."""
-    account = AccountService(store, policy, issuer, hub)
+    account = AccountService(store, policy, issuer, hub, audit)
     await account.load()
     yield account

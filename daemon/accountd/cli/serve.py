@@ -52,6 +52,12 @@ def add_parser(subparsers: Subparsers) -> None:
         choices=_FORMATS,
         help="how each line is written (default: journald where the journal reads it, else text)",
     )
+    parser.add_argument(
+        "--no-audit-log",
+        dest="audit",
+        action="store_false",
+        help="keep no record of logins and of who was given a token",
+    )
     parser.set_defaults(run=run)
 
 
@@ -69,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         log_level=args.log_level,
         log_format=args.log_format,
         token_socket=token_socket,
+        audit=args.audit,
     )
 
 

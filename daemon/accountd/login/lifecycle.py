@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import trio
 
@@ -61,6 +61,11 @@ class Login:
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
 
+    @property
+    def method(self) -> Literal["chatgpt", "chatgptDeviceCode"]:
+        """How the person logs in, as `account/login/start` names it."""
+        return "chatgpt" if isinstance(self.started, BrowserLoginStarted) else "chatgptDeviceCode"
+
     async def advance(self, state: State) -> None:
         """Take the next step, unless a cancellation is on its way: then that is raised, and nothing moves.
 
@@ -85,7 +90,7 @@ class Login:
             case State.WAITING | State.EXCHANGING | State.COMMITTING as state:
                 return AccountLoginProgress(
                     self.id,
-                    "chatgpt" if isinstance(self.started, BrowserLoginStarted) else "chatgptDeviceCode",
+                    self.method,
                     state.value,
                     self._started_at,
                     self._started_at + self.attempt.lifetime,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from accountd.account import AccountService
     from accountd.adapters.wall_clock import Clock
+    from accountd.audit import AuditLog, Event
     from accountd.errors import AccountdError
     from accountd.external import Ask
     from accountd.hub import Hub
@@ -47,6 +48,12 @@ NOT_COMPLETED: Final = "Login was not completed"
 
 _ENDS: Final = {State.COMPLETED: "completed", State.FAILED: "failed", State.CANCELLED: "been cancelled"}
 
+_EVENTS: Final[dict[State, Event]] = {
+    State.COMPLETED: "login.completed",
+    State.FAILED: "login.failed",
+    State.CANCELLED: "login.cancelled",
+}
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +69,9 @@ class LoginManager:
         hub: Hub,
         *,
         clock: Clock,
+        audit: AuditLog,
     ) -> None:
+        self._audit = audit
         self._nursery = nursery
         self._account = account
         self._admission = admission
@@ -89,12 +98,14 @@ class LoginManager:
         await self.cancel_all()
 
         def announce() -> None:
+            self._audit.note("login.completed", method="apiKey")
             reply(ApiKeyLoginDone())
             self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
 
         try:
             await self._account.commit(record, announce)
         except StorageError as error:
+            self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
             raise RequestFailed(f"failed to save api key: {error}") from error
 
     async def start_external(self, tokens: ExternalTokensLogin, ask: Ask, reply: Reply) -> None:
@@ -121,10 +132,11 @@ class LoginManager:
         login = self._logins.get(login_id)
         if login is None:
             return False
-        if login.cancel():
-            return True
-        await login.ended.wait()
-        return False
+        cancelled = login.cancel()
+        self._audit.note("login.cancel", login=login_id, outcome="cancelled" if cancelled else "too late")
+        if not cancelled:
+            await login.ended.wait()
+        return cancelled
 
     def under_way(self) -> tuple[LoginUnderWay, ...]:
         """List the logins that are waiting, or have not got further than their commit."""
@@ -161,6 +173,7 @@ class LoginManager:
             self._logins[login.id] = login
             with about(login=login.id):
                 _log.info("the login waits for the person")
+                self._audit.note("login.started", method=login.method)
                 reply(login.started)
                 self._tell(login)
                 task_status.started()
@@ -216,14 +229,22 @@ class LoginManager:
         login.ended.set()
         words = login.attempt.conclude(error)
         _log.info("the login has %s%s", _ENDS[login.state], f": {error}" if error else "")
+        reason = type(error).__name__ if login.state is State.FAILED else None
+        self._audit.note(_EVENTS[login.state], method=login.method, reason=reason)
         self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
 
 
 @asynccontextmanager
 async def open_logins(
-    account: AccountService, admission: Admission, requirements: RequirementsService, hub: Hub, *, clock: Clock
+    account: AccountService,
+    admission: Admission,
+    requirements: RequirementsService,
+    hub: Hub,
+    *,
+    clock: Clock,
+    audit: AuditLog,
 ) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock)
+        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock, audit=audit)
         nursery.cancel_scope.cancel()
