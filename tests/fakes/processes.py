@@ -75,6 +75,8 @@ def running(home: Path, **variables: str) -> Iterator[Daemon]:
             yield Daemon(process, path)
         finally:
             process.kill()
+            if process.stderr and not process.stderr.closed:
+                process.communicate()  # so that what it has written is looked at
 
 
 def daemon_pid(path: Path | str) -> int:
