@@ -9,7 +9,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from accountd import identity
+from accountd import identity, paths
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
 from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
@@ -127,7 +127,7 @@ class Dispatcher:
         reply(
             InitializeResponse(
                 user_agent=session.user_agent,
-                codex_home=str(self._config.codex_home),
+                codex_home=paths.tell(self._config.codex_home),
                 platform_family="unix",
                 platform_os=identity.platform_os(),
             )
