@@ -60,7 +60,7 @@ class Dispatcher:
 
         Nothing is raised, but by awaiting: a cancellation, after which no answer is sent.
         """
-        under_way = self._describe()
+        under_way = self._describe(request)
         with about(**under_way):
             try:
                 rest = self._call(request)
@@ -76,8 +76,10 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
                 self.refuse(request, error)
 
-    def _describe(self) -> dict[str, object]:
+    def _describe(self, request: Request) -> dict[str, object]:
         """Give a request a number for the logs: its own id is a text of the client's, which may be anything."""
+        if not isinstance(request.id, (int, str)):
+            return {}  # a notification
         client = {"client": self.session.client} if self.session is not None else {}
         return {"request": next(self._numbers), **client}
 
