@@ -78,14 +78,17 @@ def main(
     It listens on `listen`, else on the default socket of this environment; with `stdio`, on none. Besides, on
     `token_socket`, for those who may have a token and nothing else.
     """
-    logs.set_up(log_level, log_format)
+    log_format = logs.set_up(log_level, log_format)
     harden()
     try:
         config = configuration.load(os.environ)
         socket = None if stdio else listen or Path(paths.socket_path(os.environ))
         trio.run(run_daemon, config, socket, token_socket, _open_audit_log(config, wanted=audit))
     except AccountdError as error:
-        sys.stderr.write(f"accountd: {error}\n")
+        if log_format == "text":
+            sys.stderr.write(f"accountd: {error}\n")
+        else:  # for whoever reads every line in that format
+            _log.critical("%s", error)
         return 1
     return 0
 

@@ -43,16 +43,18 @@ def what_is_under_way() -> Mapping[str, object]:
     return _under_way.get() or {}
 
 
-def set_up(level: str, form: str | None = None) -> None:
-    """Log from now on, to stderr; without a form, as whoever reads stderr wants it."""
+def set_up(level: str, form: str | None = None) -> str:
+    """Log from now on, to stderr; without a form, as whoever reads stderr wants it. Give the form."""
+    form = form or _choose_format(os.environ)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_FORMATTERS[form or _choose_format(os.environ)]())
+    handler.setFormatter(_FORMATTERS[form]())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
     # httpx and httpcore log URLs and headers; what is worth saying about a request, we say ourselves.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    return form
 
 
 def _choose_format(environ: Mapping[str, str]) -> str:
