@@ -69,7 +69,7 @@ def _choose_format(environ: Mapping[str, str]) -> str:
     return "journald" if environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}" else "text"
 
 
-def escape(text: str) -> str:
+def _escape(text: str) -> str:
     r"""Make one line of any text: what is not printable is spelled out, such as a newline as `\n`."""
     if text.isprintable():
         return text
@@ -85,13 +85,13 @@ class _TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
         known = what_is_under_way()
         fields = " ".join(f"{name}={known[name]}" for name in FIELDS if name in known)
-        return escape(super().formatMessage(record) + (f" [{fields}]" if fields else ""))
+        return _escape(super().formatMessage(record) + (f" [{fields}]" if fields else ""))
 
     def format(self, record: logging.LogRecord) -> str:
         record.message = record.getMessage()
         if self.usesTime():
             record.asctime = self.formatTime(record)
-        lines = [self.formatMessage(record), *(f"    {escape(line)}" for line in _traceback(self, record))]
+        lines = [self.formatMessage(record), *(f"    {_escape(line)}" for line in _traceback(self, record))]
         return "\n".join(map(self._begin(record).__add__, lines))
 
     def _begin(self, record: logging.LogRecord) -> str:  # noqa: ARG002  # the journal's begin differs
