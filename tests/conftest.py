@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["fakes.canaries"]
+
 # The same examples on every machine and in every run: a failure is there again the next time, and time is no
 # part of it. `--hypothesis-profile=default` looks for new ones.
 settings.register_profile(

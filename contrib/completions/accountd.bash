@@ -64,6 +64,7 @@ _accountd() {
             'accountd serve --listen' | \
             'accountd serve --token-socket' | \
             'accountd serve --log-level' | \
+            'accountd serve --log-format' | \
             'accountd sandbox --port' | \
             'accountd sandbox --home' | \
             'accountd sandbox --approve-after' | \
@@ -90,6 +91,7 @@ _accountd() {
             'accountd connect --socket') paths=file ;;
             'accountd app-server --socket') paths=file ;;
             'accountd serve --log-level') offered+=(debug info warning error) ;;
+            'accountd serve --log-format') offered+=(text json journald) ;;
             'accountd sandbox --home') paths=folder ;;
             'accountd sandbox --authorize') offered+=(ask approve deny not_entitled no_code server_error) ;;
             'accountd sandbox --script') paths=file ;;
@@ -112,7 +114,7 @@ _accountd() {
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;
                 'accountd connect') offered+=(--help --socket --no-start) ;;
                 'accountd app-server') offered+=(--help --listen --stdio --socket --no-start) ;;
-                'accountd serve') offered+=(--help --listen --token-socket --log-level) ;;
+                'accountd serve') offered+=(--help --listen --token-socket --log-level --log-format --no-audit-log) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
                 'accountd schema') offered+=(--help --out) ;;
                 'accountd doctor') offered+=(--help --json --socket) ;;

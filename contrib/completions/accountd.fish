@@ -44,6 +44,7 @@ function __accountd_at
                 'accountd serve --listen' \
                 'accountd serve --token-socket' \
                 'accountd serve --log-level' \
+                'accountd serve --log-format' \
                 'accountd sandbox --port' \
                 'accountd sandbox --home' \
                 'accountd sandbox --approve-after' \
@@ -142,6 +143,8 @@ complete -c accountd -n '__accountd_at \'accountd serve\' -h --help' -s h -l hel
 complete -c accountd -n '__accountd_at \'accountd serve\' --listen' -l listen -r -f -d 'unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)'
 complete -c accountd -n '__accountd_at \'accountd serve\' --token-socket' -l token-socket -r -f -d 'unix://PATH of a second socket, for containers: it hands out tokens, and nothing else'
 complete -c accountd -n '__accountd_at \'accountd serve\' --log-level' -l log-level -r -f -a 'debug info warning error' -d 'how much to log (default: info)'
+complete -c accountd -n '__accountd_at \'accountd serve\' --log-format' -l log-format -r -f -a 'text json journald' -d 'how each line is written (default: journald where the journal reads it, else text)'
+complete -c accountd -n '__accountd_at \'accountd serve\' --no-audit-log' -l no-audit-log -d 'keep no record of logins and of who was given a token'
 
 # accountd sandbox
 complete -c accountd -n '__accountd_at \'accountd sandbox\' -h --help' -s h -l help -d 'show this help message and exit'

@@ -5,10 +5,10 @@ Imports go down only; each floor knows those below it and nothing above:
 street    cli · sandbox · diagnosis              what people run: clients of the socket, a stand-in issuer
 roof      daemon                                 builds everything, nests the lifetimes
 doors     server · client                        the socket seen from inside, and from outside
-services  hub · account · account_reader · external · refresh · usage · requirements · login   state with a life
+services  hub · audit · account · account_reader · external · refresh · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
-ground    errors · secret · config · paths · identity · counters    what everything else may know
+ground    errors · secret · config · paths · identity · counters · logs   what everything else may know
 """
 
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.adapters.issuer import Issuer
+    from accountd.audit import AuditLog
     from accountd.config import LoginMethod
     from accountd.counters import Counters
     from accountd.external import ExternalTokens
@@ -47,13 +48,19 @@ _MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
 
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
 
+_Outcome = Literal["refreshed", "adopted"]
+"""How tokens were renewed: by us, or by another program that had stored them."""
+
 _log = logging.getLogger(__name__)
 
 
 class AccountService:
     """The current account. Opened by `open_account`; every method is for use inside that block."""
 
-    def __init__(self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, counters: Counters) -> None:
+    def __init__(
+        self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
+    ) -> None:
+        self._audit = audit
         self._store = store
         self._policy = policy
         self._issuer = issuer
@@ -150,7 +157,8 @@ class AccountService:
         external, record = self._external, self.current
         try:
             if external is not None and record is not None:
-                await external.renew(record)
+                if await external.renew(record):
+                    self._note_supplied()
                 self._adopt(self._record)
             else:
                 await self.renew("forced", instead_of=login)
@@ -163,8 +171,13 @@ class AccountService:
         async with self._changing:
             self._external = external
             self._hold(self._record)
+            self._note_supplied()
             announce()
             self._publish()
+
+    def _note_supplied(self) -> None:
+        login = self.login
+        self._audit.note("token.supplied", account=login.account_id if login is not None else None)
 
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
@@ -188,24 +201,32 @@ class AccountService:
         """
         login = self.login
         try:
-            try:
-                await self._renew(reason, instead_of)
-            except _Spent as spent:
-                await self._settle(spent)
-            except StorageError as error:
-                raise RefreshFailed(str(error)) from error
+            outcome = await self._renew_or_settle(reason, instead_of)
         except RefreshError as error:
+            refused = isinstance(error, RefreshRefused)
+            self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
             self._counters.note_refresh("failed", error)
             if self.login is not login:
                 self._counters.last_refresh = None  # it is not said of another login
             raise
+        if outcome is not None:
+            self._audit.note("refresh", reason=reason, outcome=outcome)
+            self._counters.note_refresh("adopted" if outcome == "adopted" else "done")
 
-    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> None:
-        """Renew under the locks. Raises _Spent where the issuer refuses."""
+    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+        try:
+            return await self._renew(reason, instead_of)
+        except _Spent as spent:
+            return await self._settle(spent)
+        except StorageError as error:
+            raise RefreshFailed(str(error)) from error
+
+    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+        """Renew under the locks, if there is anything to renew. Raises _Spent where the issuer refuses."""
         async with self._changing, self._store.locked():
             record, login = self._record, self.login
             if record is None or login is None or self.is_external or instead_of not in (None, login):
-                return
+                return None
             stored = await self._store.load()
             if self._is_newer_than(stored):
                 current = record
@@ -213,8 +234,8 @@ class AccountService:
                 self._become(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif _is_renewal(stored, login):
-                self._take_over(stored)  # another program was first
-                return
+                self._adopt(stored)  # another program was first
+                return "adopted"
             else:
                 current = stored  # with whatever else others have written into it
             if (refusal := self.find_refusal(login)) is not None:
@@ -227,8 +248,9 @@ class AccountService:
                 await self._save_renewed(
                     stored, refreshed_record(current, current.chatgpt or login, refreshed, time.time_ns())
                 )
+        return "refreshed"
 
-    async def _settle(self, spent: _Spent) -> None:
+    async def _settle(self, spent: _Spent) -> _Outcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.
 
         Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
@@ -239,15 +261,16 @@ class AccountService:
             await trio.sleep(pause)
             async with self._changing:
                 if self.login is not spent.login:
-                    return
+                    return None
                 stored = await self._read_store()
                 if stored is not None and _is_renewal(stored, spent.login):
-                    self._take_over(stored)
-                    return
+                    self._adopt(stored)
+                    return "adopted"
                 if pause == pauses[-1]:
                     self._refused = (spent.login, spent.refusal)
                     self._hub.publish(AccountUpdated(None, None), extension=True)
                     raise spent.refusal
+        return None
 
     @property
     def is_unsaved(self) -> bool:
@@ -276,7 +299,6 @@ class AccountService:
         except StorageError as error:
             _log.error("the refreshed token is in memory alone until the store takes it: %s", error)
             self._unsaved = stored
-        self._counters.note_refresh("done")
         self._adopt(record)
 
     async def log_out(self, announce: Callable[[], None], *, revoke: bool = True) -> None:
@@ -295,6 +317,7 @@ class AccountService:
             finally:
                 with trio.CancelScope(shield=True):
                     await self._store.delete()
+                    self._audit.note("logout", mode=record.mode if record is not None else None)
                     self._become(None, announce)
 
     async def _revoke(self, login: ChatgptLogin) -> None:
@@ -310,11 +333,6 @@ class AccountService:
         self._hold(record)
         announce()
         self._publish()
-
-    def _take_over(self, record: AuthRecord) -> None:
-        """Have the tokens with which another program was first."""
-        self._counters.note_refresh("adopted")
-        self._adopt(record)
 
     def _adopt(self, record: AuthRecord | None) -> None:
         """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
@@ -366,9 +384,9 @@ def _is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
 
 @asynccontextmanager
 async def open_account(
-    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, counters: Counters
+    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
 ) -> AsyncIterator[AccountService]:
     """Give the account, read from its store."""
-    account = AccountService(store, policy, issuer, hub, counters)
+    account = AccountService(store, policy, issuer, hub, audit=audit, counters=counters)
     await account.load()
     yield account

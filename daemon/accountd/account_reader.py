@@ -23,6 +23,7 @@ from accountd.protocol.account import (
 if TYPE_CHECKING:
     from accountd.account import AccountService
     from accountd.adapters.backend import Backend, Workspace
+    from accountd.audit import AuditLog
     from accountd.refresh import Refresher
     from accountd.storage.base import ChatgptLogin
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class AccountReader:
     """Reads the current account."""
 
-    def __init__(self, account: AccountService, refresher: Refresher, backend: Backend) -> None:
+    def __init__(self, account: AccountService, refresher: Refresher, backend: Backend, audit: AuditLog) -> None:
+        self._audit = audit
         self._account = account
         self._refresher = refresher
         self._backend = backend
@@ -74,6 +76,12 @@ class AccountReader:
 
     def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
         """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
+        status = self._status(include_token=include_token)
+        if status.auth_token is not None:
+            self._audit.note("token.handedOut", mode=status.auth_method)
+        return status
+
+    def _status(self, *, include_token: bool) -> GetAuthStatusResponse:
         record, login = self._account.current, self._account.login
         token = login.tokens.access_token if login is not None else record and record.api_key
         if record is None or not token:  # an empty key is no login
@@ -91,7 +99,7 @@ class AccountReader:
                 await self._refresher.refresh("proactive_expiry")
             except RefreshError as error:
                 raise RequestFailed(str(error)) from error
-        record, login, status = self._account.current, self._account.login, self.auth_status(include_token=True)
+        record, login, status = self._account.current, self._account.login, self._status(include_token=True)
         if record is None or record.mode is None:
             raise InvalidRequest("nobody is logged in")
         if status.auth_token is None:
@@ -99,6 +107,7 @@ class AccountReader:
         if self._is_short(min_valid):
             raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s")
         expiry = parse_expiry(login.tokens.access_token) if login is not None else None
+        self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
         return ReadTokenResponse(
             record.mode, status.auth_token, expiry, login.account_id if login is not None else None
         )

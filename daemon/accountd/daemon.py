@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import sys
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -17,16 +16,19 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd import config as configuration
-from accountd import paths
+from accountd import logs, paths
 from accountd.account import open_account
 from accountd.account_reader import AccountReader
+from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
 from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
+from accountd.adapters.process import harden
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_unix_listener
 from accountd.adapters.wall_clock import WallClock
+from accountd.audit import AuditLog
 from accountd.counters import Counters
 from accountd.errors import AccountdError
 from accountd.framing.ndjson import NdjsonFraming
@@ -63,31 +65,36 @@ SHUTDOWN_GRACE: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-def main(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None = None) -> int:
+def main(
+    listen: Path | None,
+    *,
+    stdio: bool,
+    log_level: str,
+    log_format: str | None = None,
+    token_socket: Path | None = None,
+    audit: bool = True,
+) -> int:
     """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
 
     It listens on `listen`, else on the default socket of this environment; with `stdio`, on none. Besides, on
     `token_socket`, for those who may have a token and nothing else.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # httpx and httpcore log URLs and headers; what is worth saying about a request, we say ourselves.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
+    log_format = logs.set_up(log_level, log_format)
+    harden()
     try:
         config = configuration.load(os.environ)
         socket = None if stdio else listen or Path(paths.socket_path(os.environ))
-        trio.run(run_daemon, config, socket, token_socket)
+        trio.run(run_daemon, config, socket, token_socket, _open_audit_log(config, wanted=audit))
     except AccountdError as error:
-        sys.stderr.write(f"accountd: {error}\n")
+        if log_format == "text":
+            sys.stderr.write(f"accountd: {error}\n")
+        else:  # for whoever reads every line in that format
+            _log.critical("%s", error)
         return 1
     return 0
 
 
-async def run_daemon(config: Config, socket: Path | None, token_socket: Path | None = None) -> None:
+async def run_daemon(config: Config, socket: Path | None, token_socket: Path | None, audit: AuditLog) -> None:
     """Serve a socket until SIGTERM or SIGINT; without one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
@@ -98,7 +105,7 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
     with ExitStack() as door:
         listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
         hatch = door.enter_context(open_unix_listener(token_socket)) if token_socket is not None else None
-        async with _open_services(config, system) as services, trio.open_nursery() as watching:
+        async with _open_services(config, system, audit) as services, trio.open_nursery() as watching:
             server = Server(services, config)
             watching.start_soon(_watch_store, config, services.account)
             async with trio.open_nursery() as connections:
@@ -122,7 +129,7 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
 
 
 @asynccontextmanager
-async def _open_services(config: Config, system: Layer) -> AsyncIterator[Services]:
+async def _open_services(config: Config, system: Layer, audit: AuditLog) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
     hub, clock, counters = Hub(), WallClock(), Counters()
     policy = _make_policy(config, system)
@@ -131,7 +138,7 @@ async def _open_services(config: Config, system: Layer) -> AsyncIterator[Service
         issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
         backend = Backend(http, config.backend)
         admission = Admission(policy, Provenance(config.issuer, config.client_id))
-        async with open_account(open_store(config), policy, issuer, hub, counters) as account:
+        async with open_account(open_store(config), policy, issuer, hub, audit=audit, counters=counters) as account:
             service = RequirementsService(
                 account,
                 read_bundle=backend.read_config_bundle,
@@ -144,13 +151,20 @@ async def _open_services(config: Config, system: Layer) -> AsyncIterator[Service
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub, clock=clock, counters=counters) as logins,
+                open_logins(
+                    account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
+                ) as logins,
             ):
-                reader = AccountReader(account, refresher, backend)
+                reader = AccountReader(account, refresher, backend, audit)
                 usage = UsageService(account, refresher, backend)
                 yield Services(
                     hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters
                 )
+
+
+def _open_audit_log(config: Config, *, wanted: bool) -> AuditLog:
+    file = AuditFile(config.codex_home / "log" / "accountd-audit.jsonl")
+    return AuditLog(file.append if wanted else None)
 
 
 def _make_policy(config: Config, system: Layer) -> Policy:

@@ -31,14 +31,14 @@ class ExternalTokens:
         self._policy = policy
         self._asking = trio.Lock()
 
-    async def renew(self, refused: AuthRecord) -> None:
-        """Have other tokens than those, asked for once for however many need them.
+    async def renew(self, refused: AuthRecord) -> bool:
+        """Have other tokens than those, asked for once for however many need them; say whether this call asked.
 
         Raises ClientFailed, or LoginFailed for a workspace that is not allowed.
         """
         async with self._asking:
             if self.record is not refused:
-                return  # somebody has asked already
+                return False  # somebody has asked already
             login = refused.chatgpt
             answer = await self._ask(ChatgptAuthTokensRefreshParams(login.account_id if login else None))
             self._policy.check_workspace(answer.chatgpt_account_id)
@@ -48,3 +48,4 @@ class ExternalTokens:
                 )
             except MalformedToken as error:
                 raise ClientFailed(str(error)) from error
+            return True

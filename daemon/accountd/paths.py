@@ -34,6 +34,11 @@ def expand(path: str, where: str) -> str:
     raise ConfigError(f"{where} must be an absolute path, because {path!r} leads nowhere here")
 
 
+def tell(path: str | os.PathLike[str]) -> str:
+    """Make the text of a path that others are told: in UTF-8, whatever the locale of this process; or nearly so."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def socket_path(environ: Mapping[str, str]) -> str:
     """Give the socket on which the daemon of this environment is found: `ACCOUNTD_SOCKET`, else a default.
 

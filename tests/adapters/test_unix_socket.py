@@ -79,7 +79,7 @@ async def test_a_live_socket_is_not_taken(folder: Path) -> None:
     """A second daemon on the same path is refused, and the first one goes on."""
     with open_unix_listener(folder / "s"):
         with (
-            pytest.raises(SocketError, match=r"already in use by a running server: .*/s$"),
+            pytest.raises(SocketError, match=rf"already in use by a running server \(pid {os.getpid()}\): .*/s$"),
             open_unix_listener(folder / "s"),
         ):
             raise AssertionError("there are two")

@@ -16,6 +16,7 @@ import trio.testing
 from accountd.config import Config
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
+from fakes import canaries
 from fakes.table import check_message, check_reply
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Client:
         return self._check(self.messages.pop(0))
 
     def _check(self, message: dict[str, Any]) -> dict[str, Any]:
+        if "error" in message:
+            canaries.current.see("an error answer", json.dumps(message))
         if "method" in message:
             check_message(message)
         elif "result" in message and message["id"] in self._asked:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -54,6 +54,21 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return {**keep, "CODEX_HOME": str(home), "PYTHONWARNINGS": "error", **variables}
 
 
+def wait_until_it_listens(path: Path, process: subprocess.Popen[str]) -> socket.socket:
+    """Give a connection to a daemon that is starting, whoever it belongs to."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(PATIENCE)
+            sock.connect(os.fspath(path))
+            return sock
+        sock.close()
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @contextmanager
 def running(home: Path, **variables: str) -> Iterator[Daemon]:
     """Run a daemon on a socket in its home, until it answers."""
@@ -75,6 +90,8 @@ def running(home: Path, **variables: str) -> Iterator[Daemon]:
             yield Daemon(process, path)
         finally:
             process.kill()
+            if process.stderr and not process.stderr.closed:
+                process.communicate()  # so that what it has written is looked at
 
 
 def daemon_pid(path: Path | str) -> int:

@@ -15,6 +15,7 @@ from accountd.account_reader import AccountReader
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
+from accountd.audit import AuditLog
 from accountd.config import DEFAULT_CLIENT_ID
 from accountd.counters import Counters
 from accountd.hub import Hub, Notification
@@ -70,7 +71,8 @@ class TestClock:
 class World:
     """Everything that a test may want to look at.
 
-    `heard` has what a client would have heard, in order; `progress` what besides one that follows the logins.
+    `heard` has what a client would have heard, in order; `progress` what besides one that follows the logins;
+    `audited` what the audit log has.
     """
 
     services: Services
@@ -82,6 +84,7 @@ class World:
         self.clock = clock
         self.heard: list[dict[str, Any]] = []
         self.progress: list[dict[str, Any]] = []
+        self.audited: list[dict[str, Any]] = []
 
     def hear(self, notification: Notification) -> None:
         """Take a notification, as a subscription does."""
@@ -143,11 +146,12 @@ async def open_world(
 
     policy = policy or Policy()
     hub, counters = Hub(), Counters(clock.now)
+    audit = AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now)
     http = HttpClient("tests", open_httpx)
     issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
     backend = Backend(http, f"{ISSUER}/backend-api")
     with hub.subscribe(world.hear):
-        async with open_account(world.store, policy, issuer, hub, counters) as account:
+        async with open_account(world.store, policy, issuer, hub, audit=audit, counters=counters) as account:
             nowhere = Path("/nonexistent")
             service = RequirementsService(
                 account,
@@ -161,9 +165,11 @@ async def open_world(
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
-                open_logins(account, admission, requirements, hub, clock=clock, counters=counters) as logins,
+                open_logins(
+                    account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
+                ) as logins,
             ):
-                reader = AccountReader(account, refresher, backend)
+                reader = AccountReader(account, refresher, backend, audit)
                 usage = UsageService(account, refresher, backend, clock.now)
                 world.services = Services(
                     hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters

@@ -197,7 +197,8 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
     with running(home) as daemon:
         second = serve(home, daemon.path)
         assert second.returncode == 1
-        assert second.stderr == f"accountd: the socket is already in use by a running server: {daemon.path}\n"
+        holder = f"a running server (pid {daemon.process.pid})"
+        assert second.stderr == f"accountd: the socket is already in use by {holder}: {daemon.path}\n"
         with daemon.connect() as client:
             assert client.call("account/read", {}) == NOBODY
 

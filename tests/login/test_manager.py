@@ -351,7 +351,7 @@ async def test_a_bug_in_a_flow_ends_its_login_alone(
         await trio.sleep(1)
         assert world.completions()[0]["error"] == "internal error; the log of accountd says more"
         assert (await world.wait_completion(await world.start_device_login()))["success"]
-    assert "unforeseen" in caplog.text
+    assert "not foreseen" in caplog.text
 
 
 async def test_at_most_one_login_waits(autojump_clock: trio.testing.MockClock) -> None:

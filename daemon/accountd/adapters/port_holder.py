@@ -20,7 +20,7 @@ def _describe_holder(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if any(str(link.readlink()) in sockets for link in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+                return f"{(process / 'comm').read_text('utf-8', 'replace').strip()} (pid {process.name})"
         except OSError:
             continue  # it has ended, or is another user's
     return "a program that cannot be named from here"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import socket
 import stat
 import struct
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
 
+from accountd.adapters.instance_lock import hold_instance_lock
 from accountd.errors import SocketError, describe_os_error
 
 if TYPE_CHECKING:
@@ -63,21 +64,16 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
     encoded = os.fsencode(path)
     if len(encoded) > MAX_PATH:
         raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_folder(path.parent)
-        sock = _bind(path)
-        identity = _identity(path)
-    except OSError as error:
-        raise SocketError(f"cannot listen on {path}: {describe_os_error(error)}") from error
-    try:
-        sock.setblocking(False)
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_folder(path.parent)
+            held.enter_context(hold_instance_lock(path, partial(_is_live, path)))
+            _clear_stale(path)
+            sock = held.enter_context(_bind(path))
+        except OSError as error:
+            raise SocketError(f"cannot listen on {path}: {describe_os_error(error)}") from error
         yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-    finally:
-        sock.close()
-        with suppress(OSError):
-            if _identity(path) == identity:  # somebody may have put another one in its place
-                path.unlink()
 
 
 def _check_folder(folder: Path) -> None:
@@ -105,25 +101,24 @@ def _is_foreign(found: os.stat_result) -> bool:
     return found.st_uid not in (os.getuid(), 0)
 
 
-def _bind(path: Path) -> socket.socket:
-    """Bind and listen, one process at a time: between finding a stale socket and replacing it lies a race."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # held for a moment by everybody who does, so waiting is short
-        _clear_stale(path)
-        sock = socket.socket(socket.AF_UNIX)
+@contextmanager
+def _bind(path: Path) -> Iterator[socket.socket]:
+    """Bind and listen for the block, and remove the socket afterwards."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
         umask = os.umask(0o177)
         try:
             sock.bind(os.fspath(path))
-            sock.listen(_BACKLOG)
-        except BaseException:  # whatever it was, nothing stays open; and it goes on
-            sock.close()
-            raise
         finally:
             os.umask(umask)
-        return sock
-    finally:
-        os.close(folder)
+        identity = _identity(path)
+        try:
+            sock.listen(_BACKLOG)
+            yield sock
+        finally:
+            with suppress(OSError):
+                if _identity(path) == identity:  # somebody may have put another one in its place
+                    path.unlink()
 
 
 def _clear_stale(path: Path) -> None:
@@ -134,13 +129,17 @@ def _clear_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise SocketError(f"the socket path exists and is not a socket: {path}")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        answer = probe.connect_ex(os.fspath(path))
-    if answer not in (errno.ECONNREFUSED, errno.ENOENT):
+    if _is_live(path):  # of a server that knows nothing of the lock
         raise SocketError(f"the socket is already in use by a running server: {path}")
     with suppress(FileNotFoundError):
         path.unlink()
+
+
+def _is_live(path: Path) -> bool:
+    """Say whether somebody listens on a path."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(os.fspath(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _STDIO = "stdio://"
 _LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("text", "json", "journald")
 
 _EPILOG = """\
 Other verbs start a daemon by themselves when none is running; run this one to
@@ -46,6 +47,17 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--log-level", choices=_LEVELS, default="info", help="how much to log (default: %(default)s)"
     )
+    parser.add_argument(
+        "--log-format",
+        choices=_FORMATS,
+        help="how each line is written (default: journald where the journal reads it, else text)",
+    )
+    parser.add_argument(
+        "--no-audit-log",
+        dest="audit",
+        action="store_false",
+        help="keep no record of logins and of who was given a token",
+    )
     parser.set_defaults(run=run)
 
 
@@ -57,7 +69,14 @@ def run(args: argparse.Namespace) -> int:
         raise Failure("--token-socket takes unix://PATH", USAGE)
     from accountd.daemon import main as daemon_main  # the clients must not wait for this import
 
-    return daemon_main(path, stdio=args.listen == _STDIO, log_level=args.log_level, token_socket=token_socket)
+    return daemon_main(
+        path,
+        stdio=args.listen == _STDIO,
+        log_level=args.log_level,
+        log_format=args.log_format,
+        token_socket=token_socket,
+        audit=args.audit,
+    )
 
 
 def _parse_listen(url: str) -> Path | None:

@@ -17,6 +17,7 @@ from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, Request
 from accountd.external import ExternalTokens
 from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
+from accountd.logs import about
 from accountd.protocol.account import (
     AccountLoginCompleted,
     ApiKeyLoginDone,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from accountd.account import AccountService
     from accountd.adapters.wall_clock import Clock
+    from accountd.audit import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
     from accountd.external import Ask
@@ -44,6 +46,14 @@ if TYPE_CHECKING:
 ApprovalT = TypeVar("ApprovalT")
 
 NOT_COMPLETED: Final = "Login was not completed"
+
+_ENDS: Final = {State.COMPLETED: "completed", State.FAILED: "failed", State.CANCELLED: "been cancelled"}
+
+_EVENTS: Final[dict[State, Event]] = {
+    State.COMPLETED: "login.completed",
+    State.FAILED: "login.failed",
+    State.CANCELLED: "login.cancelled",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +71,9 @@ class LoginManager:
         *,
         clock: Clock,
         counters: Counters,
+        audit: AuditLog,
     ) -> None:
+        self._audit = audit
         self._nursery = nursery
         self._account = account
         self._admission = admission
@@ -89,6 +101,7 @@ class LoginManager:
         await self.cancel_all()
 
         def announce() -> None:
+            self._audit.note("login.completed", method="apiKey")
             reply(ApiKeyLoginDone())
             self._complete_at_once("apiKey")
 
@@ -97,6 +110,7 @@ class LoginManager:
             await self._account.commit(record, announce)
         except StorageError as error:
             self._counters.logins_failed["apiKey"] += 1
+            self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
             raise RequestFailed(f"failed to save api key: {error}") from error
 
     async def start_external(self, tokens: ExternalTokensLogin, ask: Ask, reply: Reply) -> None:
@@ -128,10 +142,11 @@ class LoginManager:
         login = self._logins.get(login_id)
         if login is None:
             return False
-        if login.cancel():
-            return True
-        await login.ended.wait()
-        return False
+        cancelled = login.cancel()
+        self._audit.note("login.cancel", login=login_id, outcome="cancelled" if cancelled else "too late")
+        if not cancelled:
+            await login.ended.wait()
+        return cancelled
 
     def under_way(self) -> tuple[LoginUnderWay, ...]:
         """List the logins that are waiting, or have not got further than their commit."""
@@ -167,21 +182,27 @@ class LoginManager:
                 older.cancel()  # the newest wins
             self._logins[login.id] = login
             self._counters.logins_started[login.kind] += 1
-            _log.info("login %s: waiting for the person", login.id)
-            reply(login.started)
-            self._tell(login)
-            task_status.started()
-            try:
-                with login.scope:
-                    await self._see_through(login, attempt)
-            except (LoginFailed, StorageError) as error:
-                self._complete(login, error)
-            except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
-                _log.exception("login %s: unforeseen", login.id)
-                self._complete(login, LoginFailed("internal error; the log of accountd says more"))
-            finally:
-                if not login.ended.is_set():  # cancelled: by its scope, or with everything else
-                    self._complete(login, LoginCancelled(NOT_COMPLETED))
+            with about(login=login.id):
+                _log.info("the login waits for the person")
+                self._audit.note("login.started", method=login.kind)
+                reply(login.started)
+                self._tell(login)
+                task_status.started()
+                await self._live(login, attempt)
+
+    async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
+        """See that a login completes, whatever happens. Raises nothing but a cancellation from outside."""
+        try:
+            with login.scope:
+                await self._see_through(login, attempt)
+        except (LoginFailed, StorageError) as error:
+            self._complete(login, error)
+        except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
+            _log.exception("the login failed in a way that was not foreseen")
+            self._complete(login, LoginFailed("internal error; the log of accountd says more"))
+        finally:
+            if not login.ended.is_set():  # cancelled: by its scope, or with everything else
+                self._complete(login, LoginCancelled(NOT_COMPLETED))
 
     async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
@@ -221,7 +242,9 @@ class LoginManager:
         del self._logins[login.id]
         login.ended.set()
         words = login.attempt.conclude(error)
-        _log.info("login %s: %s%s", login.id, login.state.value, f": {error}" if error else "")
+        _log.info("the login has %s%s", _ENDS[login.state], f": {error}" if error else "")
+        reason = type(error).__name__ if login.state is State.FAILED else None
+        self._audit.note(_EVENTS[login.state], method=login.kind, reason=reason)
         self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
 
 
@@ -233,9 +256,12 @@ async def open_logins(
     hub: Hub,
     *,
     clock: Clock,
+    audit: AuditLog,
     counters: Counters,
 ) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(nursery, account, admission, requirements, hub, clock=clock, counters=counters)
+        yield LoginManager(
+            nursery, account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
+        )
         nursery.cancel_scope.cancel()

@@ -139,7 +139,8 @@ def render_result(request_id: RequestId, result: object) -> bytes:
 
 def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
     """Write the answer to a request that failed; a null id says that it could not be read."""
-    return _encoder.encode(Error(request_id, ErrorBody(error.code, str(error))))
+    text = str(error).encode("utf-8", "replace").decode()  # it may name a file whose name is no UTF-8
+    return _encoder.encode(Error(request_id, ErrorBody(error.code, text)))
 
 
 def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:

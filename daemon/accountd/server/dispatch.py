@@ -5,11 +5,13 @@ The order of the gates is Codex's: a request that is malformed is told so even b
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from accountd import identity
+from accountd import identity, paths
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
+from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.agent import is_of_the_agent, render_refusal
 from accountd.protocol.jsonrpc import render_error, render_result
@@ -47,6 +49,7 @@ class Dispatcher:
     ) -> None:
         self.session: Session | None = None
         self._allowed = allowed
+        self._numbers = itertools.count(1)
         self._questions = questions
         self._services = services
         self._config = config
@@ -57,18 +60,28 @@ class Dispatcher:
 
         Nothing is raised, but by awaiting: a cancellation, after which no answer is sent.
         """
-        try:
-            rest = self._call(request)
-        except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
-            self.refuse(request, error)
-            return None
-        return None if rest is None else self._finish(request, rest)
+        under_way = self._describe(request)
+        with about(**under_way):
+            try:
+                rest = self._call(request)
+            except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
+                self.refuse(request, error)
+                return None
+        return None if rest is None else self._finish(request, rest, under_way)
 
-    async def _finish(self, request: Request, rest: Awaitable[None]) -> None:
-        try:
-            await rest
-        except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
-            self.refuse(request, error)
+    async def _finish(self, request: Request, rest: Awaitable[None], under_way: dict[str, object]) -> None:
+        with about(**under_way):
+            try:
+                await rest
+            except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
+                self.refuse(request, error)
+
+    def _describe(self, request: Request) -> dict[str, object]:
+        """Give a request a number for the logs: its own id is a text of the client's, which may be anything."""
+        if not isinstance(request.id, (int, str)):
+            return {}  # a notification
+        client = {"client": self.session.client} if self.session is not None else {}
+        return {"request": next(self._numbers), **client}
 
     def refuse(self, request: Request, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
@@ -118,7 +131,7 @@ class Dispatcher:
         reply(
             InitializeResponse(
                 user_agent=session.user_agent,
-                codex_home=str(self._config.codex_home),
+                codex_home=paths.tell(self._config.codex_home),
                 platform_family="unix",
                 platform_os=identity.platform_os(),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from functools import partial
@@ -11,6 +12,7 @@ import trio
 
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
+from accountd.logs import about
 from accountd.server.connection import Connection
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Server:
         self._services = services
         self._config = config
         self._connections: set[Connection] = set()
+        self._numbers = itertools.count(1)
 
     async def serve_socket(
         self, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None = None
@@ -52,21 +55,25 @@ class Server:
             _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
             await stream.aclose()
             return
-        _log.debug("connection of pid %d", peer.pid)
         has_left = partial(has_hung_up, stream.socket)
-        await self._run(
-            Connection(stream, DetectedFraming(), self._services, self._config, has_left=has_left, allowed=allowed)
+        connection = Connection(
+            stream, DetectedFraming(), self._services, self._config, has_left=has_left, allowed=allowed
         )
+        with about(pid=peer.pid, uid=peer.uid):
+            await self._run(connection)
 
     async def _run(self, connection: Connection) -> None:
         counters = self._services.counters
         counters.connections_accepted += 1
         counters.connections += 1
         self._connections.add(connection)
-        try:
-            await connection.run()
-        except Exception:  # noqa: BLE001 - a bug ends its connection, not the daemon
-            _log.exception("a connection failed in a way that was not foreseen")
-        finally:
-            self._connections.discard(connection)
-            counters.connections -= 1
+        with about(connection=next(self._numbers)):
+            _log.debug("connected")
+            try:
+                await connection.run()
+            except Exception:  # noqa: BLE001 - a bug ends its connection, not the daemon
+                _log.exception("a connection failed in a way that was not foreseen")
+            finally:
+                self._connections.discard(connection)
+                counters.connections -= 1
+                _log.debug("disconnected")

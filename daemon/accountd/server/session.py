@@ -18,8 +18,12 @@ _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Session(msgspec.Struct, frozen=True):
-    """The rights and wishes of one client. Made by `initialize`, and the same until the connection ends."""
+    """The rights and wishes of one client. Made by `initialize`, and the same until the connection ends.
 
+    `client` is the name that it gave itself; `originator` the one that the issuer is told.
+    """
+
+    client: str
     originator: str
     user_agent: str
     experimental: bool
@@ -40,6 +44,7 @@ def open_session(params: InitializeParams, originator: str | None) -> Session:
     if not _HEADER_VALUE.fullmatch(info.name):
         raise InvalidRequest(f"Invalid clientInfo.name: '{info.name}'. Must be a valid HTTP header value.")
     return Session(
+        client=info.name,
         originator=originator or info.name,
         user_agent=render_user_agent(originator or info.name, client=f"{info.name}; {info.version}"),
         experimental=capabilities is not None and capabilities.experimental_api,

@@ -1,0 +1,92 @@
+"""One server a socket: a lock file beside it, held for as long as the server has the socket.
+
+The socket alone cannot tell: between finding a stale one and replacing it, and between closing one's own and
+removing it, another server may come and lose its own. A `flock` ends with the process that holds it, however it
+ends, so what a killed one leaves behind stops nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from accountd.errors import SocketError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE: Final = 2.0
+"""Seconds for another server to come or to go, when it holds the lock and does not listen."""
+
+_PAUSE: Final = 0.02
+
+
+@contextmanager
+def hold_instance_lock(path: Path, listens: Callable[[], bool]) -> Iterator[None]:
+    """Hold the lock of the socket at `path` for the block, and remove its file afterwards.
+
+    Raises SocketError, naming who holds it: at once if that one `listens`, else after it had time to come or to
+    go. Raises OSError for a folder that has no room for the file.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    deadline = time.monotonic() + PATIENCE
+    while (held := _try(lock)) is None:
+        if listens():
+            raise SocketError(f"the socket is already in use by a running server{_name_holder(lock)}: {path}")
+        if time.monotonic() > deadline:
+            raise SocketError(f"a server{_name_holder(lock)} is starting or stopping on the socket: {path}")
+        time.sleep(_PAUSE)
+    try:
+        os.ftruncate(held, 0)
+        os.write(held, b"%d\n" % os.getpid())
+        yield
+    finally:
+        with suppress(OSError):
+            if _is_at(held, lock):
+                lock.unlink()  # while it is held: whoever waits for it sees that it is not at its path any more
+        os.close(held)
+
+
+def _try(lock: Path) -> int | None:
+    """Give the descriptor of the file, locked; None if somebody else has it locked."""
+    held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with ExitStack() as closing:
+        closing.callback(os.close, held)
+        if not _lock_now(held, lock):
+            return None
+        closing.pop_all()
+        return held
+
+
+def _lock_now(held: int, lock: Path) -> bool:
+    found = os.fstat(held)
+    if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
+        raise SocketError(f"the lock of the socket is not a file of ours: {lock}")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return _is_at(held, lock)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Say whether an open file is still the one at a path: who held it before may have removed it since."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _name_holder(lock: Path) -> str:
+    """Read who holds the lock, as it has noted itself: ` (pid 4711)`, or nothing."""
+    try:
+        noted = re.match(r"[0-9]{1,10}", lock.read_text("ascii", "replace"))
+    except OSError:
+        return ""
+    return f" (pid {noted[0]})" if noted else ""
