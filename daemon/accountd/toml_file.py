@@ -45,10 +45,8 @@ class TomlFile:
         """Find where a key stands, else the table that it is in; None if both are spelled oddly."""
         for depth in range(len(key)):
             # From the table that the first parts name, if any, the rest is written with dots.
-            table, name = (
-                key[:depth],
-                r"[ \t]*\.[ \t]*".join(rf"[\"']?{re.escape(part)}[\"']?" for part in key[depth:]),
-            )
+            table, dotted = key[:depth], (rf"[\"']?{re.escape(part)}[\"']?" for part in key[depth:])
+            name = r"[ \t]*\.[ \t]*".join(dotted)
             heading = rf"(?P<table>\[+)[ \t]*{name}[ \t]*[].]|" if not table else ""
             for match in re.finditer(rf"^[ \t]*(?:{heading}{name}[ \t]*[.=])", self._text, re.MULTILINE):
                 try:
