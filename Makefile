@@ -43,6 +43,10 @@ soak: $(VENV)/.development  ## look for new examples in the model of the logins'
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
 	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
 
+.PHONY: bench
+bench: $(VENV)/.runtime  ## measure what a crowd costs the daemon; PEER=COMMAND, with {socket}, measures another beside it
+	PYTHONPATH=contrib $(BIN)/python -m bench $(if $(PEER),--peer "$(PEER)")
+
 .PHONY: contrib
 contrib: $(VENV)/.runtime  ## write the shell completions and man pages that are made from the command line
 	PYTHONPATH=contrib $(BIN)/python -m generators

@@ -1,13 +1,11 @@
-"""What the person configured, read once: the environment, and the keys of Codex's own `config.toml`.
+"""What the person configured, read once: the environment, the keys of Codex's own `config.toml`, and our limits.
 
-Only the keys that bear on accounts are read; Codex owns the file, and the rest of it is none of our business.
+Of Codex's file only the keys that bear on accounts are read; the rest of it is none of our business.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -15,7 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from accountd import paths
-from accountd.errors import ConfigError, describe_os_error
+from accountd.errors import ConfigError
+from accountd.limits import Limits, read_limits
+from accountd.toml_file import TomlFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     forced_login_method: LoginMethod | None = None
     allowed_workspaces: tuple[str, ...] = ()
     credentials_store: CredentialsStore = "file"
+    limits: Limits = Limits()
 
 
 def load(environ: Mapping[str, str]) -> Config:
@@ -51,7 +52,7 @@ def load(environ: Mapping[str, str]) -> Config:
     default in silence: a policy that cannot be read must not read as "no policy".
     """
     home = Path(paths.codex_home(environ))
-    file = _ConfigFile.read(home / "config.toml")
+    file = _CodexFile.read(home / "config.toml")
 
     def variable(name: str) -> str | None:
         return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
@@ -82,85 +83,39 @@ def load(environ: Mapping[str, str]) -> Config:
         forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
         credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
+        limits=read_limits(home / "accountd.toml"),
     )
 
 
-class _ConfigFile:
-    """A parsed `config.toml` that can say on which line a key stands."""
-
-    def __init__(self, path: Path, text: str, values: dict[str, Any]) -> None:
-        self._path, self._text, self._values = path, text, values
-
-    @classmethod
-    def read(cls, path: Path) -> _ConfigFile:
-        try:
-            text = path.read_text(encoding="utf-8-sig")  # as Codex: a byte order mark is no fault
-        except FileNotFoundError:
-            return cls(path, "", {})
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: is not UTF-8 text") from error
-        try:
-            return cls(path, text, tomllib.loads(text))
-        except (ValueError, RecursionError) as error:  # also for a number, or a nesting, beyond Python's limits
-            raise ConfigError(_describe_toml_error(path, text, error)) from error
+class _CodexFile(TomlFile):
+    """Codex's `config.toml`: the keys that are read of it, by what they may be."""
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
-        value = self._values.get(key)
+        value = self.values.get(key)
         if value is not None and value not in allowed:
             options = ", ".join(f'"{option}"' for option in allowed)
-            raise self._error(key, f"must be one of {options}")
+            raise self.error(key, complaint=f"must be one of {options}")
         return value
 
     def workspaces(self, key: str) -> tuple[str, ...]:
-        value = self._values.get(key, [])
+        value = self.values.get(key, [])
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise self._error(key, "must be a workspace id, or a list of them")
+            raise self.error(key, complaint="must be a workspace id, or a list of them")
         return tuple(name.strip() for name in names if name.strip())
 
     def backend(self, key: str) -> str | None:
         """Read the backend's base URL; the two public hosts get the path that Codex adds for them."""
-        value = self._values.get(key)
+        value = self.values.get(key)
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self._error(key, "must be a URL")
+            raise self.error(key, complaint="must be a URL")
         if complaint := _url_complaint(value.strip()):
-            raise self._error(key, complaint)
+            raise self.error(key, complaint=complaint)
         url = value.strip().rstrip("/")
         public = url.startswith(("https://chatgpt.com", "https://chat.openai.com"))
         return url + "/backend-api" if public and "/backend-api" not in url else url
-
-    def _error(self, key: str, complaint: str) -> ConfigError:
-        line = self._line(key)
-        return ConfigError(f"{self._path}:{f'{line}:' if line else ''} {key} {complaint}")
-
-    def _line(self, key: str) -> int | None:
-        """Find where a key of the top level stands, or the table of its name; None if it is spelled oddly."""
-        name = rf"[\"']?{re.escape(key)}[\"']?[ \t]*"
-        for match in re.finditer(
-            rf"^[ \t]*(?:(?P<table>\[+)[ \t]*{name}[].]|{name}[.=])", self._text, re.MULTILINE
-        ):
-            try:
-                above = tomllib.loads(self._text[: match.start()] + "accountd_probe = 0")
-            except tomllib.TOMLDecodeError:
-                continue  # a line of a longer string or list
-            if match["table"] or "accountd_probe" in above:  # else it is a key of some table
-                return self._text.count("\n", 0, match.start()) + 1
-        return None
-
-
-def _describe_toml_error(path: Path, text: str, error: Exception) -> str:
-    """Name file, line and, where the broken line has one, the key. tomllib tells the line in its text alone."""
-    position = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
-    if position is None:
-        return f"{path}: a number is too long, or the nesting too deep"
-    lines = text.rstrip("\n").split("\n")
-    line = int(position[1] or len(lines))
-    key = re.match(r"\s*([\w.\"'-]+)\s*=", lines[min(line, len(lines)) - 1])
-    return f"{path}:{line}: {key[1] + ': ' if key else ''}{str(error)[: position.start()]}"
 
 
 def _url_complaint(value: str) -> str | None:

@@ -21,6 +21,7 @@ from accountd.account import open_account
 from accountd.account_reader import AccountReader
 from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
+from accountd.adapters.descriptors import make_room
 from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from accountd.account import AccountService
     from accountd.config import Config
+    from accountd.limits import Limits
     from accountd.protocol.requirements import Layer
 
 SHUTDOWN_GRACE: Final = 10.0
@@ -106,7 +108,7 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
         listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
         hatch = door.enter_context(open_unix_listener(token_socket)) if token_socket is not None else None
         async with _open_services(config, system, audit) as services, trio.open_nursery() as watching:
-            server = Server(services, config)
+            server = Server(services, config, make_room(config.limits.connections))
             watching.start_soon(_watch_store, config, services.account)
             async with trio.open_nursery() as connections:
                 with trio.CancelScope() as accepting:
@@ -117,7 +119,7 @@ async def run_daemon(config: Config, socket: Path | None, token_socket: Path | N
                         if listener is not None:
                             doors.start_soon(server.serve_socket, listener, connections)
                         else:
-                            connections.start_soon(_serve_stdio, server, accepting)
+                            connections.start_soon(_serve_stdio, server, config.limits, accepting)
                         _log.info("serving %s for %s", socket or "standard input", config.codex_home)
                         await trio.sleep_forever()
                 door.close()
@@ -184,8 +186,8 @@ async def _stop_on_signals(
             (connections if accepting.cancel_called else accepting).cancel()
 
 
-async def _serve_stdio(server: Server, accepting: trio.CancelScope) -> None:
-    await server.serve_stream(open_stdio(), NdjsonFraming())
+async def _serve_stdio(server: Server, limits: Limits, accepting: trio.CancelScope) -> None:
+    await server.serve_stream(open_stdio(), NdjsonFraming(limits.message_bytes))
     accepting.cancel()
 
 

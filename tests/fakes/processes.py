@@ -70,10 +70,10 @@ def wait_until_it_listens(path: Path, process: subprocess.Popen[str]) -> socket.
 
 
 @contextmanager
-def running(home: Path, **variables: str) -> Iterator[Daemon]:
+def running(home: Path, *options: str, **variables: str) -> Iterator[Daemon]:
     """Run a daemon on a socket in its home, until it answers."""
     path = home / "run" / "s"
-    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}"]
+    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}", *options]
     with subprocess.Popen(
         command, env=environment(home, **variables), stderr=subprocess.PIPE, text=True, cwd="/"
     ) as process:

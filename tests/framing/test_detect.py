@@ -51,9 +51,10 @@ def test_the_bytes_that_were_looked_at_are_still_to_be_fed() -> None:
 def test_a_framing_detects_itself() -> None:
     """Byte by byte or whole, what was looked at is not lost, and an answer goes out in the client's framing."""
     lines = DetectedFraming()
-    assert lines.send(b"{}") == lines.close() == b""
+    assert lines.send(b"{}") == lines.ping() == lines.close() == b""
     assert [event for byte in b"{}\n" for event in lines.receive(bytes([byte]))] == [Message(b"{}")]
     assert lines.send(b"{}") == b"{}\n"
+    assert (lines.answers_pings, lines.ping()) == (False, b"")
     upgrade = (
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -63,7 +64,9 @@ def test_a_framing_detects_itself() -> None:
     assert isinstance(accepted, Reply)
     assert DetectedFraming().receive(upgrade) == [accepted]
     assert websocket.send(b"{}") == b"\x81\x02{}"
+    assert (websocket.answers_pings, websocket.ping()) == (True, b"\x89\x00")
     assert websocket.close() == b"\x88\x02\x03\xe8"
+    assert websocket.ping() == b""
 
 
 @pytest.mark.parametrize("first", [b"", b"G", b"GET"])

@@ -56,12 +56,36 @@ def test_a_stream_is_read_alike_wherever_it_is_cut(texts: list[str], key: bytes,
         b"\x81\xfe\x00\x05....12345",
         make_frame(b"\xff\xfe"),
         make_frame(b"over the limit" * 10),
+        make_frame(b"too long a pong" * 10, first=0x8A),
+        b"\x8a\x04pong",
     ],
-    ids=["ping", "close", "binary", "part", "reserved", "bare", "long", "wasteful", "no UTF-8", "too large"],
+    ids=[
+        "ping",
+        "close",
+        "binary",
+        "part",
+        "reserved",
+        "bare",
+        "long",
+        "wasteful",
+        "no UTF-8",
+        "too large",
+        "pong",
+        "bare pong",
+    ],
 )
 def test_everything_else_is_left_alone(other: bytes) -> None:
     """From its first byte on, and with what came before it read."""
     assert split_text_frames(make_frame(b"before") + other, 100) == ([b"before"], other, False)
+
+
+def test_pongs_are_dropped() -> None:
+    """Wherever they come, whole or in part; nothing is different for the messages around them."""
+    pong, message = make_frame(b"are you there?", first=0x8A), make_frame(b"message")
+    stream = pong + message + make_frame(b"", first=0x8A) + message + pong
+    assert split_text_frames(stream, LIMIT) == ([b"message"] * 2, b"", True)
+    for end in range(1, len(pong)):
+        assert split_text_frames(message + pong[:end], LIMIT) == ([b"message"], pong[:end], True)
 
 
 @given(st.binary(max_size=64))
@@ -69,7 +93,7 @@ def test_no_bytes_raise(data: bytes) -> None:
     """Whatever comes, what is read and what is left over are all of it."""
     messages, rest, _ = split_text_frames(data, LIMIT)
     assert data.endswith(rest)
-    assert messages or rest == data
+    assert messages or rest == data or b"\x8a" in data  # a pong is dropped
 
 
 @pytest.mark.parametrize("size", [*SIZES, 65536, 200_000])

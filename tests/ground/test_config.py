@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from accountd.config import DEFAULT_BACKEND, Config, is_loopback, load
 from accountd.errors import ConfigError
+from accountd.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,15 @@ def test_without_anything_configured_the_real_services_are_used(tmp_path: Path) 
         forced_login_method=None,
         allowed_workspaces=(),
         credentials_store="file",
+        limits=Limits(),
     )
+
+
+def test_the_limits_are_read_from_our_own_file(tmp_path: Path) -> None:
+    """They stand beside Codex's file, in which a table of that name is none of ours."""
+    (tmp_path / "accountd.toml").write_text("[limits]\nconnections = 9\n")
+    (tmp_path / "config.toml").write_text("[limits]\nconnections = 10\n")
+    assert read(tmp_path).limits == Limits(connections=9)
 
 
 # Variables

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
+from accountd.limits import Limits
 from accountd.protocol.account import AccountUpdated
 from accountd.protocol.agent import render_refusal
 from accountd.protocol.methods import METHODS, TOKEN_METHODS
 from accountd.sandbox import Fault, Script
 from accountd.server import connection as module
 from accountd.server.handlers import HANDLERS
-from accountd.server.outbox import MAX_WAITING
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import open_world
 
@@ -214,11 +214,11 @@ async def test_too_many_requests_at_once_are_refused_not_queued(
             for _ in range(3):
                 await client.receive()
             world.sandbox.script = Script(delay=3)
-            await client.send(*[{**READ, "id": number} for number in range(module.MAX_REQUESTS + 2)])
-            for number in (module.MAX_REQUESTS, module.MAX_REQUESTS + 1):
+            await client.send(*[{**READ, "id": number} for number in range(Limits().requests_per_connection + 2)])
+            for number in (Limits().requests_per_connection, Limits().requests_per_connection + 1):
                 assert await client.receive() == error(-32001, "Server overloaded; retry later.", number)
-            answered = {(await client.receive())["id"] for _ in range(module.MAX_REQUESTS)}
-            assert answered == set(range(module.MAX_REQUESTS))
+            answered = {(await client.receive())["id"] for _ in range(Limits().requests_per_connection)}
+            assert answered == set(range(Limits().requests_per_connection))
 
 
 async def test_a_failing_look_up_is_the_answer(autojump_clock: trio.testing.MockClock) -> None:
@@ -289,7 +289,7 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(
                 b'{"id":1,"method":"initialize","params":{"clientInfo":{"name":"x","version":"1"}}}\n'
             )
             await ours.receive_some()
-            number = MAX_WAITING // 50
+            number = Limits().outbox_bytes // 50
             for _ in range(number):
                 world.services.hub.publish(AccountUpdated(None, None))
                 assert (await reader.receive())["method"] == "account/updated"

@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.server.outbox import MAX_WAITING, Outbox
+from accountd.limits import Limits
+from accountd.server.outbox import Outbox
 
 
 class SlowStream(trio.abc.SendStream):
@@ -43,7 +44,7 @@ def fail() -> None:
 async def test_what_is_put_is_sent_in_order_and_together(autojump_clock: trio.testing.MockClock) -> None:
     """What waits while something is being sent leaves with the next piece."""
     stream = SlowStream()
-    outbox = Outbox(stream, fail)
+    outbox = Outbox(stream, Limits(), fail)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(outbox.run)
         outbox.put(b"a")
@@ -58,7 +59,7 @@ async def test_what_is_put_is_sent_in_order_and_together(autojump_clock: trio.te
 async def test_a_batch_and_the_task_never_send_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """Whoever is sending sends what the other adds, and the order is that of putting."""
     stream = SlowStream()
-    outbox = Outbox(stream, fail)
+    outbox = Outbox(stream, Limits(), fail)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(outbox.run)
         outbox.put(b"1")
@@ -76,7 +77,7 @@ async def test_a_batch_and_the_task_never_send_at_once(autojump_clock: trio.test
 async def test_closing_sends_what_waits(autojump_clock: trio.testing.MockClock) -> None:
     """The last words of a connection leave before its end; later ones do not count."""
     stream = SlowStream()
-    outbox = Outbox(stream, fail)
+    outbox = Outbox(stream, Limits(), fail)
     outbox.put(b"last words")
     outbox.close()
     outbox.put(b"too late")
@@ -87,8 +88,8 @@ async def test_closing_sends_what_waits(autojump_clock: trio.testing.MockClock) 
 async def test_overflow_is_told_once() -> None:
     """A queue that is full tells its owner, who cuts the connection; nothing more is kept."""
     told: list[None] = []
-    outbox = Outbox(SlowStream(), partial(told.append, None))
-    outbox.put(b"x" * MAX_WAITING)
+    outbox = Outbox(SlowStream(), Limits(), partial(told.append, None))
+    outbox.put(b"x" * Limits().outbox_bytes)
     assert told == []
     outbox.put(b"x")
     outbox.put(b"x")
@@ -99,6 +100,6 @@ async def test_a_client_that_is_gone_is_an_error() -> None:
     """Sending to nobody is what ends a connection."""
     ours, theirs = trio.testing.memory_stream_one_way_pair()
     await theirs.aclose()
-    outbox = Outbox(ours, fail)
+    outbox = Outbox(ours, Limits(), fail)
     with pytest.raises(trio.BrokenResourceError):
         await outbox.batch(partial(outbox.put, b"x"))

@@ -14,7 +14,6 @@ from accountd.adapters.unix_socket import Peer, open_unix_listener
 from accountd.errors import RefreshError
 from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Fault, Script
-from accountd.server.outbox import MAX_WAITING
 from accountd.server.serve import Server
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
@@ -159,7 +158,7 @@ async def test_a_login_that_is_refused_needs_a_person(autojump_clock: trio.testi
 async def test_a_client_that_does_not_read_is_counted(autojump_clock: trio.testing.MockClock) -> None:
     """Who is cut is counted once."""
     async with open_world() as world, open_client(world.services) as client:
-        client.connection._outbox.put(b"x" * (MAX_WAITING + 1))
+        client.connection._outbox.put(b"x" * (CONFIG.limits.outbox_bytes + 1))
         world.services.hub.publish(AccountUpdated(None, None))
         assert world.services.counters.clients_cut == 1
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import msgspec
 
 MAX_MESSAGE: Final = 1 << 20
-"""Bytes. The largest message of the account protocol is a set of tokens of a few kilobytes."""
+"""Bytes, where no other limit is set."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -50,6 +50,15 @@ class Framing(Protocol):
 
     def close(self) -> bytes:
         """Give the last bytes of the connection, whichever side ends it. Nothing may be sent after them."""
+        ...
+
+    @property
+    def answers_pings(self) -> bool:
+        """Whether there is something that every client of this framing answers."""
+        ...
+
+    def ping(self) -> bytes:
+        """Give the bytes of that; b"" if there is nothing such, or if nothing can be sent now."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
 
 if TYPE_CHECKING:
@@ -12,23 +13,24 @@ if TYPE_CHECKING:
 _UPGRADE: Final = b"GET "  # a WebSocket begins with an HTTP request (RFC 6455 section 4.1); JSON never does
 
 
-def detect_framing(first: bytes) -> Framing | None:
+def detect_framing(first: bytes, max_message: int = MAX_MESSAGE) -> Framing | None:
     """Choose the framing for a connection that began with these bytes, or None if more must come first.
 
     Whatever is no HTTP GET is taken for JSON lines, so that rubbish gets an answer that a person can read.
     """
     if not first.startswith(_UPGRADE):
-        return None if _UPGRADE.startswith(first) else NdjsonFraming()
+        return None if _UPGRADE.startswith(first) else NdjsonFraming(max_message)
     # wsproto takes a megabyte and tens of milliseconds; a daemon whose clients write lines has no use for it.
     from accountd.framing.websocket import WebSocketFraming
 
-    return WebSocketFraming()
+    return WebSocketFraming(max_message)
 
 
 class DetectedFraming:
     """A Framing that becomes one or the other when the first bytes have come."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self._max_message = max_message
         self._first = b""
         self._framing: Framing | None = None
 
@@ -40,7 +42,7 @@ class DetectedFraming:
             self._framing = NdjsonFraming()  # either would do: nothing follows its end
             return self._framing.receive(data)
         self._first += data
-        self._framing = detect_framing(self._first)
+        self._framing = detect_framing(self._first, self._max_message)
         return self._framing.receive(self._first) if self._framing is not None else []
 
     def send(self, payload: bytes) -> bytes:
@@ -50,3 +52,12 @@ class DetectedFraming:
     def close(self) -> bytes:
         """See Framing.close."""
         return self._framing.close() if self._framing is not None else b""
+
+    @property
+    def answers_pings(self) -> bool:
+        """See Framing.answers_pings."""
+        return self._framing is not None and self._framing.answers_pings
+
+    def ping(self) -> bytes:
+        """See Framing.ping."""
+        return self._framing.ping() if self._framing is not None else b""

@@ -48,3 +48,12 @@ class NdjsonFraming:
     def close(self) -> bytes:
         """See Framing.close."""
         return b""
+
+    @property
+    def answers_pings(self) -> bool:
+        """See Framing.answers_pings."""
+        return False
+
+    def ping(self) -> bytes:
+        """See Framing.ping. There is no line that every client answers."""
+        return b""

@@ -156,3 +156,12 @@ class WebSocketFraming:
         """See Framing.close."""
         refusal, self._refusal = self._refusal, b""
         return refusal or self._send(self._farewell)
+
+    @property
+    def answers_pings(self) -> bool:
+        """See Framing.answers_pings."""
+        return True
+
+    def ping(self) -> bytes:
+        """See Framing.ping. Nothing before the upgrade, and nothing after a close."""
+        return self._send(ws.Ping()) if self._ws.state is ConnectionState.OPEN else b""

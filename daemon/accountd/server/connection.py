@@ -10,18 +10,21 @@ order in which they came; one that changes the account is finished before a late
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import InvalidRequest, Overloaded
+from accountd.errors import InvalidRequest
 from accountd.framing.base import Ended, Message, Rejected, Reply
 from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
+from accountd.server.load import Load, overloaded
 from accountd.server.outbox import Outbox
+from accountd.server.patience import Patience
 from accountd.server.questions import Questions
 
 if TYPE_CHECKING:
@@ -32,9 +35,6 @@ if TYPE_CHECKING:
     from accountd.framing.base import Framing
     from accountd.hub import Notification
     from accountd.server.call import Services
-
-MAX_REQUESTS: Final = 128
-"""Requests of one connection that may be under way at once. Codex's inbound queue has the same size."""
 
 DRAIN_TIMEOUT: Final = 5.0
 """Seconds for which the requests of a client that has stopped sending may go on, and for its answers to leave."""
@@ -49,7 +49,7 @@ class Connection:
     """One connection, to be `run` once.
 
     `has_left` tells a client that is gone from one that sends no more; `allowed` names the methods that it
-    has, None for all.
+    has, None for all; `load` is shared with the other connections.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Connection:
         *,
         has_left: Callable[[], bool] = lambda: False,
         allowed: frozenset[str] | None = None,
+        load: Load | None = None,
     ) -> None:
+        self._load = load if load is not None else Load(config.limits)
         self._stream = stream
         self._has_left = has_left
         self._framing = framing
@@ -69,11 +71,12 @@ class Connection:
         self._counters = services.counters
         self._questions = Questions(self._send)
         self._dispatcher = Dispatcher(services, config, self._send, self._questions, allowed)
-        self._outbox = Outbox(stream, self._cut)
+        self._outbox = Outbox(stream, config.limits, self._cut)
         self._scope = trio.CancelScope()
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
+        self._patience = Patience(config.limits, trio.current_time())
 
     async def run(self) -> None:
         """Serve until the client leaves, breaks a rule or does not read; then close the stream.
@@ -81,6 +84,8 @@ class Connection:
         Raises nothing of the client's doing.
         """
         async with self._stream:
+            # For one that neither initializes itself nor reads what it is told.
+            self._scope.deadline = self._patience.deadline + DRAIN_TIMEOUT
             with self._scope:
                 await self._serve()
 
@@ -111,10 +116,21 @@ class Connection:
         """Take in what the client sends; what can be answered at once is answered before more is read."""
         with self._gone_is_the_end():
             while not self._ended:
-                data = b""
-                with trio.CancelScope() as self._receiving:
+                data = None
+                with trio.CancelScope(deadline=self._patience.deadline) as self._receiving:
                     data = bytes(await self._stream.receive_some(_RECEIVE_SIZE))
-                await self._outbox.batch(partial(self._take, data, requests))
+                if data is None and not self._ended:
+                    self._hear_nothing()
+                else:
+                    await self._outbox.batch(partial(self._take, data or b"", requests))
+
+    def _hear_nothing(self) -> None:
+        """Ask a client that says nothing whether it is there, or give up on it. Not waiting for it to read that."""
+        complaint = self._patience.run_out(trio.current_time())
+        if complaint is None:
+            self._outbox.put(self._framing.ping())
+        else:
+            self._end(complaint)
 
     def _take(self, data: bytes, requests: trio.Nursery) -> None:
         self._ended = self._ended or not data
@@ -127,10 +143,17 @@ class Connection:
                 case Rejected(complaint):
                     self._complain(None, InvalidRequest(complaint))
                 case Ended(complaint):
-                    self._ended = True
-                    if complaint is not None:
-                        _log.info("closing a connection: %s", complaint)
-                        self._complain(None, InvalidRequest(complaint))
+                    self._end(complaint)
+        if self._dispatcher.session is not None:
+            self._scope.deadline = math.inf
+            self._patience.hear(trio.current_time(), answers_pings=self._framing.answers_pings)
+
+    def _end(self, complaint: str | None) -> None:
+        """Take in no more, and say why, if it is not that the client has left."""
+        self._ended = True
+        if complaint is not None:
+            _log.info("closing a connection: %s", complaint)
+            self._complain(None, InvalidRequest(complaint))
 
     def _accept(self, payload: bytes, requests: trio.Nursery) -> None:
         """Take one message: answer it now if that needs no waiting, else in a task of its own."""
@@ -139,8 +162,8 @@ class Connection:
                 self._complain(request_id, error)
             case Response() as response:
                 self._questions.answer(response)
-            case Request() as request if len(requests.child_tasks) >= MAX_REQUESTS:
-                self._dispatcher.refuse(request, Overloaded("Server overloaded; retry later."))
+            case Request() as request if self._is_too_much(requests):
+                self._dispatcher.refuse(request, overloaded())
             case Request() as request:
                 turn = self._turn
                 if turn is None or turn.is_set():
@@ -152,7 +175,18 @@ class Connection:
                 if is_in_turn(request.method):
                     self._turn = trio.Event()
                     rest = _then(rest, self._turn)
-                requests.start_soon(_run, rest)
+                requests.start_soon(self._finish, rest)
+                self._load.requests += 1
+
+    def _is_too_much(self, requests: trio.Nursery) -> bool:
+        """Say whether one more request may not wait. Until `initialize`, none does; so that is never refused."""
+        return self._dispatcher.session is not None and self._load.is_too_much(len(requests.child_tasks))
+
+    async def _finish(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
+        finally:
+            self._load.requests -= 1
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
@@ -195,7 +229,3 @@ async def _then(rest: Awaitable[None], turn: trio.Event) -> None:
         await rest
     finally:
         turn.set()
-
-
-async def _run(rest: Awaitable[None]) -> None:
-    await rest

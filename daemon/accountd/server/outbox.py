@@ -6,22 +6,22 @@ switch of tasks for every answer; else that of `run`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_WAITING: Final = 1 << 20
-"""Bytes that may wait. A client that lets this much pile up is not reading: an answer has a few hundred."""
+    from accountd.limits import Limits
 
 
 class Outbox:
     """The outgoing half of a connection. `on_overflow` is called, once, when there is too much in it."""
 
-    def __init__(self, stream: trio.abc.SendStream, on_overflow: Callable[[], None]) -> None:
+    def __init__(self, stream: trio.abc.SendStream, limits: Limits, on_overflow: Callable[[], None]) -> None:
         self._stream = stream
+        self._max_bytes, self._max_messages = limits.outbox_bytes, limits.outbox_messages
         self._on_overflow = on_overflow
         self._waiting: list[bytes] = []
         self._size = 0
@@ -30,12 +30,12 @@ class Outbox:
         self._wake = trio.Event()
 
     def put(self, data: bytes) -> None:
-        """Queue bytes. Never waits and never raises; does nothing once the outbox is closed."""
+        """Queue one message. Never waits and never raises; does nothing once the outbox is closed."""
         if self._closed or not data:
             return
         self._waiting.append(data)
         self._size += len(data)
-        if self._size > MAX_WAITING:
+        if self._size > self._max_bytes or len(self._waiting) > self._max_messages:
             self._closed = True
             self._on_overflow()
         if not self._sending:

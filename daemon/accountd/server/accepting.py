@@ -1,0 +1,59 @@
+"""The accept loop. It outlives what it cannot have: descriptors, above all, that others use up."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.errors import describe_os_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import NoReturn
+
+OUT_OF_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""What accept(2) fails with for a while. The client waits in the queue of the socket meanwhile."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+"""Seconds until the next try: at first, and after twice as long each time. Nobody tells when there is room."""
+
+_log = logging.getLogger(__name__)
+
+
+async def accept_clients(
+    listener: trio.abc.Listener[trio.SocketStream],
+    serve: Callable[[trio.SocketStream], Awaitable[None]],
+    clients: trio.Nursery,
+) -> NoReturn:
+    """Have each client served by a task in `clients`, and then closed, until cancelled; then close the listener.
+
+    Differs from trio.serve_listeners in what it logs while there is no room: two lines, not ten a second.
+    """
+    pause = 0.0
+    async with listener:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in OUT_OF_ROOM:
+                    raise
+                if not pause:
+                    _log.error("no more clients for now, until there is room: %s", describe_os_error(error))
+                pause = min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
+                await trio.sleep(pause)
+                continue
+            if pause:
+                pause = 0.0
+                _log.warning("there is room for clients again")
+            clients.start_soon(_serve, serve, stream)
+
+
+async def _serve(serve: Callable[[trio.SocketStream], Awaitable[None]], stream: trio.SocketStream) -> None:
+    try:
+        await serve(stream)
+    finally:
+        await trio.aclose_forcefully(stream)

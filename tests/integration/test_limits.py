@@ -1,0 +1,133 @@
+"""Limits of a daemon as a process: clients for whom there is no place, and descriptors that run out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from accountd.client.blocking import Client
+from accountd.client.errors import ClientError
+from fakes.processes import PATIENCE, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="prlimit and /proc are Linux's")
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a CODEX_HOME with a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def descriptors(pid: int) -> int:
+    """Count the open files of a process."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_one_client_too_many_is_told_so(home: Path) -> None:
+    """In its framing, and at once; the others are served on, and when one leaves there is a place again."""
+    (home / "accountd.toml").write_text("[limits]\nconnections = 8\n")
+    with running(home) as daemon, ExitStack() as crowd:
+        clients = [crowd.enter_context(daemon.connect()) for _ in range(8)]
+        for client in clients:
+            assert client.call("account/read", {}) == NOBODY
+        with pytest.raises(ClientError, match=r"Server overloaded; retry later\."), daemon.connect() as client:
+            client.call("account/read", {})
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(str(daemon.path))
+            sock.sendall(b"GET / HTTP/1.1\r\n")
+            assert sock.recv(4096).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert clients[0].call("account/read", {}) == NOBODY
+        clients.pop().close()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with daemon.connect() as client:
+                    assert client.call("account/read", {}) == NOBODY
+                    break
+            except ClientError:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        log = daemon.stop()
+    assert log.count("turning clients away: 8 of 8 places are taken, 0 of them on the token socket") == 1
+
+
+@linux
+def test_running_out_of_descriptors_is_survived(home: Path) -> None:
+    """New clients wait, those that are there are served; when there is room, all are. The log says both, once."""
+    with running(home) as daemon, ExitStack() as crowd, daemon.connect() as client:
+        assert client.call("account/read", {}) == NOBODY
+        pid = daemon.process.pid
+        limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = descriptors(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 2, limit[1]))
+        waiting = []
+        for number in range(10):
+            sock = crowd.enter_context(socket.socket(socket.AF_UNIX))
+            sock.settimeout(PATIENCE)
+            sock.connect(str(daemon.path))
+            hello = {"id": number, "method": "initialize", "params": {"clientInfo": {"name": "x", "version": "1"}}}
+            sock.sendall(json.dumps(hello).encode() + b"\n")
+            waiting.append(sock)
+        for sock in waiting[:2]:
+            assert b'"result"' in sock.recv(4096)
+        deadline = time.monotonic() + PATIENCE
+        while descriptors(pid) < used + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for _ in range(20):
+            assert client.call("account/read", {}) == NOBODY
+        waiting[5].settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            waiting[5].recv(4096)
+        waiting[5].settimeout(PATIENCE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        for sock in waiting[2:]:
+            assert b'"result"' in sock.recv(4096)
+        assert client.call("account/read", {}) == NOBODY
+        log = daemon.stop()
+    assert daemon.process.returncode == 0
+    assert log.count("no more clients for now, until there is room: Too many open files (os error 24)") == 1
+    assert log.count("there is room for clients again") == 1
+    assert "Traceback" not in log
+
+
+@linux
+def test_a_low_limit_on_open_files_is_raised(home: Path) -> None:
+    """As far as the clients need it, and a few are kept back; where it cannot be, fewer clients are let in."""
+    ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, ours[1]))
+        with running(home) as daemon:
+            assert resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0] == min(4096 + 64, ours[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, ours)
+
+
+def test_containers_leave_places_for_the_others(home: Path) -> None:
+    """Clients of a token socket get half of the places, so that what is outside can always be reached."""
+    (home / "accountd.toml").write_text("[limits]\nconnections = 8\n")
+    hatch = home / "hatch" / "s"
+    with running(home, "--token-socket", f"unix://{hatch}") as daemon, ExitStack() as crowd:
+        for _ in range(4):
+            crowd.enter_context(Client(str(hatch)))
+        with pytest.raises(ClientError, match=r"Server overloaded; retry later\."):
+            Client(str(hatch))
+        with daemon.connect() as client:
+            assert client.call("account/read", {}) == NOBODY

@@ -1,0 +1,307 @@
+"""What no client can have more of than its share; and what none leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from accountd.adapters.unix_socket import open_unix_listener
+from accountd.framing.detect import DetectedFraming
+from accountd.limits import Limits
+from accountd.sandbox import Script
+from accountd.server.connection import DRAIN_TIMEOUT, Connection
+from accountd.server.load import Load
+from accountd.server.serve import Server
+from accountd.server.turning_away import PATIENCE, render_no_place, turn_away
+from fakes.client import CONFIG, Client
+from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from accountd.server.call import Services
+    from fakes.client import MemoryStream
+
+READ = {"id": 7, "method": "account/read", "params": {}}
+DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
+OVERLOADED = {"code": -32001, "message": "Server overloaded; retry later."}
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+HELLO = b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}'
+PING, PONG = b"\x89\x00", b"\x8a\x80mask"
+
+
+@asynccontextmanager
+async def connected(
+    services: Services, load: Load | None = None, **limits: int
+) -> AsyncIterator[tuple[MemoryStream, Connection]]:
+    """Give the client's end of a connection with these limits."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    config = msgspec.structs.replace(CONFIG, limits=Limits(**limits))
+    connection = Connection(theirs, DetectedFraming(config.limits.message_bytes), services, config, load=load)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        yield ours, connection
+        await ours.aclose()
+
+
+async def rest_of(stream: MemoryStream) -> bytes:
+    """Give all that comes until the end."""
+    return b"".join([bytes(data) async for data in stream])
+
+
+def frame(payload: bytes) -> bytes:
+    """Write a short text frame of a client, with a mask that changes nothing."""
+    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+
+
+async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
+    """One client's waiting requests leave no room for another's; when they are answered, there is room again."""
+    limits = Limits(requests=16, requests_per_connection=16)
+    load = Load(limits)
+    async with open_world(Script(approve_after_polls=0, interval=0)) as world:
+        async with (
+            connected(world.services, load, requests=16, requests_per_connection=16) as (first, one),
+            connected(world.services, load, requests=16, requests_per_connection=16) as (second, two),
+        ):
+            greedy, other = Client(first, one), Client(second, two)
+            await greedy.initialize()
+            await greedy.send(DEVICE)
+            for _ in range(3):
+                await greedy.receive()
+            world.sandbox.script = Script(delay=3)
+            await greedy.send(*({**READ, "id": number} for number in range(16)))
+            await trio.testing.wait_all_tasks_blocked()
+            assert load.requests == 16
+            assert "result" in await other.initialize()  # which never waits, and is needed to ask what is wrong
+            assert await other.call("account/read", {}) == {"id": 1, "error": OVERLOADED}
+            for _ in range(16):
+                await greedy.receive()
+            assert load.requests == 0
+            assert "result" in await other.call("account/read", {})
+
+
+async def test_requests_of_a_client_that_leaves_are_counted_no_more(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Its waiting requests are given up with it, and their places are free."""
+    load = Load(Limits())
+    async with open_world(Script(delay=1000)) as world:
+        async with connected(world.services, load) as (stream, connection):
+            client = Client(stream, connection)
+            await client.initialize()
+            await client.send(DEVICE, READ, READ)
+            await trio.testing.wait_all_tasks_blocked()
+            assert load.requests == 3
+        assert load.requests == 0
+
+
+async def test_a_message_may_be_as_large_as_configured() -> None:
+    """The limit holds for the framing that was detected, whichever it is."""
+    async with open_world() as world, connected(world.services, message_bytes=65536) as (stream, _):
+        await stream.send_all(b" " * 65537)
+        assert b"message is larger than 65536 bytes" in await rest_of(stream)
+
+
+async def test_who_never_initializes_is_shown_out(autojump_clock: trio.testing.MockClock) -> None:
+    """Neither silence nor rubbish gains time: after the handshake's seconds the client is told why, and is gone."""
+    complaint = b'"message":"not initialized within 60 seconds"'
+    async with open_world() as world:
+        async with connected(world.services) as (stream, _):
+            assert complaint not in await rest_of(stream)  # it is not known what the client would understand
+            assert trio.current_time() == pytest.approx(60)
+        async with connected(world.services) as (stream, _):
+            start = trio.current_time()
+            for _ in range(5):
+                await stream.send_all(b"{}\n")
+                await trio.sleep(11)
+            assert (await rest_of(stream)).endswith(b'"error":{"code":-32600,' + complaint + b"}}\n")
+            assert trio.current_time() - start == pytest.approx(60)
+        async with connected(world.services) as (stream, _):
+            start = trio.current_time()
+            await stream.send_all(UPGRADE)
+            told = await rest_of(stream)
+            assert complaint in told
+            assert told.endswith(b"\x88\x02\x03\xe8")  # a close, as WebSocket has it
+            assert trio.current_time() - start == pytest.approx(60)
+
+
+async def test_who_neither_initializes_nor_reads_is_cut(autojump_clock: trio.testing.MockClock) -> None:
+    """An answer that cannot leave does not keep the connection."""
+    ours, theirs = trio.testing.lockstep_stream_pair()  # where nothing leaves that is not read
+    async with open_world() as world:
+        with trio.fail_after(60 + 2 * DRAIN_TIMEOUT):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Connection(theirs, DetectedFraming(), world.services, CONFIG).run)
+                await ours.send_all(b"rubbish\n")
+
+
+async def test_a_client_that_is_initialized_may_be_silent(autojump_clock: trio.testing.MockClock) -> None:
+    """For ever, if it writes lines; it costs no timer."""
+    async with open_world() as world, connected(world.services) as (stream, connection):
+        client = Client(stream, connection)
+        await client.initialize()
+        await trio.testing.wait_all_tasks_blocked()
+        assert connection._patience.deadline == connection._scope.deadline == float("inf")
+        await trio.sleep(86_000)
+        assert "result" in await client.call("account/read", {})
+
+
+async def open_websocket(stream: MemoryStream) -> None:
+    """Upgrade and initialize, and read the answers."""
+    await stream.send_all(UPGRADE + frame(HELLO))
+    seen = b""
+    while b'"platformOs"' not in seen:
+        seen += bytes(await stream.receive_some())
+
+
+async def test_a_silent_websocket_is_asked_whether_it_is_there(autojump_clock: trio.testing.MockClock) -> None:
+    """A ping after five minutes of silence; whatever the client says then gains it another five."""
+    async with open_world() as world, connected(world.services) as (stream, connection):
+        await open_websocket(stream)
+        start = trio.current_time()
+        for answer in (PONG, frame(b"{}"), PONG):
+            assert bytes(await stream.receive_some(2)) == PING
+            assert trio.current_time() - start == pytest.approx(300)
+            await trio.sleep(100)
+            start = trio.current_time()
+            await stream.send_all(answer)
+            if answer != PONG:
+                await stream.receive_some()
+        await trio.testing.wait_all_tasks_blocked()
+        assert connection._framing._framing._plain  # type: ignore[attr-defined]  # still read the fast way
+
+
+async def test_a_websocket_that_does_not_answer_is_closed(autojump_clock: trio.testing.MockClock) -> None:
+    """It is told why, in case it is only slow."""
+    async with open_world() as world, connected(world.services, ping_seconds=10, pong_seconds=20) as (stream, _):
+        await open_websocket(stream)
+        start = trio.current_time()
+        told = await rest_of(stream)
+        assert trio.current_time() - start == pytest.approx(30)
+        assert told.startswith(PING)
+        assert b"no answer to a ping within 20 seconds" in told
+
+
+async def test_a_websocket_that_does_not_even_read_is_closed(autojump_clock: trio.testing.MockClock) -> None:
+    """Neither the ping nor the reason can be sent to it, and nobody waits for that."""
+    ours, theirs = trio.testing.lockstep_stream_pair()
+    async with open_world() as world, trio.open_nursery() as nursery:
+        nursery.start_soon(Connection(theirs, DetectedFraming(), world.services, CONFIG).run)
+        await open_websocket(ours)  # type: ignore[arg-type]  # a stapled stream of another kind
+        with trio.fail_after(600 + 2 * DRAIN_TIMEOUT):
+            await trio.testing.wait_all_tasks_blocked()
+            while nursery.child_tasks:  # noqa: ASYNC110 - the clock is to jump
+                await trio.sleep(1)
+
+
+async def test_pings_can_be_turned_off(autojump_clock: trio.testing.MockClock) -> None:
+    """Then a WebSocket costs no timer either."""
+    async with open_world() as world, connected(world.services, ping_seconds=0) as (stream, connection):
+        await open_websocket(stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert connection._patience.deadline == float("inf")
+
+
+async def test_too_many_small_messages_are_too_much(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that does not read is cut by their number, too, though their bytes would do."""
+    ours, theirs = trio.testing.lockstep_stream_pair()
+    config = msgspec.structs.replace(CONFIG, limits=Limits(outbox_messages=8192, outbox_bytes=256 << 20))
+    async with open_world() as world, trio.open_nursery() as nursery:
+        connection = Connection(theirs, DetectedFraming(), world.services, config)
+        nursery.start_soon(connection.run)
+        client = Client(ours, connection)  # type: ignore[arg-type]  # a stapled stream of another kind
+        await client.initialize()
+        for _ in range(8192):
+            connection._send(b"{}")
+        assert not connection._scope.cancel_called
+        connection._send(b"{}")
+        assert connection._scope.cancel_called
+
+
+@pytest.mark.parametrize(
+    ("first", "request_id"),
+    [
+        (HELLO + b"\n", 0),
+        (b'{"id":"a","method":"x"}\n{"id":2', "a"),
+        (b"rubbish", None),
+        (b'{"id":1,"result":{}}\n', None),
+    ],
+)
+def test_who_has_no_place_is_told_so(first: bytes, request_id: object) -> None:
+    """With the id of what was asked, where it has one."""
+    answer = render_no_place(first)
+    assert answer.endswith(b"\n")
+    assert json.loads(answer) == {"id": request_id, "error": OVERLOADED}
+
+
+def test_a_websocket_that_has_no_place_is_told_so_in_http() -> None:
+    """The upgrade is refused, with the reason as its page."""
+    head, _, body = render_no_place(UPGRADE).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n")
+    assert body == b"Server overloaded; retry later.\n"
+    assert b"Content-Length: %d" % len(body) in head
+
+
+async def test_who_has_no_place_and_says_nothing_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:
+    """After a second; nothing is said to who says nothing, as nobody knows which framing they speak."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turn_away, theirs)
+        assert await rest_of(ours) == b""
+    assert trio.current_time() == pytest.approx(PATIENCE)
+
+
+async def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
+    """On a real socket, in both framings, polite or not: no task, descriptor, subscription or object stays."""
+
+    async def come_and_go(number: int) -> None:
+        stream = await trio.open_unix_socket(tmp_path / "s")
+        if number % 3 == 0:
+            await stream.send_all(UPGRADE + frame(HELLO) + frame(b'{"id":1,"method":"account/read"}'))
+        elif number % 3 == 1:
+            await stream.send_all(HELLO + b"\n" + json.dumps(READ).encode() + b'\n{"half')
+        if number % 2:
+            await stream.receive_some() if number % 3 != 2 else None
+        await stream.aclose()
+
+    def count() -> tuple[Any, ...]:
+        gc.collect()
+        kinds = [type(thing).__name__ for thing in gc.get_objects()]
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        watched = (
+            "Connection",
+            "Outbox",
+            "Dispatcher",
+            "Task",
+            "Nursery",
+            "CancelScope",
+            "WSConnection",
+            "coroutine",
+        )
+        return tasks, len(list(Path("/dev/fd").iterdir())), {kind: kinds.count(kind) for kind in watched}
+
+    async with open_world() as world, trio.open_nursery() as nursery:
+        server = Server(world.services, CONFIG)
+        with open_unix_listener(tmp_path / "s") as listener:
+            nursery.start_soon(server.serve_socket, listener, nursery)
+            counts = []
+            for _ in range(3):
+                for number in range(60):
+                    await come_and_go(number)
+                while server._connections:  # noqa: ASYNC110 - when a real socket closes is the kernel's to tell
+                    await trio.sleep(0.01)
+                await trio.testing.wait_all_tasks_blocked()
+                counts.append((*count(), len(world.services.hub._subscriptions)))
+            nursery.cancel_scope.cancel()
+    assert counts[1] == counts[2]
