@@ -14,12 +14,13 @@ from accountd.cli import main
 @pytest.mark.parametrize(
     ("arguments", "asked_for"),
     [
-        ([], (None, False, "info", None)),
-        (["--listen", "stdio://", "--log-level", "debug"], (None, True, "debug", None)),
-        (["--listen", "unix:///run/a/s"], (Path("/run/a/s"), False, "info", None)),
-        (["--listen", "unix://s"], (Path.cwd() / "s", False, "info", None)),
-        (["--listen", "unix://~/s"], (Path.home() / "s", False, "info", None)),
-        (["--token-socket", "unix://t"], (None, False, "info", Path.cwd() / "t")),
+        ([], (None, False, "info", None, None)),
+        (["--listen", "stdio://", "--log-level", "debug"], (None, True, "debug", None, None)),
+        (["--listen", "unix:///run/a/s"], (Path("/run/a/s"), False, "info", None, None)),
+        (["--listen", "unix://s"], (Path.cwd() / "s", False, "info", None, None)),
+        (["--listen", "unix://~/s"], (Path.home() / "s", False, "info", None, None)),
+        (["--token-socket", "unix://t"], (None, False, "info", Path.cwd() / "t", None)),
+        (["--exit-when-idle", "600"], (None, False, "info", None, 600)),
     ],
 )
 def test_the_daemon_gets_what_was_asked_for(
@@ -28,8 +29,10 @@ def test_the_daemon_gets_what_was_asked_for(
     """A URL becomes an absolute path or stdio, without one the daemon chooses; its exit code is the command's."""
     called: list[tuple[Any, ...]] = []
 
-    def serve(listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None) -> int:
-        called.append((listen, stdio, log_level, token_socket))
+    def serve(
+        listen: Path | None, *, stdio: bool, log_level: str, token_socket: Path | None, exit_when_idle: int | None
+    ) -> int:
+        called.append((listen, stdio, log_level, token_socket, exit_when_idle))
         return 7
 
     monkeypatch.setattr(daemon, "main", serve)

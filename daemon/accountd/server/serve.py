@@ -12,6 +12,7 @@ import trio
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
+from accountd.server.idleness import Idleness
 
 if TYPE_CHECKING:
     from accountd.config import Config
@@ -28,6 +29,7 @@ class Server:
         self._services = services
         self._config = config
         self._connections: set[Connection] = set()
+        self.idleness = Idleness()
 
     async def serve_socket(
         self, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None = None
@@ -60,7 +62,8 @@ class Server:
     async def _run(self, connection: Connection) -> None:
         self._connections.add(connection)
         try:
-            await connection.run()
+            with self.idleness.busy():
+                await connection.run()
         except Exception:  # noqa: BLE001 - a bug ends its connection, not the daemon
             _log.exception("a connection failed in a way that was not foreseen")
         finally:
