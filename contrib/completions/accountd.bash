@@ -29,6 +29,7 @@ _accountd() {
             'accountd connect -h' | 'accountd connect --help') gone+='-h --help ' ;;
             'accountd app-server -h' | 'accountd app-server --help') gone+='-h --help ' ;;
             'accountd serve -h' | 'accountd serve --help') gone+='-h --help ' ;;
+            'accountd service -h' | 'accountd service --help') gone+='-h --help ' ;;
             'accountd sandbox -h' | 'accountd sandbox --help') gone+='-h --help ' ;;
             'accountd schema -h' | 'accountd schema --help') gone+='-h --help ' ;;
             *' -'*) gone+="$word " ;;
@@ -43,6 +44,7 @@ _accountd() {
             'accountd connect' | \
             'accountd app-server' | \
             'accountd serve' | \
+            'accountd service' | \
             'accountd sandbox' | \
             'accountd schema')
                 at="$at $word" ;;
@@ -60,6 +62,7 @@ _accountd() {
             'accountd serve --listen' | \
             'accountd serve --token-socket' | \
             'accountd serve --log-level' | \
+            'accountd serve --exit-when-idle' | \
             'accountd sandbox --port' | \
             'accountd sandbox --home' | \
             'accountd sandbox --approve-after' | \
@@ -91,7 +94,8 @@ _accountd() {
         esac
     else
         case $at in
-            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve service sandbox schema) ;;
+            'accountd service') offered+=(install uninstall status) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
@@ -105,7 +109,8 @@ _accountd() {
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;
                 'accountd connect') offered+=(--help --socket --no-start) ;;
                 'accountd app-server') offered+=(--help --listen --stdio --socket --no-start) ;;
-                'accountd serve') offered+=(--help --listen --token-socket --log-level) ;;
+                'accountd serve') offered+=(--help --listen --token-socket --log-level --exit-when-idle) ;;
+                'accountd service') offered+=(--help --dry-run) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
                 'accountd schema') offered+=(--help --out) ;;
             esac

@@ -24,6 +24,7 @@ function __accountd_at
                 'accountd connect' \
                 'accountd app-server' \
                 'accountd serve' \
+                'accountd service' \
                 'accountd sandbox' \
                 'accountd schema'
                 set at "$at $word"
@@ -42,6 +43,7 @@ function __accountd_at
                 'accountd serve --listen' \
                 'accountd serve --token-socket' \
                 'accountd serve --log-level' \
+                'accountd serve --exit-when-idle' \
                 'accountd sandbox --port' \
                 'accountd sandbox --home' \
                 'accountd sandbox --approve-after' \
@@ -73,6 +75,7 @@ complete -c accountd -n '__accountd_at accountd' -a watch -d 'say what happens t
 complete -c accountd -n '__accountd_at accountd' -a connect -d 'connect standard input and output to the daemon'
 complete -c accountd -n '__accountd_at accountd' -a app-server -d 'connect in the place of `codex app-server`'
 complete -c accountd -n '__accountd_at accountd' -a serve -d 'run the daemon in the foreground'
+complete -c accountd -n '__accountd_at accountd' -a service -d 'have systemd or launchd start the daemon'
 complete -c accountd -n '__accountd_at accountd' -a sandbox -d 'serve a make-believe issuer, to try things out'
 complete -c accountd -n '__accountd_at accountd' -a schema -d 'write the protocol as JSON Schema'
 complete -c accountd -n '__accountd_at accountd -h --help' -s h -l help -d 'show this help message and exit'
@@ -134,9 +137,15 @@ complete -c accountd -n '__accountd_at \'accountd app-server\' --no-start' -l no
 
 # accountd serve
 complete -c accountd -n '__accountd_at \'accountd serve\' -h --help' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '__accountd_at \'accountd serve\' --listen' -l listen -r -f -d 'unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)'
+complete -c accountd -n '__accountd_at \'accountd serve\' --listen' -l listen -r -f -d 'unix://PATH, or stdio:// to serve one client (default: the socket of the service manager that starts this, else $ACCOUNTD_SOCKET, else the usual one)'
 complete -c accountd -n '__accountd_at \'accountd serve\' --token-socket' -l token-socket -r -f -d 'unix://PATH of a second socket, for containers: it hands out tokens, and nothing else'
 complete -c accountd -n '__accountd_at \'accountd serve\' --log-level' -l log-level -r -f -a 'debug info warning error' -d 'how much to log (default: info)'
+complete -c accountd -n '__accountd_at \'accountd serve\' --exit-when-idle' -l exit-when-idle -r -f -d 'end when nobody has been there for so long; only with a socket from systemd or launchd'
+
+# accountd service
+complete -c accountd -n '__accountd_at \'accountd service\'' -f -a 'install uninstall status' -d 'install, uninstall or status'
+complete -c accountd -n '__accountd_at \'accountd service\' -h --help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '__accountd_at \'accountd service\' --dry-run' -l dry-run -d 'say what would be done, and do nothing'
 
 # accountd sandbox
 complete -c accountd -n '__accountd_at \'accountd sandbox\' -h --help' -s h -l help -d 'show this help message and exit'

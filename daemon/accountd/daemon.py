@@ -21,7 +21,7 @@ from accountd import config as configuration
 from accountd import paths
 from accountd.account import open_account
 from accountd.account_reader import AccountReader
-from accountd.adapters.activation import take_activated
+from accountd.adapters.activation import open_activated
 from accountd.adapters.backend import Backend
 from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
@@ -107,14 +107,14 @@ def main(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would have every token in it
     manager = take_service_manager(os.environ)
     try:
-        given = take_activated(os.environ)
-        if given.main is None and exit_when_idle is not None:
-            raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
-        if (given.main and (listen or stdio)) or (given.token and token_socket):
-            raise SocketError("a service manager gave the socket to listen on, and the command line names another")
-        usual = None if stdio else listen or Path(paths.socket_path(os.environ))
-        doors = Doors(given.main or usual, given.token or token_socket, exit_when_idle)
-        trio.run(run_daemon, configuration.load(os.environ), doors, manager)
+        with open_activated(os.environ) as given:
+            if given.main is None and exit_when_idle is not None:
+                raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
+            if (given.main and (listen or stdio)) or (given.token and token_socket):
+                raise SocketError("a service manager gave the socket, and the command line names another")
+            usual = None if stdio else listen or Path(paths.socket_path(os.environ))
+            doors = Doors(given.main or usual, given.token or token_socket, exit_when_idle)
+            trio.run(run_daemon, configuration.load(os.environ), doors, manager)
     except AccountdError as error:
         sys.stderr.write(f"accountd: {error}\n")
         return 1
@@ -264,6 +264,8 @@ async def _open_signals(
         with hang_ups, received:
             yield received
         nursery.cancel_scope.cancel()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the process is about to end, as it was told to
 
 
 async def _serve_stdio(server: Server, accepting: trio.CancelScope) -> None:

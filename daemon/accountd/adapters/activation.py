@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from accountd.errors import SocketError, describe_os_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
 TOKEN_NAME: Final = "token"  # noqa: S105  # what the second socket is called, and no token
 """The name of the socket that hands out tokens and nothing else. The other one may have any name."""
@@ -34,14 +35,20 @@ class Activated(NamedTuple):
     token: socket.socket | None = None
 
 
-def take_activated(environ: MutableMapping[str, str], platform: str = sys.platform) -> Activated:
-    """Take the sockets that are meant for this process, and the variables about them, once.
+@contextmanager
+def open_activated(environ: MutableMapping[str, str], platform: str = sys.platform) -> Iterator[Activated]:
+    """Take the sockets that are meant for this process, and the variables about them; close them after the block.
 
     Raises SocketError for what is no listening Unix socket, and where there are more than the two.
     """
-    if platform == "darwin":
-        return _sort(_take_from_launchd(environ))
-    return _sort(_take_from_systemd(environ))
+    given = _take_from_launchd(environ) if platform == "darwin" else _take_from_systemd(environ)
+    found: dict[bool, int] = {}
+    for name, descriptor in given:
+        if found.setdefault(name == TOKEN_NAME, descriptor) != descriptor:
+            raise SocketError("the service manager gave more sockets than one, and one that is named `token`")
+    with ExitStack() as stack:
+        sockets = {is_token: stack.enter_context(_open(descriptor)) for is_token, descriptor in found.items()}
+        yield Activated(sockets.get(False), sockets.get(True))
 
 
 def _take_from_systemd(environ: MutableMapping[str, str]) -> list[tuple[str, int]]:
@@ -87,15 +94,6 @@ def ask_launchd(library: Any, name: str) -> list[int]:
     library.free.argtypes = [ctypes.c_void_p]
     library.free(ctypes.cast(descriptors, ctypes.c_void_p))
     return found
-
-
-def _sort(descriptors: Iterable[tuple[str, int]]) -> Activated:
-    found: dict[bool, int] = {}
-    for name, descriptor in descriptors:
-        if found.setdefault(name == TOKEN_NAME, descriptor) != descriptor:
-            raise SocketError("the service manager gave more sockets than one, and one that is named `token`")
-    main, token = (None if which not in found else _open(found[which]) for which in (False, True))
-    return Activated(main, token)
 
 
 def _open(descriptor: int) -> socket.socket:
