@@ -48,7 +48,7 @@ bench: $(VENV)/.runtime  ## measure what a crowd costs the daemon; PEER=COMMAND,
 	PYTHONPATH=contrib $(BIN)/python -m bench $(if $(PEER),--peer "$(PEER)")
 
 .PHONY: contrib
-contrib: $(VENV)/.runtime  ## write the shell completions and man pages that are made from the command line
+contrib: $(VENV)/.runtime  ## write the completions, man pages and units that are made from the package
 	PYTHONPATH=contrib $(BIN)/python -m generators
 
 .PHONY: clean

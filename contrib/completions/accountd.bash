@@ -30,6 +30,7 @@ _accountd() {
             'accountd connect -h' | 'accountd connect --help') gone+='-h --help ' ;;
             'accountd app-server -h' | 'accountd app-server --help') gone+='-h --help ' ;;
             'accountd serve -h' | 'accountd serve --help') gone+='-h --help ' ;;
+            'accountd service -h' | 'accountd service --help') gone+='-h --help ' ;;
             'accountd sandbox -h' | 'accountd sandbox --help') gone+='-h --help ' ;;
             'accountd schema -h' | 'accountd schema --help') gone+='-h --help ' ;;
             'accountd doctor -h' | 'accountd doctor --help') gone+='-h --help ' ;;
@@ -45,6 +46,7 @@ _accountd() {
             'accountd connect' | \
             'accountd app-server' | \
             'accountd serve' | \
+            'accountd service' | \
             'accountd sandbox' | \
             'accountd schema' | \
             'accountd doctor')
@@ -65,6 +67,7 @@ _accountd() {
             'accountd serve --token-socket' | \
             'accountd serve --log-level' | \
             'accountd serve --log-format' | \
+            'accountd serve --exit-when-idle' | \
             'accountd sandbox --port' | \
             'accountd sandbox --home' | \
             'accountd sandbox --approve-after' | \
@@ -100,7 +103,8 @@ _accountd() {
         esac
     else
         case $at in
-            accountd) offered+=(login logout status usage token watch connect app-server serve sandbox schema doctor) ;;
+            accountd) offered+=(login logout status usage token watch connect app-server serve service sandbox schema doctor) ;;
+            'accountd service') offered+=(install uninstall status) ;;
         esac
         # Options where one is begun, and where there is nothing else to type.
         if [[ $cur == -* || ${#offered[@]} -eq 0 ]]; then
@@ -114,7 +118,8 @@ _accountd() {
                 'accountd watch') offered+=(--help --json --socket --no-start) ;;
                 'accountd connect') offered+=(--help --socket --no-start) ;;
                 'accountd app-server') offered+=(--help --listen --stdio --socket --no-start) ;;
-                'accountd serve') offered+=(--help --listen --token-socket --log-level --log-format --no-audit-log) ;;
+                'accountd serve') offered+=(--help --listen --token-socket --log-level --log-format --no-audit-log --exit-when-idle) ;;
+                'accountd service') offered+=(--help --dry-run) ;;
                 'accountd sandbox') offered+=(--help --port --home --approve-after --deny --expire --disabled --authorize --delay --script) ;;
                 'accountd schema') offered+=(--help --out) ;;
                 'accountd doctor') offered+=(--help --json --socket) ;;

@@ -24,6 +24,7 @@ function __accountd_at
                 'accountd connect' \
                 'accountd app-server' \
                 'accountd serve' \
+                'accountd service' \
                 'accountd sandbox' \
                 'accountd schema' \
                 'accountd doctor'
@@ -45,6 +46,7 @@ function __accountd_at
                 'accountd serve --token-socket' \
                 'accountd serve --log-level' \
                 'accountd serve --log-format' \
+                'accountd serve --exit-when-idle' \
                 'accountd sandbox --port' \
                 'accountd sandbox --home' \
                 'accountd sandbox --approve-after' \
@@ -77,6 +79,7 @@ complete -c accountd -n '__accountd_at accountd' -a watch -d 'say what happens t
 complete -c accountd -n '__accountd_at accountd' -a connect -d 'connect standard input and output to the daemon'
 complete -c accountd -n '__accountd_at accountd' -a app-server -d 'connect in the place of `codex app-server`'
 complete -c accountd -n '__accountd_at accountd' -a serve -d 'run the daemon in the foreground'
+complete -c accountd -n '__accountd_at accountd' -a service -d 'have systemd or launchd start the daemon'
 complete -c accountd -n '__accountd_at accountd' -a sandbox -d 'serve a make-believe issuer, to try things out'
 complete -c accountd -n '__accountd_at accountd' -a schema -d 'write the protocol as JSON Schema'
 complete -c accountd -n '__accountd_at accountd' -a doctor -d 'look for what is wrong, and say what to do'
@@ -140,11 +143,17 @@ complete -c accountd -n '__accountd_at \'accountd app-server\' --no-start' -l no
 
 # accountd serve
 complete -c accountd -n '__accountd_at \'accountd serve\' -h --help' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '__accountd_at \'accountd serve\' --listen' -l listen -r -f -d 'unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)'
+complete -c accountd -n '__accountd_at \'accountd serve\' --listen' -l listen -r -f -d 'unix://PATH, or stdio:// to serve one client (default: the socket of the service manager that starts this, else $ACCOUNTD_SOCKET, else the usual one)'
 complete -c accountd -n '__accountd_at \'accountd serve\' --token-socket' -l token-socket -r -f -d 'unix://PATH of a second socket, for containers: it hands out tokens, and nothing else'
 complete -c accountd -n '__accountd_at \'accountd serve\' --log-level' -l log-level -r -f -a 'debug info warning error' -d 'how much to log (default: info)'
 complete -c accountd -n '__accountd_at \'accountd serve\' --log-format' -l log-format -r -f -a 'text json journald' -d 'how each line is written (default: journald where the journal reads it, else text)'
 complete -c accountd -n '__accountd_at \'accountd serve\' --no-audit-log' -l no-audit-log -d 'keep no record of logins and of who was given a token'
+complete -c accountd -n '__accountd_at \'accountd serve\' --exit-when-idle' -l exit-when-idle -r -f -d 'end when nobody has been there for so long; only with a socket from systemd or launchd'
+
+# accountd service
+complete -c accountd -n '__accountd_at \'accountd service\'' -f -a 'install uninstall status' -d 'install, uninstall or status'
+complete -c accountd -n '__accountd_at \'accountd service\' -h --help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '__accountd_at \'accountd service\' --dry-run' -l dry-run -d 'say what would be done, and do nothing'
 
 # accountd sandbox
 complete -c accountd -n '__accountd_at \'accountd sandbox\' -h --help' -s h -l help -d 'show this help message and exit'

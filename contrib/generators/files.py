@@ -6,6 +6,7 @@ from pathlib import Path
 
 from accountd import __version__
 from accountd.cli import build_parser
+from accountd.cli.service_units import render_launchd, render_systemd
 from generators.bash import render_bash
 from generators.command import read_command
 from generators.fish import render_fish
@@ -14,6 +15,12 @@ from generators.zsh import render_zsh
 
 FOLDER = Path(__file__).parents[1]
 """Where the files are kept: beside this package."""
+
+_EXECUTABLE = "/usr/bin/accountd"
+"""What the units run that a distribution would install; `accountd service install` writes its own path."""
+
+_MAC = "/Users/ada/.accountd"
+"""Launchd wants whole paths, and nobody's are the same."""
 
 _OVERVIEW = Path(__file__).with_name("overview.txt")
 
@@ -27,4 +34,8 @@ def render_files() -> dict[str, str]:
         f"completions/_{root.name}": render_zsh(root),
         f"completions/{root.name}.fish": render_fish(root),
         **{f"man/{name}": text for name, text in pages.items()},
+        **{f"systemd/{name}": text.decode() for name, text in render_systemd([_EXECUTABLE]).items()},
+        "launchd/accountd.plist": render_launchd(
+            [_EXECUTABLE], f"{_MAC}/run/accountd.sock", f"{_MAC}/log"
+        ).decode(),
     }

@@ -3,7 +3,7 @@
 Imports go down only; each floor knows those below it and nothing above:
 
 street    cli · sandbox · diagnosis              what people run: clients of the socket, a stand-in issuer
-roof      daemon                                 builds everything, nests the lifetimes
+roof      daemon · reload                        builds everything, nests the lifetimes; changes what it can
 doors     server · client                        the socket seen from inside, and from outside
 services  hub · audit · account · account_reader · external · refresh · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file

@@ -84,11 +84,16 @@ class AccountService:
         if self._external is not None:
             return self._external.record
         record = self._record
-        if record is None or record.mode is None or not self._policy.permits(_METHODS[record.mode]):
-            return None
-        if record.mode == "chatgpt" and record.chatgpt is not None:
-            return record if self._policy.permits_workspace(record.chatgpt.claims.account_id) else None
-        return record
+        return record if record is not None and self._permits(record) else None
+
+    def _permits(self, record: AuthRecord) -> bool:
+        if record.mode is None or not self._policy.permits(_METHODS[record.mode]):
+            return False
+        login = record.chatgpt
+        if record.mode == "apikey" or login is None:
+            return True
+        named = login.claims.account_id if record.mode == "chatgpt" else login.account_id
+        return self._policy.permits_workspace(named)
 
     @property
     def is_external(self) -> bool:
@@ -144,6 +149,25 @@ class AccountService:
                 self._become(stored)
             else:
                 self._hold(stored)
+
+    async def heed_policy(self) -> None:
+        """Hide or show the credential as the policy now says, and announce it. It stays stored either way.
+
+        A client's own tokens that it forbids are forgotten.
+        """
+        async with self._changing:
+            if self._external is not None and not self._permits(self._external.record):
+                self._external = None
+            if self._describe() != self._announced:
+                self._hold(self._record)
+                self._publish()
+
+    @property
+    def outlasts_the_daemon(self) -> bool:
+        """Whether the next daemon would find all that there is: nothing of it is in memory alone."""
+        if self._external is not None or self._unsaved is not None:
+            return False
+        return self._record is None or self._store.describe().kind != "memory"
 
     async def _read_store(self) -> AuthRecord | None:
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -19,6 +20,7 @@ from accountd import config as configuration
 from accountd import logs, paths
 from accountd.account import open_account
 from accountd.account_reader import AccountReader
+from accountd.adapters.activation import open_activated
 from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
 from accountd.adapters.descriptors import make_room
@@ -26,20 +28,21 @@ from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.process import harden
+from accountd.adapters.service_manager import take_service_manager
 from accountd.adapters.stdio import open_stdio
-from accountd.adapters.unix_socket import open_unix_listener
+from accountd.adapters.unix_socket import open_inherited_listener, open_unix_listener
 from accountd.adapters.wall_clock import WallClock
 from accountd.audit import AuditLog
 from accountd.counters import Counters
-from accountd.errors import AccountdError
+from accountd.errors import AccountdError, SocketError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
-from accountd.policy import Policy
 from accountd.protocol.methods import TOKEN_METHODS
 from accountd.refresh import open_refresher
+from accountd.reload import Reloader, make_policy
 from accountd.requirements import (
     BundleFile,
     RequirementsService,
@@ -54,17 +57,35 @@ from accountd.storage.choose import open_store
 from accountd.usage import UsageService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
 
     from accountd.account import AccountService
+    from accountd.adapters.service_manager import ServiceManager
     from accountd.config import Config
     from accountd.limits import Limits
+    from accountd.policy import Policy
     from accountd.protocol.requirements import Layer
 
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
 
 _log = logging.getLogger(__name__)
+
+
+Place = Path | socket.socket
+"""Where clients come in: a path to listen on, or a socket on which the service manager listens already."""
+
+
+class Doors(NamedTuple):
+    """The ways in. Without a main one, standard input and output are served.
+
+    With `exit_when_idle` the daemon ends when nobody has been there for so many seconds.
+    """
+
+    main: Place | None
+    token: Place | None = None
+    exit_when_idle: float | None = None
 
 
 def main(
@@ -75,18 +96,27 @@ def main(
     log_format: str | None = None,
     token_socket: Path | None = None,
     audit: bool = True,
+    exit_when_idle: float | None = None,
 ) -> int:
     """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
 
-    It listens on `listen`, else on the default socket of this environment; with `stdio`, on none. Besides, on
-    `token_socket`, for those who may have a token and nothing else.
+    It listens on `listen`, else on the socket that a service manager gave, else on the default one of this
+    environment; with `stdio`, on none. Besides, on `token_socket`, for those who may have a token and nothing
+    else.
     """
     log_format = logs.set_up(log_level, log_format)
     harden()
+    manager = take_service_manager(os.environ)
     try:
-        config = configuration.load(os.environ)
-        socket = None if stdio else listen or Path(paths.socket_path(os.environ))
-        trio.run(run_daemon, config, socket, token_socket, _open_audit_log(config, wanted=audit))
+        with open_activated(os.environ) as given:
+            if given.main is None and exit_when_idle is not None:
+                raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
+            if (given.main and (listen or stdio)) or (given.token and token_socket):
+                raise SocketError("a service manager gave the socket, and the command line names another")
+            usual = None if stdio else listen or Path(paths.socket_path(os.environ))
+            doors = Doors(given.main or usual, given.token or token_socket, exit_when_idle)
+            config = configuration.load(os.environ)
+            trio.run(run_daemon, config, doors, manager, _open_audit_log(config, wanted=audit))
     except AccountdError as error:
         if log_format == "text":
             sys.stderr.write(f"accountd: {error}\n")
@@ -96,45 +126,98 @@ def main(
     return 0
 
 
-async def run_daemon(config: Config, socket: Path | None, token_socket: Path | None, audit: AuditLog) -> None:
-    """Serve a socket until SIGTERM or SIGINT; without one, serve standard input and output to their end.
+async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audit: AuditLog) -> None:
+    """Serve sockets until SIGTERM or SIGINT; without a main one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
     and ConfigError before anything is served.
     """
     system = read_system_layer()
-    _make_policy(config, system)  # which may not permit anything: say so before anything is open
+    policy = make_policy(config, system)  # which may not permit anything: say so before anything is open
+    accepting, staying = trio.CancelScope(), trio.CancelScope()
     with ExitStack() as door:
-        listener = door.enter_context(open_unix_listener(socket)) if socket is not None else None
-        hatch = door.enter_context(open_unix_listener(token_socket)) if token_socket is not None else None
-        async with _open_services(config, system, audit) as services, trio.open_nursery() as watching:
+        listeners = [
+            (door.enter_context(_open_listener(place)), allowed)
+            for place, allowed in ((doors.main, None), (doors.token, TOKEN_METHODS))
+            if place is not None
+        ]
+        async with (
+            # Also the last thing to end: a signal must not go through a refresh that is still waited for.
+            _open_signals(accepting, staying, manager, hang_up_ends=doors.main is None) as hang_ups,
+            _open_services(config, policy, system, audit) as services,
+            trio.open_nursery() as watching,
+        ):
             server = Server(services, config, make_room(config.limits.connections))
             watching.start_soon(_watch_store, config, services.account)
-            async with trio.open_nursery() as connections:
-                with trio.CancelScope() as accepting:
-                    await watching.start(_stop_on_signals, accepting, connections.cancel_scope)
-                    async with trio.open_nursery() as doors:
-                        if hatch is not None:
-                            doors.start_soon(server.serve_socket, hatch, connections, TOKEN_METHODS)
-                        if listener is not None:
-                            doors.start_soon(server.serve_socket, listener, connections)
-                        else:
-                            connections.start_soon(_serve_stdio, server, config.limits, accepting)
-                        _log.info("serving %s for %s", socket or "standard input", config.codex_home)
-                        await trio.sleep_forever()
-                door.close()
-                await services.logins.shut()
-                server.drain()
-                connections.cancel_scope.deadline = trio.current_time() + SHUTDOWN_GRACE
+            with staying:
+                async with trio.open_nursery() as connections:
+                    with accepting:
+                        async with trio.open_nursery() as reloading:
+                            status = f"serving {_name(doors.main)} for {config.codex_home}"
+                            reloader = Reloader(config, services, os.environ, manager, status)
+                            reloading.start_soon(reloader.serve, hang_ups)
+                            if doors.main is None:
+                                connections.start_soon(_serve_stdio, server, config.limits, accepting)
+                            _log.info(status)
+                            manager.tell_ready(status)
+                            await _admit(server, listeners, connections, services, doors.exit_when_idle)
+                            reloading.cancel_scope.cancel()
+                    manager.tell_stopping()
+                    door.close()
+                    await services.logins.shut()
+                    server.drain()
+                    staying.deadline = trio.current_time() + SHUTDOWN_GRACE
             watching.cancel_scope.cancel()
     _log.info("stopped")
 
 
+def _open_listener(place: Place) -> AbstractContextManager[trio.SocketListener]:
+    return open_unix_listener(place) if isinstance(place, Path) else open_inherited_listener(place)
+
+
+def _name(place: Place | None) -> str:
+    if place is None:
+        return "standard input"
+    return str(place if isinstance(place, Path) else place.getsockname())
+
+
+async def _admit(
+    server: Server,
+    listeners: Iterable[tuple[trio.SocketListener, frozenset[str] | None]],
+    connections: trio.Nursery,
+    services: Services,
+    exit_when_idle: float | None,
+) -> None:
+    """Let clients in until cancelled, or until nobody has been there for so long.
+
+    Who comes at that very moment either got in, and it goes on, or waits in the service manager's socket.
+    """
+    while True:
+        async with trio.open_nursery() as doors:
+            for listener, allowed in listeners:
+                # A copy, because who accepts on it closes it.
+                copy = trio.SocketListener(listener.socket.dup())
+                doors.start_soon(server.serve_socket, copy, connections, allowed)
+            await _wait_idle(server, services, exit_when_idle)
+            doors.cancel_scope.cancel()
+        if not connections.child_tasks:
+            _log.info("stopping, since nobody has been here for %g seconds", exit_when_idle)
+            return
+
+
+async def _wait_idle(server: Server, services: Services, seconds: float | None) -> None:
+    """Wait until nobody has been there for so long, no login is under way, and nothing is in memory alone."""
+    if seconds is None:
+        await trio.sleep_forever()
+    await server.idleness.wait(seconds)
+    while services.logins.under_way() or not services.account.outlasts_the_daemon:
+        await server.idleness.wait(seconds)
+
+
 @asynccontextmanager
-async def _open_services(config: Config, system: Layer, audit: AuditLog) -> AsyncIterator[Services]:
+async def _open_services(config: Config, policy: Policy, system: Layer, audit: AuditLog) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
     hub, clock, counters = Hub(), WallClock(), Counters()
-    policy = _make_policy(config, system)
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     async with open_http_client(user_agent, config.ca_file) as http:
         issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
@@ -169,21 +252,34 @@ def _open_audit_log(config: Config, *, wanted: bool) -> AuditLog:
     return AuditLog(file.append if wanted else None)
 
 
-def _make_policy(config: Config, system: Layer) -> Policy:
-    """Join what the person configured with what the machine's administrator did. Raises ConfigError."""
-    return Policy(config.forced_login_method, config.allowed_workspaces).restrict(
-        methods=system.values.allowed_login_methods, workspaces=system.values.allowed_chatgpt_workspaces
-    )
+@asynccontextmanager
+async def _open_signals(
+    accepting: trio.CancelScope, staying: trio.CancelScope, manager: ServiceManager, *, hang_up_ends: bool
+) -> AsyncIterator[trio.MemoryReceiveChannel[None]]:
+    """Obey signals during the block, and feed the watchdog; give each SIGHUP, but where it ends the daemon."""
+    hang_ups, received = trio.open_memory_channel[None](1)
+    # Who runs us on a terminal has closed it; a service manager means something else.
+    ends = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hang_up_ends or sys.stderr.isatty() else [])}
 
+    async def obey(task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number in ends:
+                    _log.info("stopping on %s", signal.Signals(number).name)
+                    (staying if accepting.cancel_called else accepting).cancel()
+                else:
+                    with suppress(trio.WouldBlock):  # the one that waits will see what this one means, too
+                        hang_ups.send_nowait(None)
 
-async def _stop_on_signals(
-    accepting: trio.CancelScope, connections: trio.CancelScope, task_status: trio.TaskStatus[None]
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for number in signals:
-            _log.info("stopping on %s", signal.Signals(number).name)
-            (connections if accepting.cancel_called else accepting).cancel()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(obey)
+        nursery.start_soon(manager.feed_watchdog)
+        with hang_ups, received:
+            yield received
+        nursery.cancel_scope.cancel()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the process is about to end, as it was told to
 
 
 async def _serve_stdio(server: Server, limits: Limits, accepting: trio.CancelScope) -> None:

@@ -19,8 +19,11 @@ _DISABLED: Final[dict[LoginMethod, str]] = {
 }
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """`forced_login_method` and `forced_chatgpt_workspace_id`; no workspaces named means any."""
+class Policy(msgspec.Struct):
+    """`forced_login_method` and `forced_chatgpt_workspace_id`; no workspaces named means any.
+
+    Everybody asks the one that is in force. It changes where the configuration is read again, and nowhere else.
+    """
 
     method: LoginMethod | None = None
     workspaces: tuple[str, ...] = ()
@@ -48,6 +51,10 @@ class Policy(msgspec.Struct, frozen=True):
         if not left:
             raise ConfigError("authentication requirements do not permit any usable login method")
         return Policy(left.pop() if len(left) == 1 else None, named)
+
+    def become(self, other: Policy) -> None:
+        """Say what the other one says, from now on."""
+        self.method, self.workspaces = other.method, other.workspaces
 
     def permits(self, method: LoginMethod) -> bool:
         """Say whether a login by this method may be begun, or a stored one be used."""

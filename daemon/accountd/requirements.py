@@ -191,6 +191,13 @@ class RequirementsService:
         if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
             self._keep(owner, await self._fetch(owner, access_token))
 
+    def replace_system(self, system: Layer) -> None:
+        """Have what the machine requires replaced, below what the workspace does."""
+        self._system = system
+        for owner, (kept, _) in tuple(self._had.items()):
+            with suppress(RequirementsUnavailable):  # then what is known of it stays
+                self._had[owner] = (kept, parse_bundle(bytes(kept.bundle), self._machine, system))
+
     async def keep_current(self) -> NoReturn:
         """Fetch what is missing and what gets old, for ever: one wake-up for the next time, and none besides."""
         while True:

@@ -18,7 +18,7 @@ def test_the_files_are_those_of_the_parser() -> None:
     made = render_files()
     kept = {
         path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8")
-        for folder in ("completions", "man")
+        for folder in ("completions", "man", "systemd", "launchd")
         for path in (FOLDER / folder).iterdir()
     }
     differing = sorted(path for path in made.keys() | kept.keys() if made.get(path) != kept.get(path))
@@ -27,10 +27,11 @@ def test_the_files_are_those_of_the_parser() -> None:
 
 
 def test_every_file_is_installed() -> None:
-    """The wheel takes all pages, and the script of every shell."""
+    """The wheel takes all pages, and the script of every shell. The units are in the package."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
-    folders = {f"contrib/{path}" if path.startswith("completions/") else "contrib/man" for path in render_files()}
+    kept = [path for path in render_files() if not path.startswith(("systemd/", "launchd/"))]
+    folders = {f"contrib/{path}" if path.startswith("completions/") else "contrib/man" for path in kept}
     assert folders == set(shared)
 
 

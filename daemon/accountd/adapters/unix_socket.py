@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import socket
@@ -21,12 +22,14 @@ from accountd.adapters.instance_lock import hold_instance_lock
 from accountd.errors import SocketError, describe_os_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 MAX_PATH: Final = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path: the room in sockaddr_un, less the NUL at its end."""
 
 _BACKLOG: Final = 128
+
+_log = logging.getLogger(__name__)
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -76,29 +79,61 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
         yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
 
 
-def _check_folder(folder: Path) -> None:
+@contextmanager
+def open_inherited_listener(sock: socket.socket) -> Iterator[trio.SocketListener]:
+    """Listen on a socket that belongs to the service manager, and leave its file alone.
+
+    The file and its folder are the manager's to protect; where it did not, that is said, and no more.
+    """
+    path = Path(sock.getsockname())
+    try:
+        _check_folder(path.parent, trusted=[_unknown_uid()])
+        if path.lstat().st_mode & 0o077:
+            _log.warning("other users may reach %s, and are refused; give the socket the mode 0600", path)
+    except (OSError, SocketError) as error:
+        _log.warning("the socket of the service manager: %s", error)
+    with sock:
+        sock.setblocking(False)
+        yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def _check_folder(folder: Path, trusted: Collection[int | None] = ()) -> None:
     """Make sure that no other user can put a socket of theirs in the place of ours, here or further up."""
-    unsafe = find_unsafe_folder(folder)
+    unsafe = find_unsafe_folder(folder, trusted)
     if unsafe is None:
         return
-    if _is_foreign(unsafe.stat()):
+    if _is_foreign(unsafe.stat(), trusted):
         raise SocketError(f"a folder on the way to the socket belongs to somebody else: {unsafe}")
     raise SocketError(f"other users can write to a folder on the way to the socket: {unsafe}")
 
 
-def find_unsafe_folder(folder: Path) -> Path | None:
+def find_unsafe_folder(folder: Path, trusted: Collection[int | None] = ()) -> Path | None:
     """Find the first folder, here or further up, where another user could put a socket of theirs."""
     for place in (folder, *folder.resolve().parents):
         found = place.stat()
         # Above the folder itself a writable group is let be: on many systems it is the user's own.
         writable = stat.S_IWOTH if place != folder else stat.S_IWOTH | stat.S_IWGRP
-        if _is_foreign(found) or (found.st_mode & writable and not found.st_mode & stat.S_ISVTX):
+        if _is_foreign(found, trusted) or (found.st_mode & writable and not found.st_mode & stat.S_ISVTX):
             return place
     return None
 
 
-def _is_foreign(found: os.stat_result) -> bool:
-    return found.st_uid not in (os.getuid(), 0)
+def _is_foreign(found: os.stat_result, trusted: Collection[int | None] = ()) -> bool:
+    return found.st_uid not in (os.getuid(), 0, *trusted)
+
+
+def _unknown_uid() -> int | None:
+    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit.
+
+    Everybody else shows so, too, and cannot be told from root.
+    """
+    try:
+        ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+        if any(int(first) == 0 for first, _, _ in ranges):
+            return None
+        return int(Path("/proc/sys/kernel/overflowuid").read_text())
+    except (OSError, ValueError):  # another system than Linux
+        return None
 
 
 @contextmanager

@@ -30,6 +30,7 @@ VERBS = (
     "connect",
     "app-server",
     "serve",
+    "service",
     "sandbox",
     "schema",
     "doctor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 _STDIO = "stdio://"
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("text", "json", "journald")
+_LONGEST_IDLE = 24 * 3600
 
 _EPILOG = """\
 Other verbs start a daemon by themselves when none is running; run this one to
-see its log, to have a service manager run it, or to give a client its own.
+see its log, or to give a client its own. `accountd service install` has
+systemd or launchd run it; a socket that they open is used.
 
 example:
   accountd serve --listen unix:///run/user/1000/accountd/accountd.sock
@@ -31,13 +34,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "serve",
         help="run the daemon in the foreground",
-        description="Run the daemon until SIGTERM or Ctrl-C. Its log goes to stderr.",
+        description="Run the daemon until SIGTERM or Ctrl-C. Its log goes to stderr.\nSIGHUP reloads config.toml.",
         epilog=_EPILOG,
     )
     parser.add_argument(
         "--listen",
         metavar="URL",
-        help="unix://PATH, or stdio:// to serve one client (default: $ACCOUNTD_SOCKET, else the usual socket)",
+        help="unix://PATH, or stdio:// to serve one client (default: the socket of the service manager that starts "
+        "this, else $ACCOUNTD_SOCKET, else the usual one)",
     )
     parser.add_argument(
         "--token-socket",
@@ -58,6 +62,12 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_false",
         help="keep no record of logins and of who was given a token",
     )
+    parser.add_argument(
+        "--exit-when-idle",
+        type=_parse_seconds,
+        metavar="SECONDS",
+        help="end when nobody has been there for so long; only with a socket from systemd or launchd",
+    )
     parser.set_defaults(run=run)
 
 
@@ -76,7 +86,14 @@ def run(args: argparse.Namespace) -> int:
         log_format=args.log_format,
         token_socket=token_socket,
         audit=args.audit,
+        exit_when_idle=args.exit_when_idle,
     )
+
+
+def _parse_seconds(text: str) -> int:
+    if not text.isdecimal() or not 0 < (seconds := int(text)) <= _LONGEST_IDLE:
+        raise ArgumentTypeError("must be a number of seconds, of a day at most")
+    return seconds
 
 
 def _parse_listen(url: str) -> Path | None:

@@ -15,6 +15,7 @@ from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
 from accountd.server.accepting import accept_clients
 from accountd.server.connection import Connection
+from accountd.server.idleness import Idleness
 from accountd.server.load import Load
 from accountd.server.turning_away import turn_away
 
@@ -43,6 +44,7 @@ class Server:
         self._config = config
         self._connections: set[Connection] = set()
         self._numbers = itertools.count(1)
+        self.idleness = Idleness()
 
     async def serve_socket(
         self, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None = None
@@ -114,7 +116,8 @@ class Server:
         with about(connection=next(self._numbers)):
             _log.debug("connected")
             try:
-                await connection.run()
+                with self.idleness.busy():
+                    await connection.run()
             except Exception:  # noqa: BLE001 - a bug ends its connection, not the daemon
                 _log.exception("a connection failed in a way that was not foreseen")
             finally:

@@ -1,0 +1,72 @@
+"""The service manager that started us, told how we are: sd_notify(3), by hand. Without one, nothing wakes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+_PATIENCE: Final = 1.0
+"""Seconds for a manager to take a message. It empties its socket at once, unless it is in trouble itself."""
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceManager:
+    """Where to send what it should know; to nowhere, if there is none.
+
+    `watchdog` is for how many seconds it waits for a sign of life before it takes us for stuck.
+    """
+
+    def __init__(self, address: str | None = None, watchdog: float | None = None) -> None:
+        self._address = address
+        self._watchdog = watchdog
+
+    def tell_ready(self, status: str) -> None:
+        """Say that clients are served; also at the end of a reload."""
+        self._send("READY=1", f"STATUS={status}")
+
+    def tell_reloading(self) -> None:
+        """Say that the configuration is being read again. `tell_ready` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=Reloading")
+
+    def tell_stopping(self) -> None:
+        """Say that the end has begun."""
+        self._send("STOPPING=1", "STATUS=Stopping")
+
+    async def feed_watchdog(self) -> None:
+        """Give a sign of life twice in each interval, for ever; return at once if nobody waits for one.
+
+        It comes from the loop that serves the clients: one that is stuck gives none.
+        """
+        while self._address is not None and self._watchdog is not None:
+            self._send("WATCHDOG=1")
+            await trio.sleep(self._watchdog / 2)
+
+    def _send(self, *lines: str) -> None:
+        if self._address is None:
+            return
+        name = "\0" + self._address[1:] if self._address.startswith("@") else self._address  # `@`: an abstract one
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(_PATIENCE)
+                sock.sendto("\n".join(lines).encode(errors="surrogateescape"), os.fsencode(name))
+        except OSError as error:
+            _log.warning("the service manager cannot be told %s: %s", lines[0], error)
+
+
+def take_service_manager(environ: MutableMapping[str, str]) -> ServiceManager:
+    """Find who started us, and take their variables out of the environment: they are for no child of ours."""
+    address = environ.pop("NOTIFY_SOCKET", "")
+    microseconds, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", str(os.getpid()))
+    if not address.startswith(("/", "@")):  # another kind is for a virtual machine
+        return ServiceManager()
+    watched = microseconds.isdecimal() and int(microseconds) > 0 and pid == str(os.getpid())
+    return ServiceManager(address, int(microseconds) / 1e6 if watched else None)

@@ -1,0 +1,112 @@
+"""The configuration, read again on SIGHUP: what can change in a running daemon does, the rest is said to wait.
+
+The environment is that of the start. A configuration that cannot be used leaves the one in force as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from accountd import config as configuration
+from accountd.errors import AccountdError
+from accountd.policy import Policy
+from accountd.requirements import read_system_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import trio
+
+    from accountd.adapters.service_manager import ServiceManager
+    from accountd.config import Config
+    from accountd.protocol.requirements import Layer
+    from accountd.server.call import Services
+
+_LIVE: Final = ("forced_login_method", "allowed_workspaces")
+"""What takes effect at once. Whatever else there is has been built into the services."""
+
+_KEYS: Final = {
+    "allowed_workspaces": "forced_chatgpt_workspace_id",
+    "backend": "chatgpt_base_url",
+    "credentials_store": "cli_auth_credentials_store",
+}
+"""What `config.toml` calls a field of Config, where it has another name for it."""
+
+_log = logging.getLogger(__name__)
+
+
+def make_policy(config: Config, system: Layer) -> Policy:
+    """Join what the person configured with what the machine's administrator did. Raises ConfigError."""
+    return Policy(config.forced_login_method, config.allowed_workspaces).restrict(
+        methods=system.values.allowed_login_methods, workspaces=system.values.allowed_chatgpt_workspaces
+    )
+
+
+def describe_changes(old: msgspec.Struct, new: msgspec.Struct) -> Iterator[str]:
+    """Say for each key that differs what it is now, and whether that is in force."""
+    for field in new.__struct_fields__:
+        before, after = getattr(old, field), getattr(new, field)
+        if isinstance(before, msgspec.Struct):
+            yield from describe_changes(before, after)
+        elif before != after:
+            when = "" if field in _LIVE else "; this takes effect at the next start"
+            yield f"{_KEYS.get(field, field)} is {_render(after)}, and was {_render(before)}{when}"
+
+
+class Reloader:
+    """Reads the configuration again for a daemon that runs. `status` is what the service manager is told then."""
+
+    def __init__(
+        self,
+        config: Config,
+        services: Services,
+        environ: Mapping[str, str],
+        manager: ServiceManager,
+        status: str,
+    ) -> None:
+        self._config = config
+        self._services = services
+        self._environ = environ
+        self._manager = manager
+        self._status = status
+
+    async def serve(self, hang_ups: trio.MemoryReceiveChannel[None]) -> None:
+        """Reload once for each that comes, for ever."""
+        async for _ in hang_ups:
+            self._manager.tell_reloading()
+            try:
+                await self.reload()
+                self._manager.tell_ready(self._status)
+            except AccountdError as error:
+                _log.error("the configuration stays as it was: %s", error)
+                self._manager.tell_ready(f"{self._status}; the configuration was not reloaded, see the log")
+
+    async def reload(self) -> None:
+        """Read the files again, and apply what can be. Raises ConfigError, and then nothing has changed.
+
+        A login under way that is permitted no more is cancelled.
+        """
+        config, system = configuration.load(self._environ), read_system_layer()
+        policy, services = make_policy(config, system), self._services
+        changes = list(describe_changes(self._config, config))
+        if policy != services.policy:
+            services.policy.become(policy)
+            changes.append(f"logins are permitted by {' and '.join(policy.methods)}")
+        self._config = msgspec.structs.replace(self._config, **{field: getattr(config, field) for field in _LIVE})
+        services.requirements.replace_system(system)
+        if not policy.permits("chatgpt"):
+            await services.logins.cancel_all()
+        await services.account.heed_policy()
+        for change in changes or ["nothing has changed"]:
+            _log.info("configuration reloaded: %s", change)
+
+
+def _render(value: object) -> str:
+    if value is None or value == ():
+        return "not set"
+    return json.dumps(str(value) if isinstance(value, Path) else value)
