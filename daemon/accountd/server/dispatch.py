@@ -15,7 +15,7 @@ from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.agent import is_of_the_agent, render_refusal
 from accountd.protocol.jsonrpc import render_error, render_result
-from accountd.protocol.methods import experimental_reason, find_method, parse_params
+from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
 from accountd.server.call import Call
 from accountd.server.handlers import HANDLERS
 from accountd.server.session import open_session
@@ -101,7 +101,7 @@ class Dispatcher:
         if not isinstance(request_id, (int, str)):
             return None
         extension = self.session is not None and self.session.extension
-        if is_of_the_agent(request.method):
+        if request.method not in METHODS and is_of_the_agent(request.method):
             if self.session is None:  # of which Codex would speak first
                 raise InvalidRequest("Not initialized")
             raise MethodNotFound(render_refusal(request.method))
