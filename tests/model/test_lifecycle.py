@@ -139,9 +139,10 @@ class Lifecycle(RuleBasedStateMachine):
         self.subscribers: list[Subscriber] = []
         self.reused = 0
 
-    @initialize()
-    def begin(self) -> None:
-        """Open the world."""
+    @initialize(polite=st.booleans())
+    def begin(self, polite: bool) -> None:
+        """Open the world. It ends politely, as at a first signal, or is cancelled at once, as at a second one."""
+        self.polite = polite
         self.machine = Machine(self._live)
         self.world: World = self.machine.world
 
@@ -155,14 +156,17 @@ class Lifecycle(RuleBasedStateMachine):
                 return found
 
             world.sandbox._state.find_refresh_token = watched  # type: ignore[method-assign]
-            with world.services.hub.subscribe(self._hear):
-                async with trio.open_nursery() as self.nursery:
-                    task_status.started(world)
-                    try:
-                        await trio.sleep_forever()
-                    finally:
+            # For good: whoever listens to the end hears what ends last, such as a commit that is seen through.
+            self.subscription = world.services.hub.subscribe(self._hear)
+            self.subscription.__enter__()
+            async with trio.open_nursery() as self.nursery:
+                task_status.started(world)
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    self.machine._clock.rate = 1000.0  # the rest takes the time that it takes
+                    if self.polite:
                         with trio.CancelScope(shield=True):
-                            self.machine._clock.rate = 1000.0  # the rest takes the time that it takes
                             await world.logins.shut()
 
     def _hear(self, notification: Notification) -> None:
@@ -412,7 +416,17 @@ TestLifecycle = Lifecycle.TestCase
 def test_a_change_of_mind_at_each_moment(quarters: int, how: str) -> None:
     """A login that is ended while it waits, is exchanged or stored: nothing of it is stored, or it is a success."""
     lifecycle = Lifecycle()
-    lifecycle.begin()
+    lifecycle.begin(polite=True)
     lifecycle.change_ones_mind(quarters, how)
     lifecycle.wait(10.0)
+    lifecycle.teardown()
+
+
+@pytest.mark.parametrize("polite", [True, False])
+@pytest.mark.parametrize("quarters", range(2, 12))
+def test_an_end_of_the_daemon_at_each_moment(quarters: int, polite: bool) -> None:
+    """So it is when the daemon ends, at the first signal or the second: what is being stored is seen through."""
+    lifecycle = Lifecycle()
+    lifecycle.begin(polite=polite)
+    lifecycle.approve(fresh=True, slow=True, seconds=quarters / 4)
     lifecycle.teardown()
