@@ -95,7 +95,7 @@ async def test_a_refresh_is_noted_with_its_reason_and_outcome(autojump_clock: tr
         await client.call("account/read", {"refreshToken": True})
         await client.call("account/read", {"refreshToken": True})
         told = [(event["event"], event["reason"], event["outcome"]) for event in world.audited]
-        assert told == [("refresh", "forced", "refreshed"), ("refresh", "forced", "failed")]
+        assert told == [("refresh", "forced", "done"), ("refresh", "forced", "failed")]
         assert {event["client"] for event in world.audited} == {"a test"}
         world.audited.clear()
         await world.services.refresher._sleep_until(world.clock.now() + 3700, world.account.changed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -24,7 +24,7 @@ from accountd.errors import (
 )
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import AccountUpdated
-from accountd.storage.base import MalformedRecord, refreshed_record
+from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from accountd.adapters.issuer import Issuer
     from accountd.audit import AuditLog
     from accountd.config import LoginMethod
-    from accountd.counters import Counters
+    from accountd.counters import Counters, RefreshOutcome
     from accountd.external import ExternalTokens
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
@@ -47,9 +47,6 @@ _MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
 """Seconds between looks at the store, for a token that another program has spent and not yet stored."""
 
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
-
-_Outcome = Literal["refreshed", "adopted"]
-"""How tokens were renewed: by us, or by another program that had stored them."""
 
 _log = logging.getLogger(__name__)
 
@@ -235,9 +232,9 @@ class AccountService:
             raise
         if outcome is not None:
             self._audit.note("refresh", reason=reason, outcome=outcome)
-            self._counters.note_refresh("adopted" if outcome == "adopted" else "done")
+            self._counters.note_refresh(outcome)
 
-    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
         try:
             return await self._renew(reason, instead_of)
         except _Spent as spent:
@@ -245,7 +242,7 @@ class AccountService:
         except StorageError as error:
             raise RefreshFailed(str(error)) from error
 
-    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> _Outcome | None:
+    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
         """Renew under the locks, if there is anything to renew. Raises _Spent where the issuer refuses."""
         async with self._changing, self._store.locked():
             record, login = self._record, self.login
@@ -254,10 +251,10 @@ class AccountService:
             stored = await self._store.load()
             if self._is_newer_than(stored):
                 current = record
-            elif stored is None or not _is_same_account(stored, login):
+            elif stored is None or not is_same_account(stored, login):
                 self._become(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
-            elif _is_renewal(stored, login):
+            elif is_renewal(stored, login):
                 self._adopt(stored)  # another program was first
                 return "adopted"
             else:
@@ -272,9 +269,9 @@ class AccountService:
                 await self._save_renewed(
                     stored, refreshed_record(current, current.chatgpt or login, refreshed, time.time_ns())
                 )
-        return "refreshed"
+        return "done"
 
-    async def _settle(self, spent: _Spent) -> _Outcome | None:
+    async def _settle(self, spent: _Spent) -> RefreshOutcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.
 
         Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
@@ -287,7 +284,7 @@ class AccountService:
                 if self.login is not spent.login:
                     return None
                 stored = await self._read_store()
-                if stored is not None and _is_renewal(stored, spent.login):
+                if stored is not None and is_renewal(stored, spent.login):
                     self._adopt(stored)
                     return "adopted"
                 if pause == pauses[-1]:
@@ -393,17 +390,6 @@ class _Spent(Exception):
         super().__init__(str(refusal))
         self.login = login
         self.refusal = refusal
-
-
-def _is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
-    other = record.chatgpt
-    return record.mode == "chatgpt" and other is not None and other.account_id == login.account_id
-
-
-def _is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
-    """Say whether a record has other tokens of the same account."""
-    other = record.chatgpt
-    return _is_same_account(record, login) and other is not None and other.tokens != login.tokens
 
 
 @asynccontextmanager

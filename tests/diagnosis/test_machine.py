@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from accountd import requirements
-from accountd.diagnosis import service
 from accountd.diagnosis.daemon import check_daemon
 from accountd.diagnosis.ports import check_ports
 from accountd.diagnosis.service import check_service
@@ -154,7 +154,7 @@ def unit(tmp_path: Path) -> Path:
     return folder / "accountd.service"
 
 
-@pytest.mark.skipif(service.sys.platform == "darwin", reason="systemd is Linux's")  # type: ignore[attr-defined]
+@pytest.mark.skipif(sys.platform == "darwin", reason="systemd is Linux's")
 @pytest.mark.parametrize(
     ("states", "verdict", "remedy"),
     [

@@ -6,7 +6,6 @@ that remembers what was done to it. Several things may be under way at once: an 
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,16 +27,13 @@ from accountd.storage.base import Provenance, api_key_record, chatgpt_record
 from accountd.storage.memory import MemoryStore
 from fakes.world import ISSUER, World, open_world
 from model.machine import Machine
+from model.witnesses import Event, MarkedFlow, RecordingStore, Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from accountd.hub import Notification
-    from accountd.login.flow import Attempt, Flow, Granted, Retrying
-    from accountd.protocol.account import LoginStarted
-    from accountd.storage.base import AuthRecord
-
-Event = tuple[str, Any]
+    from accountd.login.flow import Flow
 
 NOBODY = "00000000-0000-0000-0000-000000000007"
 PATHS = ("/api/accounts/deviceauth/usercode", "/api/accounts/deviceauth/token", "/oauth/token", "/oauth/revoke")
@@ -51,79 +47,6 @@ DECISIONS = (
     Script(expire=True),
     Script(disabled=True),
 )
-
-
-class RecordingStore(MemoryStore):
-    """A memory store that takes its time, so that much may happen meanwhile, and notes what was done to it."""
-
-    def __init__(self, log: list[Event]) -> None:
-        super().__init__()
-        self._log = log
-
-    async def save(self, record: AuthRecord) -> None:
-        """See MemoryStore."""
-        await trio.sleep(0.6)
-        self.record = record
-        self._log.append(("save", record))
-
-    async def delete(self) -> None:
-        """See MemoryStore."""
-        await trio.sleep(0.6)
-        self.record = None
-        self._log.append(("delete", None))
-
-
-class MarkedFlow:
-    """A flow whose tokens are remembered, so that one can tell which login a stored credential is of."""
-
-    def __init__(self, flow: Flow[Any], owners: dict[Secret, str]) -> None:
-        self._flow = flow
-        self._owners = owners
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[Attempt[Any]]:
-        """See Flow."""
-        async with self._flow.open() as attempt:
-            yield MarkedAttempt(attempt, self._owners)
-
-
-class MarkedAttempt:
-    """See MarkedFlow."""
-
-    def __init__(self, attempt: Attempt[Any], owners: dict[Secret, str]) -> None:
-        self._attempt = attempt
-        self._owners = owners
-        self.lifetime = attempt.lifetime
-        self.submit_callback = attempt.submit_callback
-        self.conclude = attempt.conclude
-
-    def started(self, login_id: str) -> LoginStarted:
-        """See Attempt."""
-        self._id = login_id
-        return self._attempt.started(login_id)
-
-    async def wait_approval(self, retrying: Retrying) -> Any:
-        """See Attempt."""
-        return await self._attempt.wait_approval(retrying)
-
-    async def exchange(self, approval: Any) -> Granted:
-        """See Attempt."""
-        granted = await self._attempt.exchange(approval)
-        self._owners[granted.tokens.refresh_token] = self._id
-        return granted
-
-
-class Subscriber:
-    """Somebody who listens for a while, from the `start`th notification on."""
-
-    def __init__(self, start: int) -> None:
-        self.start = start
-        self.heard: list[bytes] = []
-        self.leaves = trio.Event()
-
-    def hear(self, notification: Notification) -> None:
-        """Take one in."""
-        self.heard.append(notification.payload)
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -155,7 +78,7 @@ class Lifecycle(RuleBasedStateMachine):
                 self.reused += found is not None and found.spent
                 return found
 
-            world.sandbox._state.find_refresh_token = watched  # type: ignore[method-assign]
+            world.sandbox._state.find_refresh_token = watched  # type: ignore[method-assign]  # it still does what it did
             # For good: whoever listens to the end hears what ends last, such as a commit that is seen through.
             self.subscription = world.services.hub.subscribe(self._hear)
             self.subscription.__enter__()

@@ -27,7 +27,7 @@ class Driver:
     def account(self, *, refresh: bool = False) -> dict[str, Any] | None:
         """See Client."""
         account = self.client.account_read(refresh_token=refresh).account
-        return account and account.model_dump(by_alias=True, exclude_none=True)  # type: ignore[no-any-return]
+        return account and account.model_dump(by_alias=True, exclude_none=True)  # type: ignore[no-any-return]  # its types are not installed
 
     def begin(self, kind: Literal["chatgpt", "chatgptDeviceCode"]) -> Login:
         """See Client. It knows no device codes, but passes on whatever type it is given, and the whole answer."""

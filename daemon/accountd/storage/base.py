@@ -154,6 +154,18 @@ def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refresh
     return msgspec.structs.replace(record, chatgpt=renewed, last_refresh=render_time(now_ns))
 
 
+def is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
+    """Say whether a record is of the account of a login, by whichever login of it."""
+    other = record.chatgpt
+    return record.mode == "chatgpt" and other is not None and other.account_id == login.account_id
+
+
+def is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
+    """Say whether a record has other tokens of the same account."""
+    other = record.chatgpt
+    return is_same_account(record, login) and other is not None and other.tokens != login.tokens
+
+
 def render_time(now_ns: int) -> str:
     """Write a time as RFC 3339 in UTC with nanoseconds, as Codex does."""
     seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
