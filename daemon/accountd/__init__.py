@@ -3,9 +3,9 @@
 Imports go down only; each floor knows those below it and nothing above:
 
 street    cli · sandbox · diagnosis              what people run: clients of the socket, a stand-in issuer
-roof      daemon · reload                        builds everything, nests the lifetimes; changes what it can
+roof      daemon · signals · reload              builds everything, nests the lifetimes; changes what it can
 doors     server · client                        the socket seen from inside, and from outside
-services  hub · audit · account · account_reader · external · refresh · usage · requirements · login   what lives
+services  hub · audit · account · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
 ground    errors · secret · toml_file · limits · config · paths · identity · counters · logs   what all may know

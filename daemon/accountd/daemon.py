@@ -1,4 +1,4 @@
-"""The daemon: builds everything, nests the lifetimes in the order in which they die, and stops on a signal.
+"""The daemon: builds everything, nests the lifetimes in the order in which they die, and stops when it is told to.
 
 Read `run_daemon` from the top for what is alive when; from the bottom, for how it ends.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import sys
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -18,8 +17,9 @@ import trio
 
 from accountd import config as configuration
 from accountd import logs, paths
-from accountd.account import open_account
-from accountd.account_reader import AccountReader
+from accountd.account.reader import AccountReader
+from accountd.account.refresher import open_refresher
+from accountd.account.service import open_account
 from accountd.adapters.activation import open_activated
 from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
@@ -41,7 +41,6 @@ from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
 from accountd.protocol.methods import TOKEN_METHODS
-from accountd.refresh import open_refresher
 from accountd.reload import Reloader, make_policy
 from accountd.requirements import (
     BundleFile,
@@ -52,6 +51,7 @@ from accountd.requirements import (
 )
 from accountd.server.call import Services
 from accountd.server.serve import Server
+from accountd.signals import open_signals
 from accountd.storage.base import Provenance
 from accountd.storage.choose import open_store
 from accountd.usage import UsageService
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractContextManager
 
-    from accountd.account import AccountService
+    from accountd.account.service import AccountService
     from accountd.adapters.service_manager import ServiceManager
     from accountd.config import Config
     from accountd.limits import Limits
@@ -142,8 +142,9 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
             if place is not None
         ]
         async with (
-            # Also the last thing to end: a signal must not go through a refresh that is still waited for.
-            _open_signals(accepting, staying, manager, hang_up_ends=doors.main is None) as hang_ups,
+            # Also the last to end: neither a signal nor a watchdog may go through a refresh that is waited for.
+            open_signals(accepting, staying, hang_up_ends=doors.main is None) as hang_ups,
+            _open_watchdog(manager),
             _open_services(config, policy, system, audit) as services,
             trio.open_nursery() as watching,
         ):
@@ -253,33 +254,11 @@ def _open_audit_log(config: Config, *, wanted: bool) -> AuditLog:
 
 
 @asynccontextmanager
-async def _open_signals(
-    accepting: trio.CancelScope, staying: trio.CancelScope, manager: ServiceManager, *, hang_up_ends: bool
-) -> AsyncIterator[trio.MemoryReceiveChannel[None]]:
-    """Obey signals during the block, and feed the watchdog; give each SIGHUP, but where it ends the daemon."""
-    hang_ups, received = trio.open_memory_channel[None](1)
-    # Who runs us on a terminal has closed it; a service manager means something else.
-    ends = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hang_up_ends or sys.stderr.isatty() else [])}
-
-    async def obey(task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            task_status.started()
-            async for number in signals:
-                if number in ends:
-                    _log.info("stopping on %s", signal.Signals(number).name)
-                    (staying if accepting.cancel_called else accepting).cancel()
-                else:
-                    with suppress(trio.WouldBlock):  # the one that waits will see what this one means, too
-                        hang_ups.send_nowait(None)
-
+async def _open_watchdog(manager: ServiceManager) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
-        await nursery.start(obey)
         nursery.start_soon(manager.feed_watchdog)
-        with hang_ups, received:
-            yield received
+        yield
         nursery.cancel_scope.cancel()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the process is about to end, as it was told to
 
 
 async def _serve_stdio(server: Server, limits: Limits, accepting: trio.CancelScope) -> None:

@@ -41,7 +41,7 @@ from accountd.storage.replace import replace_file
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from accountd.account import AccountService
+    from accountd.account.service import AccountService
     from accountd.adapters.wall_clock import Clock
     from accountd.oauth.tokens import Claims
     from accountd.policy import Policy

@@ -28,10 +28,10 @@ from accountd.protocol.thread_id import parse_thread_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from accountd.account import AccountService
+    from accountd.account.refresher import Refresher
+    from accountd.account.service import AccountService
     from accountd.adapters.backend import Backend
     from accountd.protocol.rate_limits import UsagePayload
-    from accountd.refresh import Refresher
     from accountd.storage.base import ChatgptLogin
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,9 @@ import httpx
 import msgspec
 import trio
 
-from accountd.account import AccountService, open_account
-from accountd.account_reader import AccountReader
+from accountd.account.reader import AccountReader
+from accountd.account.refresher import open_refresher
+from accountd.account.service import AccountService, open_account
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
@@ -23,7 +24,6 @@ from accountd.login.admission import Admission
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
-from accountd.refresh import open_refresher
 from accountd.requirements import BundleFile, RequirementsService, open_requirements, this_machine
 from accountd.sandbox import Sandbox, Script
 from accountd.server.call import Services

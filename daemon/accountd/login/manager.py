@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
+from accountd.account.external import ExternalTokens
 from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, RequestFailed, StorageError
-from accountd.external import ExternalTokens
 from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
 from accountd.logs import about
@@ -28,12 +28,12 @@ from accountd.protocol.account import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from accountd.account import AccountService
+    from accountd.account.external import Ask
+    from accountd.account.service import AccountService
     from accountd.adapters.wall_clock import Clock
     from accountd.audit import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
-    from accountd.external import Ask
     from accountd.hub import Hub
     from accountd.login.admission import Admission
     from accountd.login.flow import Attempt, Flow

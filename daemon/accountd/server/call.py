@@ -7,15 +7,15 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from accountd.account import AccountService
-from accountd.account_reader import AccountReader
+from accountd.account.reader import AccountReader
+from accountd.account.refresher import Refresher
+from accountd.account.service import AccountService
 from accountd.adapters.issuer import Issuer
 from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
 from accountd.policy import Policy
 from accountd.protocol.account import Wire
-from accountd.refresh import Refresher
 from accountd.requirements import RequirementsService
 from accountd.server.questions import Questions
 from accountd.server.session import Session

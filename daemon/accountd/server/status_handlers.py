@@ -15,7 +15,7 @@ from accountd.protocol.status import CredentialStatus, RefreshStatus, StatusCoun
 if TYPE_CHECKING:
     from collections import Counter
 
-    from accountd.account import AccountService
+    from accountd.account.service import AccountService
     from accountd.counters import Counters
     from accountd.server.call import Call, Services
 

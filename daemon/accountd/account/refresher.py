@@ -19,7 +19,7 @@ from accountd.oauth.refresh import parse_expiry
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from accountd.account import AccountService
+    from accountd.account.service import AccountService
     from accountd.adapters.wall_clock import Clock
     from accountd.oauth.refresh import Reason
 

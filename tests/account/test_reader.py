@@ -1,4 +1,4 @@
-"""The account service: what it says, and what a logout leaves."""
+"""What clients are told of the account, and given of its tokens."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import RequestFailed, StorageError
-from accountd.policy import Policy
+from accountd.errors import InvalidRequest, RequestFailed
 from accountd.protocol.account import (
     ApiKeyAccount,
     ChatgptAccount,
@@ -17,18 +16,20 @@ from accountd.protocol.account import (
     WorkspaceRouting,
 )
 from accountd.sandbox import Claims, Fault, Script
-from accountd.storage.base import AuthRecord, MalformedRecord, parse_record
+from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
-from fakes.world import World, open_world
+from fakes.logged_in import (
+    APPROVED,
+    HOUR,
+    TOKEN,
+    log_in,
+    login_of,
+    open_logged_in,
+    refreshes,
+)
+from fakes.world import open_world
 
 CHECK = "/backend-api/wham/accounts/check"
-REVOKE = "/oauth/revoke"
-APPROVED = Script(approve_after_polls=0)
-
-
-async def log_in(world: World) -> None:
-    """Log in by device code."""
-    assert (await world.wait_completion(await world.start_device_login()))["success"]
 
 
 async def test_nobody_is_logged_in_at_first() -> None:
@@ -184,121 +185,40 @@ async def test_an_empty_key_is_an_account_without_a_token() -> None:
         assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
 
 
-@pytest.mark.parametrize(
-    ("document", "policy"),
-    [
-        (b'{"OPENAI_API_KEY": "sk"}', Policy("chatgpt")),
-        (b'{"personal_access_token": "at-1"}', Policy()),
-    ],
-    ids=["forbidden", "of another kind"],
-)
-async def test_a_credential_that_cannot_be_used_is_hidden_and_kept(document: bytes, policy: Policy) -> None:
-    """What the policy forbids, or this daemon does not know, reads as logged out, and stays in the store."""
-    store = MemoryStore(parse_record(document))
-    async with open_world(store=store, policy=policy) as world:
-        assert world.reader.known() == GetAccountResponse(account=None)
-        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
-    assert store.record is not None
+async def test_a_token_is_handed_out_as_long_as_it_is_good_enough(autojump_clock: trio.testing.MockClock) -> None:
+    """It is refreshed only if it would not last for as long as is asked; what is told is when it expires."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        token = await world.reader.hand_out(300)
+        assert token.token == login_of(world).tokens.access_token.reveal()
+        assert token.expires_at is not None
+        assert token.expires_at - world.clock.now() == pytest.approx(HOUR, abs=10)
+        assert (token.auth_mode, token.chatgpt_account_id) == ("chatgpt", "account-sandbox")
+        assert refreshes(world) == 0
+        await trio.sleep(1800)
+        assert (await world.reader.hand_out(1900)).token != token.token
+        assert refreshes(world) == 1
 
 
-async def test_a_login_for_a_workspace_that_is_not_allowed_is_hidden_and_kept(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    """As in the peer, a stored login is held to the workspaces that are allowed now; nothing of it is spent."""
-    async with open_world(APPROVED) as world:
-        await log_in(world)
-        assert isinstance(world.store, MemoryStore)
-        store = world.store
-    async with open_world(store=store, policy=Policy(workspaces=("acct-other",))) as world:
-        assert world.reader.known() == GetAccountResponse(account=None)
-        assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
-        await world.services.refresher.ensure_fresh(forced=True)
-        assert world.sandbox.requests == []
-    assert store.record is not None
-    async with open_world(store=store, policy=Policy(workspaces=("account-sandbox",))) as world:
-        assert world.reader.auth_status(include_token=False).auth_method == "chatgpt"
+async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testing.MockClock) -> None:
+    """Nobody logged in, a lifetime that no token has, an issuer in trouble, a login that is refused."""
+    async with open_world() as world:
+        with pytest.raises(InvalidRequest, match="nobody is logged in"):
+            await world.reader.hand_out(300)
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        with pytest.raises(RequestFailed, match="no token can be had that is good for 7200 s"):
+            await world.reader.hand_out(7200)
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 500),))
+        with pytest.raises(RequestFailed, match="500 Internal Server Error"):
+            await world.reader.hand_out(7200)
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
+        with pytest.raises(RequestFailed, match="log out and sign in again"):
+            await world.reader.hand_out(7200)
+        with pytest.raises(RequestFailed, match="no longer accepted"):
+            await world.reader.hand_out(0)
 
 
-class UnreadableStore(MemoryStore):
-    """A store that cannot be read."""
-
-    def __init__(self, error: StorageError) -> None:
-        super().__init__()
-        self.error = error
-
-    async def load(self) -> AuthRecord | None:
-        """See MemoryStore."""
-        raise self.error
-
-
-@pytest.mark.parametrize(
-    "error", [MalformedRecord("not a credential"), StorageError("Permission denied (os error 13)")]
-)
-async def test_a_store_that_cannot_be_read_is_a_warning(
-    error: StorageError, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The daemon starts, nobody is logged in, and the log says why."""
-    async with open_world(store=UnreadableStore(error)) as world:
-        assert world.reader.known() == GetAccountResponse(account=None)
-    assert str(error) in caplog.text
-
-
-async def test_a_logout_revokes_deletes_answers_and_tells(autojump_clock: trio.testing.MockClock) -> None:
-    """The grant is ended at the issuer, the store is empty, the reply comes before the update."""
-    async with open_world(APPROVED) as world:
-        await log_in(world)
-        world.heard.clear()
-        await world.account.log_out(announce=lambda: world.heard.append({"reply": {}}))
-        assert world.heard == [
-            {"reply": {}},
-            {"method": "account/updated", "authMode": None, "planType": None},
-        ]
-        assert isinstance(world.store, MemoryStore)
-        assert world.store.record is None
-        assert world.reader.known() == GetAccountResponse(account=None)
-        assert world.sandbox.requests[-1].path == REVOKE
-        assert world.sandbox.requests[-1].status == 200
-
-
-@pytest.mark.parametrize("script", [Script(faults=(Fault(REVOKE, 1, 500),)), Script(delay=3600)])
-async def test_an_issuer_in_trouble_does_not_stop_a_logout(
-    autojump_clock: trio.testing.MockClock, script: Script
-) -> None:
-    """The revocation is tried for ten seconds at most; then the credential is deleted without it."""
-    async with open_world(APPROVED) as world:
-        await log_in(world)
-        world.sandbox.script = script
-        asked = trio.current_time()
-        await world.account.log_out(announce=lambda: None)
-        assert trio.current_time() - asked <= 10
-        assert world.account.current is None
-
-
-async def test_a_logout_once_begun_ends_logged_out(autojump_clock: trio.testing.MockClock) -> None:
-    """A client that leaves during the revocation cuts it short; the credential is deleted all the same."""
-    async with open_world(APPROVED) as world:
-        await log_in(world)
-        world.sandbox.script = Script(delay=5)
-        with trio.move_on_after(1):
-            await world.account.log_out(announce=lambda: None)
-        assert isinstance(world.store, MemoryStore)
-        assert world.store.record is None
-        assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
-
-
-async def test_a_logout_revokes_what_is_stored_now(autojump_clock: trio.testing.MockClock) -> None:
-    """A credential that another program has stored since is the one that is revoked and deleted."""
-    async with open_world(APPROVED) as world:
-        await log_in(world)
-        assert isinstance(world.store, MemoryStore)
-        world.store.record = parse_record(b'{"OPENAI_API_KEY": "sk-somebody-else"}')
-        await world.account.log_out(announce=lambda: None)
-        assert REVOKE not in [request.path for request in world.sandbox.requests]
-        assert await world.store.load() is None
-
-
-async def test_a_key_beside_tokens_is_not_revoked(autojump_clock: trio.testing.MockClock) -> None:
-    """Logging out of an API key asks nothing of the issuer."""
+async def test_a_key_is_handed_out_as_it_is() -> None:
+    """An API key does not expire."""
     async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
-        await world.account.log_out(announce=lambda: None)
-        assert world.sandbox.requests == []
+        token = await world.reader.hand_out(86_400)
+        assert (token.auth_mode, token.token, token.expires_at) == ("apikey", "sk", None)

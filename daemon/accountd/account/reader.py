@@ -21,10 +21,10 @@ from accountd.protocol.account import (
 )
 
 if TYPE_CHECKING:
-    from accountd.account import AccountService
+    from accountd.account.refresher import Refresher
+    from accountd.account.service import AccountService
     from accountd.adapters.backend import Backend, Workspace
     from accountd.audit import AuditLog
-    from accountd.refresh import Refresher
     from accountd.storage.base import ChatgptLogin
 
 

@@ -1,0 +1,182 @@
+"""The changes of the account: loaded, followed, committed, replaced, logged out. One at a time, and durable."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd.account.renewal import Renewal
+from accountd.account.state import AccountState
+from accountd.errors import ClientFailed, LoginFailed, RefreshError, RemoteError, StorageError
+from accountd.storage.base import MalformedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from accountd.account.external import ExternalTokens
+    from accountd.adapters.issuer import Issuer
+    from accountd.audit import AuditLog
+    from accountd.counters import Counters
+    from accountd.hub import Hub
+    from accountd.oauth.refresh import Reason
+    from accountd.policy import Policy
+    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, StoreDescription
+
+_log = logging.getLogger(__name__)
+
+
+class AccountService(AccountState):
+    """The current account. Opened by `open_account`; every method is for use inside that block."""
+
+    def __init__(
+        self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
+    ) -> None:
+        super().__init__(policy, hub, counters)
+        self._store = store
+        self._issuer = issuer
+        self._audit = audit
+        self._renewal = Renewal(self, store, issuer, audit=audit, counters=counters)
+
+    def describe_store(self) -> StoreDescription:
+        """Say which store holds the credential, and what a person should know about that."""
+        return self._store.describe()
+
+    @property
+    def outlasts_the_daemon(self) -> bool:
+        """Whether the next daemon would find all that there is: nothing of it is in memory alone."""
+        if self.is_external or self.is_unsaved:
+            return False
+        return self.record is None or self._store.describe().kind != "memory"
+
+    async def load(self) -> None:
+        """Read the store for the first time. A credential that cannot be read counts as none, and is warned of."""
+        self.hold(await self._read_store())
+        self.take_as_told()
+
+    async def reload(self) -> None:
+        """Look at the store again, since another program may have written it; announce what is new there."""
+        async with self.changing:
+            try:
+                stored = await self._store.load()
+            except MalformedRecord as error:
+                _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
+                stored = None
+            except StorageError as error:
+                _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                return
+            if stored == self.record or self.is_newer_than(stored):
+                return
+            if self.is_external:
+                self.hold(stored)
+            else:
+                self.become(stored)
+
+    async def _read_store(self) -> AuthRecord | None:
+        try:
+            return await self._store.load()
+        except StorageError as error:
+            _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
+            return None
+
+    async def heed_policy(self) -> None:
+        """Hide or show the credential as the policy now says, and announce it. It stays stored either way.
+
+        A client's own tokens that it forbids are forgotten.
+        """
+        async with self.changing:
+            if self.external is not None and not self.permits(self.external.record):
+                self.external = None
+            if self.is_news:
+                self.hold(self.record)
+                self.publish()
+
+    async def use_external(self, external: ExternalTokens, announce: Callable[[], None]) -> None:
+        """Use a client's own tokens, until a logout, whatever is stored. Announced as by `commit`."""
+        async with self.changing:
+            self.external = external
+            self.hold(self.record)
+            self._note_supplied()
+            announce()
+            self.publish()
+
+    def _note_supplied(self) -> None:
+        login = self.login
+        self._audit.note("token.supplied", account=login.account_id if login is not None else None)
+
+    async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
+        """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
+
+        Shielded: once begun it is seen through, and the store bounds its wait for other programs.
+        `announce` is called when it is done, right before `account/updated`.
+        """
+        with trio.CancelScope(shield=True):
+            async with self.changing, self._store.locked():
+                await self._store.save(record)
+                self.become(record, announce)
+
+    async def renew(self, reason: Reason, instead_of: ChatgptLogin | None = None) -> None:
+        """Have fresh tokens: those that another program has stored, else new ones from the issuer.
+
+        With `instead_of`, only if it is these that are still in use. A client's own tokens are not renewed.
+
+        They are stored before anybody sees them. Raises RefreshError, and then the account is as it was; but
+        for one that has changed underneath, which is never overwritten: that one is the account then.
+        A refresh token that has been sent is seen through, whoever cancels.
+        """
+        await self._renewal.renew(reason, instead_of)
+
+    async def save_again(self) -> None:
+        """Have the store take what it would not take before, unless it has something else by now."""
+        await self._renewal.save_again()
+
+    async def recover(self, login: ChatgptLogin) -> bool:
+        """Have other tokens than these, which the backend has refused; say whether there are."""
+        external, record = self.external, self.current
+        try:
+            if external is not None and record is not None:
+                if await external.renew(record):
+                    self._note_supplied()
+                self.adopt(self.record)
+            else:
+                await self.renew("forced", instead_of=login)
+        except (RefreshError, ClientFailed, LoginFailed) as error:
+            _log.warning("tokens that the backend refuses were not replaced: %s", error)
+        return self.login is not None and self.login is not login
+
+    async def log_out(self, announce: Callable[[], None], *, revoke: bool = True) -> None:
+        """Revoke, as far as the issuer can be reached, delete and announce. Raises StorageError.
+
+        What is revoked is what is stored by then, whoever wrote it. Cancelling the revocation cuts it short
+        and no more: once it has begun, a logout ends logged out. Without `revoke` the login ends here alone.
+        """
+        async with self.changing, self._store.locked():
+            if not self.is_unsaved:
+                self.hold(await self._read_store())
+            record = self.record
+            try:
+                if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
+                    await self._revoke(record.chatgpt)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._store.delete()
+                    self._audit.note("logout", mode=record.mode if record is not None else None)
+                    self.become(None, announce)
+
+    async def _revoke(self, login: ChatgptLogin) -> None:
+        try:
+            await self._issuer.revoke(login.tokens.refresh_token)
+        except RemoteError as error:
+            _log.warning("logging out without the issuer: %s", error)
+
+
+@asynccontextmanager
+async def open_account(
+    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
+) -> AsyncIterator[AccountService]:
+    """Give the account, read from its store."""
+    account = AccountService(store, policy, issuer, hub, audit=audit, counters=counters)
+    await account.load()
+    yield account

@@ -1,0 +1,155 @@
+"""What is known of the account, and what clients have been told of it. Nothing here waits, or is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.oauth.refresh import find_due_time
+from accountd.protocol.account import AccountUpdated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from accountd.account.external import ExternalTokens
+    from accountd.config import LoginMethod
+    from accountd.counters import Counters
+    from accountd.errors import RefreshRefused
+    from accountd.hub import Hub
+    from accountd.policy import Policy
+    from accountd.storage.base import AuthRecord, ChatgptLogin, Mode
+
+_METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
+
+
+class AccountState:
+    """The credential in use, with what is known of it.
+
+    It may be read at any time. What changes it is for this package, and for who holds `changing`.
+    """
+
+    def __init__(self, policy: Policy, hub: Hub, counters: Counters) -> None:
+        self.changing = trio.Lock()
+        self.record: AuthRecord | None = None
+        self.external: ExternalTokens | None = None
+        self._policy = policy
+        self._hub = hub
+        self._counters = counters
+        self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
+        self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
+        self._changed = trio.Event()
+        self._due_time: float | None = None
+        self._announced = AccountUpdated(None, None)
+
+    @property
+    def current(self) -> AuthRecord | None:
+        """The credential in use. One that the policy forbids is hidden, and kept.
+
+        A client's own tokens go before what is stored, until a logout.
+        """
+        if self.external is not None:
+            return self.external.record
+        record = self.record
+        return record if record is not None and self.permits(record) else None
+
+    def permits(self, record: AuthRecord) -> bool:
+        """Ask the policy of now about a credential."""
+        if record.mode is None or not self._policy.permits(_METHODS[record.mode]):
+            return False
+        login = record.chatgpt
+        if record.mode == "apikey" or login is None:
+            return True
+        named = login.claims.account_id if record.mode == "chatgpt" else login.account_id
+        return self._policy.permits_workspace(named)
+
+    @property
+    def is_external(self) -> bool:
+        """Whether a client's own tokens are in use, which no other login may replace before a logout."""
+        return self.external is not None
+
+    @property
+    def login(self) -> ChatgptLogin | None:
+        """The ChatGPT login in use, if that is what the credential is."""
+        record = self.current
+        return record.chatgpt if record is not None and record.mode != "apikey" else None
+
+    @property
+    def due_time(self) -> float | None:
+        """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
+        login = self.login
+        if login is None or self.external is not None or self.find_refusal(login) is not None:
+            return None
+        return self._due_time
+
+    @property
+    def changed(self) -> trio.Event:
+        """Set when the credential is another one than when this was asked for."""
+        return self._changed
+
+    def find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
+        """Recall that the issuer has refused to refresh exactly this login."""
+        return self._refused[1] if self._refused is not None and self._refused[0] is login else None
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the store has not taken what a refresh gave, so that only memory has it."""
+        return self._unsaved is not None
+
+    def is_newer_than(self, stored: AuthRecord | None) -> bool:
+        """Say whether this is what the store has, and would not give up for what a refresh gave."""
+        return self._unsaved is not None and stored == self._unsaved
+
+    def note_unsaved(self, stored: AuthRecord | None) -> None:
+        """Remember what the store kept instead of the credential; None once it has taken that."""
+        self._unsaved = stored
+
+    def hold(self, record: AuthRecord | None) -> None:
+        """Have this credential, and say nothing."""
+        self.record = record
+        login = record.chatgpt if record is not None else None
+        # Found once, and not at each request: it takes decoding a token.
+        self._due_time = find_due_time(login.tokens, record.last_refresh) if record and login else None
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
+        """Have another credential, and say so; `announce` is called right before."""
+        self.external = self._refused = self._unsaved = None
+        self._counters.last_refresh = None
+        self.hold(record)
+        announce()
+        self.publish()
+
+    def adopt(self, record: AuthRecord | None) -> None:
+        """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
+        healed, self._refused = self._refused is not None, None
+        self.hold(record)
+        if self.is_news:
+            self.publish()
+        elif healed:  # those who were told of the refusal are told that it is over
+            self._hub.publish(self._describe(), extension=True)
+
+    def refuse(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
+        """Remember that the issuer has refused this login, and say so to those who would see it."""
+        self._refused = (login, refusal)
+        self._hub.publish(AccountUpdated(None, None), extension=True)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether clients have been told something else than what is so."""
+        return self._describe() != self._announced
+
+    def publish(self) -> None:
+        """Tell every client what is so."""
+        self.take_as_told()
+        self._hub.publish(self._announced)
+
+    def take_as_told(self) -> None:
+        """Count what is so as what clients know, since each finds it out when it comes."""
+        self._announced = self._describe()
+
+    def _describe(self) -> AccountUpdated:
+        current, login = self.current, self.login
+        mode = current.mode if current is not None else None
+        return AccountUpdated(mode, login.claims.plan if login is not None else None)

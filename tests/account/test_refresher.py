@@ -1,0 +1,207 @@
+"""When tokens are refreshed: on request, on need, and ahead of time."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from accountd.account.refresher import AHEAD, LONGEST_RETRY
+from accountd.errors import RefreshFailed
+from accountd.sandbox import Fault, Script
+from accountd.storage.base import parse_record
+from accountd.storage.memory import MemoryStore
+from fakes.logged_in import (
+    APPROVED,
+    HOUR,
+    TOKEN,
+    login_of,
+    open_logged_in,
+    refreshes,
+    stored_login,
+)
+from fakes.world import open_world
+
+
+async def test_a_forced_refresh_stores_what_it_shows(autojump_clock: trio.testing.MockClock) -> None:
+    """New tokens, in the store and in memory; what belongs to the login and not to the tokens is kept."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        await world.services.refresher.refresh("forced")
+        after = login_of(world)
+        assert after.tokens != before.tokens
+        assert stored_login(world) == after
+        assert (after.login_owner_id, after.account_id, after.provenance) == (
+            before.login_owner_id,
+            before.account_id,
+            before.provenance,
+        )
+        assert world.heard == []  # nothing that a client could see is different
+
+
+async def test_many_callers_share_one_flight(autojump_clock: trio.testing.MockClock) -> None:
+    """However many ask, and whichever of them leave, the refresh token is spent once."""
+    async with open_logged_in() as world:
+        world.sandbox.script = Script(delay=5)
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(world.services.refresher.refresh, "forced")
+
+            async def leave() -> None:
+                with trio.move_on_after(1):
+                    await world.services.refresher.refresh("forced")
+
+            nursery.start_soon(leave)
+        assert refreshes(world) == 1
+
+
+async def test_a_flight_goes_on_when_everybody_has_left(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that asks and leaves gets its refresh all the same; the token is in the store."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        world.sandbox.script = Script(delay=5)
+        with trio.move_on_after(1):
+            await world.services.refresher.refresh("forced")
+        await trio.sleep(10)
+        assert stored_login(world).tokens != before.tokens
+
+
+async def test_a_shutdown_lets_a_spent_token_come_home(autojump_clock: trio.testing.MockClock) -> None:
+    """A refresh that has been sent is seen through, or its token would be lost."""
+    store = MemoryStore()
+    async with open_logged_in(store=store) as world:
+        before = login_of(world)
+        world.sandbox.script = Script(delay=5)
+        with trio.move_on_after(1):
+            await world.services.refresher.refresh("forced")
+    assert store.record is not None
+    assert store.record.chatgpt is not None
+    assert store.record.chatgpt.tokens != before.tokens
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(TOKEN, 1, 500), Fault(TOKEN, 1, 400, {"error": "invalid_grant"}), Fault(TOKEN, 1, 200, "?")]
+)
+async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
+    autojump_clock: trio.testing.MockClock, fault: Fault
+) -> None:
+    """The old token stays in use; asking again asks the issuer again."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        world.sandbox.script = Script(faults=(fault,))
+        with pytest.raises(RefreshFailed):
+            await world.services.refresher.refresh("forced")
+        assert login_of(world) is before
+        assert world.reader.auth_status(include_token=True).auth_token is not None
+        await world.services.refresher.refresh("forced")
+        assert login_of(world).tokens != before.tokens
+
+
+async def test_every_waiter_gets_an_error_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
+    """Raising an exception changes it, so no two tasks raise the same."""
+    async with open_logged_in() as world:
+        world.sandbox.script = Script(delay=1, faults=(Fault(TOKEN, 1, 500),))
+        caught: list[RefreshFailed] = []
+
+        async def ask() -> None:
+            try:
+                await world.services.refresher.refresh("forced")
+            except RefreshFailed as error:
+                caught.append(error)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+        assert len({id(error) for error in caught}) == 2
+
+
+async def test_a_token_is_refreshed_before_it_is_needed(autojump_clock: trio.testing.MockClock) -> None:
+    """Ahead of its last five minutes, by itself, once; and between there is not one wake-up."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        sleeps = world.clock.sleeps
+        await trio.sleep(HOUR - 300 - AHEAD - 1)
+        assert refreshes(world) == 0
+        assert world.clock.sleeps - sleeps <= 1
+        await trio.sleep(AHEAD + 2)
+        assert refreshes(world) == 1
+
+
+async def test_a_week_passes_with_one_refresh_an_hour(autojump_clock: trio.testing.MockClock) -> None:
+    """Every token is replaced in time, once; nobody ever holds one that is about to expire."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        for _ in range(7 * 24):
+            await trio.sleep(HOUR)
+            assert not world.services.refresher.is_due()
+        assert 7 * 24 <= refreshes(world) <= 7 * 24 * HOUR / (HOUR - 300 - AHEAD) + 1
+        assert world.clock.sleeps <= 2 * refreshes(world) + 2
+
+
+async def test_a_machine_that_slept_refreshes_when_it_wakes(autojump_clock: trio.testing.MockClock) -> None:
+    """The timer goes by the time of day: after a night's suspend the token is refreshed at once."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        await trio.sleep(600)
+        world.clock.jump(8 * HOUR)
+        await trio.sleep(1)
+        assert refreshes(world) == 1
+        assert not world.services.refresher.is_due()
+
+
+async def test_a_clock_that_is_set_back_and_forth_costs_no_refresh(autojump_clock: trio.testing.MockClock) -> None:
+    """Looking again is all that a jump causes, unless it passes the time that counts."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        for seconds in (-HOUR, HOUR, 1800, -1800):
+            world.clock.jump(seconds)
+            await trio.sleep(1)
+        assert refreshes(world) == 0
+
+
+async def test_an_outage_is_met_with_patience(autojump_clock: trio.testing.MockClock) -> None:
+    """Tries get rarer, never more than one in a quarter of an hour; when the network is back, so is the token."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        world.transport.offline = True
+        await trio.sleep(12 * HOUR)
+        world.transport.offline = False
+        await trio.sleep(LONGEST_RETRY + 1)
+        assert refreshes(world) == 1
+        assert not world.services.refresher.is_due()
+
+
+async def test_a_token_that_does_not_say_when_it_expires_is_refreshed_after_eight_days(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Without an `exp` the age of the last refresh decides."""
+    async with open_world(APPROVED) as world:
+        tokens = world.sandbox.issue_tokens()
+        opaque = {
+            "id_token": tokens.id_token.reveal(),
+            "access_token": "opaque",
+            "refresh_token": tokens.refresh_token.reveal(),
+            "account_id": "account-sandbox",
+        }
+        document = {"tokens": opaque, "last_refresh": "2027-01-15T08:00:00.123456789Z"}  # the clock's beginning
+        assert isinstance(world.store, MemoryStore)
+        world.store.record = parse_record(msgspec.json.encode(document))
+        await world.account.reload()
+        await trio.sleep(7.9 * 86400)
+        assert refreshes(world) == -1
+        await trio.sleep(0.1 * 86400 + 1)
+        assert refreshes(world) == 0
+
+
+async def test_tokens_that_live_for_a_minute_do_not_wear_the_issuer_out(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Where every token is due as soon as it comes, there is a pause between refreshes all the same."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=60)) as world:
+        await trio.sleep(600)
+        assert refreshes(world) <= 21
+
+
+async def test_an_api_key_is_never_refreshed(autojump_clock: trio.testing.MockClock) -> None:
+    """Without a ChatGPT login there is nothing to do, whoever asks."""
+    store = MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))
+    async with open_world(store=store) as world:
+        await world.services.refresher.ensure_fresh(forced=True)
+        await trio.sleep(1000 * HOUR)
+        assert world.sandbox.requests == []
