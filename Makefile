@@ -16,8 +16,8 @@ demo: $(VENV)/.runtime  ## show whole logins, end to end, without a network or a
 	$(BIN)/python contrib/demo.py
 
 .PHONY: test
-test: check $(VENV)/.stock-clients  ## check, then run every test
-	$(BIN)/python -m pytest
+test: check $(VENV)/.stock-clients  ## check, then run every test, on all cores
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: check
 check: $(VENV)/.development  ## read: format, lint and types

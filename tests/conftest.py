@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from fakes.processes import PORTS
+from fakes.turns import turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,3 +62,21 @@ def path(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the path where the clients of a test look for the daemon."""
     monkeypatch.setenv("ACCOUNTD_SOCKET", str(home / "s"))
     return home / "s"
+
+
+@pytest.fixture
+def loopback() -> Iterator[None]:
+    """Have the ports of browser logins for a test, once nobody else has them."""
+    with turn("ports"):
+        deadline = time.monotonic() + 30
+        for port in PORTS:
+            while True:
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    try:
+                        probe.bind(("127.0.0.1", port))
+                        break
+                    except OSError:
+                        assert time.monotonic() < deadline, f"port {port} is taken"
+                time.sleep(0.05)
+        yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -19,16 +20,16 @@ def find_faults(document: str) -> list[str]:
     for number, line in enumerate(document.splitlines(), 1):
         for named, test in re.findall(r"`([\w/]+\.py)?::(\w+)`", line):
             file = named or file
-            if not _has(file, test):
+            if test not in _names(TESTS / file):
                 faults.append(f"{number}: {file}::{test}")
     return faults
 
 
-def _has(file: str, test: str) -> bool:
-    path = TESTS / file
-    return path.is_file() and any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == test
-        for node in ast.walk(ast.parse(path.read_text()))
+@functools.cache
+def _names(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text()) if path.is_file() else ast.Module([], [])
+    return frozenset(
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
 
 

@@ -1,4 +1,4 @@
-"""What the tests of real processes run under: an environment of their own, and the ports of browser logins."""
+"""What the tests of real processes run under: an environment of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.client.errors import NothingListens
-from fakes.processes import PORTS, daemon_pid
+from fakes.processes import daemon_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +33,3 @@ def environ() -> Iterator[dict[str, str]]:
             assert time.monotonic() < deadline, "the daemon does not stop"
             time.sleep(0.01)
     shutil.rmtree(home)
-
-
-@pytest.fixture
-def loopback() -> None:
-    """Wait until nobody else has the ports of browser logins."""
-    deadline = time.monotonic() + 30
-    for port in PORTS:
-        while True:
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                    break
-                except OSError:
-                    assert time.monotonic() < deadline, f"port {port} is taken"
-            time.sleep(0.05)

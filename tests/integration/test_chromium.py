@@ -69,7 +69,7 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture
-def client(home: Path) -> Iterator[Client]:
+def client(home: Path, loopback: None) -> Iterator[Client]:
     """Give a client of a daemon whose issuer is a sandbox."""
     with running_with_sandbox(home, Script()) as (daemon, _), daemon.connect() as client:
         yield client

@@ -28,7 +28,7 @@ def examine(daemon: Daemon, home: Path, **variables: str) -> tuple[int, dict[str
     return done.returncode, json.loads(done.stdout)["checks"]
 
 
-def test_a_healthy_machine_then_faults_then_remedies(home: Path) -> None:
+def test_a_healthy_machine_then_faults_then_remedies(home: Path, loopback: None) -> None:
     """Nothing fails; each fault fails its own check with exit code 1, and what the remedy says mends it."""
     with running_with_sandbox(home, Script(approve_after_polls=0)) as (daemon, _):
         backend = (home / "config.toml").read_text()

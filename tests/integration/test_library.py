@@ -68,7 +68,7 @@ def test_the_readme_shows_these_scripts() -> None:
         assert f"```python\n{(EXAMPLES / name).read_text()}```" in clients, name
 
 
-def test_a_browser_login(home: Path) -> None:
+def test_a_browser_login(home: Path, loopback: None) -> None:
     """The browser that the library's user opens comes back to the daemon, and the block ends."""
     approve = f"{sys.executable} -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1])' %s"
     with running_with_sandbox(home, Script(authorize="approve")) as (daemon, _):

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from accountd import CODEX_VERSION
+from fakes.turns import turn
 
 FOLDER = Path(sys.prefix) / "peer"
 CODEX = FOLDER / "node_modules" / ".bin" / "codex"
@@ -70,8 +71,9 @@ class Peer:
 @pytest.fixture(scope="session")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Peer:
     """Give the app-server that this package speaks like."""
-    if not _is_here():
-        _fetch()
+    with turn("peer"):
+        if not _is_here():
+            _fetch()
     return Peer(tmp_path_factory.mktemp("peer"))
 
 

@@ -76,7 +76,7 @@ def test_whatever_is_required_is_valid_for_the_peer(peer: Peer, field: Any) -> N
 
 
 async def test_what_is_really_said_is_valid_for_the_peer(
-    peer: Peer, autojump_clock: trio.testing.MockClock
+    peer: Peer, loopback: None, autojump_clock: trio.testing.MockClock
 ) -> None:
     """A client that uses everything hears nothing that a client of the app-server could not read."""
     talker = await hold_conversation()

@@ -113,7 +113,9 @@ def test_whatever_is_answered_is_as_the_schema_says(method: str) -> None:
     send()
 
 
-async def test_what_is_really_said_is_as_the_schema_says(autojump_clock: trio.testing.MockClock) -> None:
+async def test_what_is_really_said_is_as_the_schema_says(
+    loopback: None, autojump_clock: trio.testing.MockClock
+) -> None:
     """A client that uses everything hears what it was told it would; and of every member that it was told of."""
     talker = await hold_conversation()
     assert {each.method for each in talker.results} == METHODS.keys()
