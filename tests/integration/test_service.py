@@ -191,7 +191,8 @@ def test_a_second_signal_does_not_go_through_a_refresh(manager: Manager) -> None
             assert completion(client, login_id)["success"]
             before = json.loads((home / "auth.json").read_text())["tokens"]["refresh_token"]
             client.send("getAuthStatus", {"includeToken": True, "refreshToken": True})
-            time.sleep(0.4)  # real time, in which the token is sent and the issuer takes its time
+            while [request.path for request in sandbox.requests].count("/oauth/token") < 2:
+                time.sleep(0.01)  # until the token has been sent; the issuer takes its time now
             for _ in range(3):
                 daemon.process.send_signal(signal.SIGTERM)
                 time.sleep(0.1)  # so that each is a signal of its own
