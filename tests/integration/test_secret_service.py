@@ -337,6 +337,7 @@ async def test_a_keyring_that_hangs_is_given_up(desktop: Desktop, store: Keyring
     desktop.signal_keyring(signal.SIGCONT)
     for _ in range(10):  # each goes to the service and back, as a late change would
         assert await store.load() == api_key_record(Secret("sk-old"))
+    hasty[1]._timeout = PATIENCE  # the same thread, at work again
     await save(hasty[1])
     assert await store.load() == RECORD
 
