@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
 import pytest
 import trio
 import trio.testing
@@ -23,6 +26,9 @@ from fakes.logged_in import (
     open_logged_in,
 )
 from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 REVOKE = "/oauth/revoke"
 
@@ -127,6 +133,29 @@ async def test_a_logout_once_begun_ends_logged_out(autojump_clock: trio.testing.
         assert isinstance(world.store, MemoryStore)
         assert world.store.record is None
         assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
+
+
+async def test_a_logout_that_cannot_have_the_locks_revokes_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """Another program keeps them: the logout fails before the issuer hears of it, and the account is as it was."""
+
+    class KeptStore(MemoryStore):
+        kept = False
+
+        @asynccontextmanager
+        async def locked(self) -> AsyncIterator[None]:
+            if self.kept:
+                raise StorageError("another program holds the lock")
+            yield
+
+    store = KeptStore()
+    async with open_logged_in(store=store) as world:
+        before = world.account.current
+        store.kept = True
+        with pytest.raises(StorageError):
+            await world.account.log_out(announce=lambda: None)
+        assert world.account.current is before is store.record
+        assert world.heard == []
+        assert REVOKE not in [request.path for request in world.sandbox.requests]
 
 
 async def test_a_logout_revokes_what_is_stored_now(autojump_clock: trio.testing.MockClock) -> None:

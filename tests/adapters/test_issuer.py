@@ -11,7 +11,7 @@ import pytest
 
 from accountd.adapters.http import HttpClient
 from accountd.adapters.issuer import Issuer
-from accountd.errors import RemoteRefused
+from accountd.errors import RefreshFailed, RemoteRefused
 from accountd.oauth.device import DeviceCode
 from accountd.secret import Secret
 
@@ -76,6 +76,15 @@ async def test_a_code_is_exchanged_by_form() -> None:
     issuer = issuer_answering(answer)
     tokens = await issuer.exchange_code(Secret("c"), Secret("v"), "https://i.example/deviceauth/callback")
     assert tokens.refresh_token == Secret("r")
+
+
+async def test_a_refusal_that_repeats_a_token_is_told_without_it() -> None:
+    """Neither that of a refresh nor that of the request for an API key; both go to the log with the words."""
+    issuer = issuer_answering(lambda request: httpx.Response(500, text="I will not take spent-token again"))
+    with pytest.raises(RefreshFailed, match=r"500 .*I will not take \.\.\. again"):
+        await issuer.refresh(Secret("spent-token"), "forced")
+    with pytest.raises(RemoteRefused, match=r"500 .*I will not take \.\.\. again"):
+        await issuer.exchange_id_token(Secret("spent-token"))
 
 
 async def test_a_revocation_goes_where_it_is_configured_to_go() -> None:

@@ -43,6 +43,15 @@ async def ask(port: int, data: bytes = GET) -> bytes:
         return b"".join([bytes(piece) async for piece in stream])
 
 
+async def test_other_interfaces_are_not_listened_on() -> None:
+    """Not even another address of the loopback network."""
+    async with await bind_loopback((0,)) as listener:
+        host, port = listener.socket.getsockname()
+        assert host == "127.0.0.1"
+        with trio.socket.socket() as elsewhere, pytest.raises(ConnectionRefusedError):
+            await elsewhere.connect(("127.0.0.2", port))
+
+
 async def test_a_request_gets_its_page_and_the_connection_ends() -> None:
     """One request a connection; the answer says so, and how long it is."""
     async with open_port() as port:

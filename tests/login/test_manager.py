@@ -159,6 +159,19 @@ async def test_a_failed_login_says_why_and_changes_nothing(
     assert len(world.heard) == 1
 
 
+async def test_without_its_requirements_an_organisations_login_is_not_stored(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A backend that does not tell them fails the login; who was logged in still is, here and in the store."""
+    before = parse_record(b'{"OPENAI_API_KEY": "sk-before"}')
+    script = Script(approve_after_polls=0, claims=Claims(plan="enterprise"))
+    async with open_world(script, store=MemoryStore(before)) as world:
+        completion = await world.wait_completion(await world.start_device_login())
+        assert "equirements" in completion["error"]
+        assert stored(world.store) is before
+        assert world.account.current is before
+
+
 async def test_a_failure_before_the_code_is_the_requests_error(autojump_clock: trio.testing.MockClock) -> None:
     """Where the issuer gives no code, the request fails, nothing is announced, and an older login goes on."""
     async with open_world(Script(approve_after_polls=3)) as world:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import re
 import sys
 
 import msgspec
@@ -302,6 +303,13 @@ def test_every_body_is_frozen_and_camel_case() -> None:
     for body in bodies:
         assert body.__struct_config__.frozen, body
         assert not any("_" in name for name in body.__struct_encode_fields__), body
+
+
+def test_no_message_has_a_place_for_a_refresh_token() -> None:
+    """Neither a result nor a notification, however deep: their schemas name no such member."""
+    for sent in (*(method.result for method in METHODS.values()), *NOTIFICATIONS):
+        names = re.findall(r'"(\w+)": ', json.dumps(msgspec.json.schema(sent)))
+        assert not [name for name in names if re.search("refresh_?token", name, re.IGNORECASE)], sent
 
 
 def test_every_notification_has_its_method() -> None:

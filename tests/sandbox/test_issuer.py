@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
+import msgspec
 import pytest
 
 from accountd.oauth.device import DeviceCodePolling, parse_start
@@ -40,6 +41,14 @@ async def test_our_own_client_understands_a_whole_login(caller: Caller) -> None:
     assert claims == parse_claims(parse_token_response(answer.status, answer.body).access_token)
     assert (claims.email, claims.plan) == ("ada@example.com", "plus")
     assert (claims.user_id, claims.account_id) == ("user-sandbox", "account-sandbox")
+
+
+async def test_its_tokens_say_that_they_are_not_signed(caller: Caller) -> None:
+    """By `alg` (RFC 7515 section 6, RFC 7518 section 3.6), so that nobody who looks takes them for real ones."""
+    tokens = caller.sandbox.issue_tokens()
+    for token in (tokens.id_token, tokens.access_token):
+        header = token.reveal().partition(".")[0]
+        assert msgspec.json.decode(base64.urlsafe_b64decode(header + "=="))["alg"] == "none"
 
 
 async def test_an_undecided_login_is_pending(caller: Caller) -> None:
