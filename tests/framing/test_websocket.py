@@ -255,6 +255,7 @@ def test_the_end_of_the_stream_needs_no_farewell() -> None:
 
 BROKEN: dict[str, tuple[bytes, int]] = {
     "not masked": (frame(TEXT, b"{}", masked=False), 1002),
+    "not masked, and longer": (frame(TEXT, b"x" * 126, masked=False), 1002),
     "reserved bits": (frame(TEXT, b"{}", reserved=4), 1002),
     "an unknown opcode": (frame(3, b"{}"), 1002),
     "a control frame in fragments": (frame(PING, fin=False), 1002),
