@@ -238,9 +238,10 @@ def test_a_fault_is_named_with_file_line_and_key(text: str, fault: str, write: C
     assert complaint(file.parent) == f"{file}:{fault}"
 
 
-def test_a_file_that_is_no_text_is_refused(write: Callable[[bytes], Path]) -> None:
-    """Bytes that are not UTF-8 could hide a policy."""
-    file = write(b"\xff\xfe")
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"\xef", b"\xef\xbb"])
+def test_a_file_that_is_no_text_is_refused(data: bytes, write: Callable[[bytes], Path]) -> None:
+    """Bytes that are not UTF-8 could hide a policy; so could a part of a byte order mark."""
+    file = write(data)
     assert complaint(file.parent) == f"{file}: is not UTF-8 text"
 
 
