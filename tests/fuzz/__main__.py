@@ -84,7 +84,7 @@ def _run(name: str, seconds: int) -> Outcome:
         f"-rss_limit_mb={_MEMORY}",
         f"-artifact_prefix={finds}/",
         "-print_final_stats=1",
-        *_dictionary(name),
+        f"-dict={_write_dictionary(name)}",
         str(grown),
         str(HERE / "corpus" / name),
     ]
@@ -94,9 +94,14 @@ def _run(name: str, seconds: int) -> Outcome:
     return Outcome(name, _summarise(log.stdout), new, log.returncode != 0)
 
 
-def _dictionary(name: str) -> list[str]:
-    path = HERE / "dictionaries" / f"{name}.dict"
-    return [f"-dict={path}"] if path.exists() else []
+def _write_dictionary(name: str) -> Path:
+    """Give the words of the kept inputs to libFuzzer, which puts them where they were not."""
+    inputs = (path.read_bytes() for path in (HERE / "corpus" / name).iterdir())
+    words = {word for data in inputs for word in re.findall(rb"[\w.:/+-]{2,40}|[^\w\s]{2,8}", data)}
+    lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in sorted(words))
+    path = WORK / f"{name}.dict"
+    path.write_text("".join(f'"{line}"\n' for line in lines))
+    return path
 
 
 def _fuzz(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -25,6 +27,7 @@ from accountd.protocol.jsonrpc import (
     render_result,
 )
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
+from accountd.protocol.thread_id import parse_thread_id
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:
@@ -114,6 +117,23 @@ def fuzz_params(data: bytes) -> None:
     assert isinstance(params, Wire)
     assert experimental_reason(name, params) in (None, name, f"{name}.{params.__struct_config__.tag}")
     assert parse_params(name, msgspec.Raw(msgspec.json.encode(params))) == params
+
+
+_GROUPS: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_THREAD_ID: Final = re.compile(rf"(?i:[0-9a-f]{{32}}|{_GROUPS}|\{{{_GROUPS}\}})|urn:uuid:(?i:{_GROUPS})")
+
+
+def fuzz_thread_id(data: bytes) -> None:
+    """Hold the spellings of a thread's id to one pattern, and what is made of them to the standard library."""
+    text = data.decode("utf-8", "replace")
+    try:
+        spelled = parse_thread_id(text)
+    except InvalidRequest as error:
+        assert str(error).startswith("invalid thread id: ")
+        assert _THREAD_ID.fullmatch(text) is None
+        return
+    assert _THREAD_ID.fullmatch(text) is not None
+    assert spelled == str(uuid.UUID(text))
 
 
 def fuzz_client(data: bytes) -> None:

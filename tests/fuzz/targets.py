@@ -20,6 +20,7 @@ TARGETS: Final[dict[str, Target]] = {
         framings.fuzz_detect,
         messages.fuzz_envelope,
         messages.fuzz_params,
+        messages.fuzz_thread_id,
         messages.fuzz_client,
         browser.fuzz_loopback,
         browser.fuzz_callback,
