@@ -126,6 +126,8 @@ def test_a_blank_variable_is_unset(tmp_path: Path) -> None:
         ("https://a.example:x", URL_FORM),
         ("https://person:canary@a.example", URL_FORM),
         ("https://@a.example", URL_FORM),
+        ("http://a.example[::1]/", URL_FORM),
+        ("http://[::1]a.example/", URL_FORM),
         ("https://a.example?x=1", URL_FORM),
         ("https://a.example?", URL_FORM),
         ("https://a.example#", URL_FORM),
