@@ -106,7 +106,7 @@ def _write_dictionary(name: str) -> Path:
 
 def _fuzz(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "fuzz.worker", name, *arguments],
+        [sys.executable, "-m", "fuzz.worker", name, str(WORK / "finds" / name), *arguments],
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

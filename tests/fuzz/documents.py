@@ -11,7 +11,7 @@ import os
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,11 +31,22 @@ from accountd.protocol.requirements import (
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record, render_record
 from fuzz.pieces import UNKNOWN, choose, read_json
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _MACHINE: Final = Machine(Path("/etc/codex"), Path("/home/ada"), "build-7")
 _METHODS: Final = ("chatgpt", "api")
 _KNOWN: Final = frozenset(
     ("forced_login_method", "forced_chatgpt_workspace_id", "cli_auth_credentials_store", "chatgpt_base_url")
 )
+
+
+_OTHER: Final = parse_layer(
+    'allow_login_shell = false\nallowed_sandbox_modes = ["read-only", "workspace-write"]\nfeatures.other = false',
+    _MACHINE,
+    of_logins=False,
+)
+"""A layer below or above the one that is tried."""
 
 
 def fuzz_record(data: bytes) -> None:
@@ -171,10 +182,18 @@ def fuzz_requirements(data: bytes) -> None:
     assert merge_layers(NO_REQUIREMENTS, layer).values == layer.values
     if not layer.values.hooks:  # of which all count, each time
         assert merge_layers(layer, layer).values == layer.values
+    over, under = merge_layers(layer, _OTHER).keys, merge_layers(_OTHER, layer).keys
+    assert {**over, **layer.keys, **_only_tables(over)} == over
+    assert {**under, **_OTHER.keys, **_only_tables(under)} == under
     answer = json.loads(msgspec.json.encode(render_response(layer.values, _METHODS)))
     assert answer["supportsIndependentSpeedModes"] is True
     if not of_logins:
         assert not layer.keys.keys() & {"allowed_login_methods", "allowed_chatgpt_workspaces", "chatgpt_base_url"}
+
+
+def _only_tables(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave those that are merged inside."""
+    return {key: value for key, value in keys.items() if isinstance(value, dict)}
 
 
 def fuzz_bundle(data: bytes) -> None:

@@ -98,13 +98,12 @@ def fuzz_params(data: bytes) -> None:
     """Parse the params of a method: they are good, and the same when written again; or the error is an answer."""
     name, text = choose(data, _NAMES)
     assert find_method(name, extension=True) is METHODS[name]
+    head = b'{"id":1,"method":' + msgspec.json.encode(name)
+    message = parse_message(head + b',"params":' + text + b"}" if text else head + b"}")
+    if not isinstance(message, Request) or message.method != name:
+        return  # the envelope has refused it, or there are two
     try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-        text.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return  # the envelope has refused it
-    try:
-        params = parse_params(name, msgspec.Raw(text) if text else msgspec.UNSET)
+        params = parse_params(name, message.params)
     except InvalidRequest as error:
         answer = json.loads(render_error(1, error))
         assert answer["error"]["message"].startswith("Invalid request: ")

@@ -1,4 +1,5 @@
-"""One fuzz target under atheris, in a process of its own: `python -m fuzz.worker NAME` and libFuzzer's arguments.
+"""One fuzz target under atheris, in a process of its own: `python -m fuzz.worker NAME FINDS` and libFuzzer's
+arguments.
 
 atheris watches which branches an input takes, and keeps those inputs that take new ones. It sees Python alone: what
 msgspec does inside is dark to it, so the seeds and the dictionaries speak JSON.
@@ -6,16 +7,32 @@ msgspec does inside is dark to it, so the seeds and the dictionaries speak JSON.
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from pathlib import Path
 
 import atheris
 
 WATCHED = ["accountd", "h11", "wsproto"]
 """The packages whose branches count."""
 
-if __name__ == "__main__":
-    name = sys.argv.pop(1)
+
+def main(name: str, folder: Path) -> None:
+    """Fuzz one target; what breaks its promise is left in a folder."""
     with atheris.instrument_imports(include=WATCHED):
         from fuzz.targets import TARGETS
-    atheris.Setup(sys.argv, TARGETS[name])
+    target = TARGETS[name]
+
+    def run(data: bytes) -> None:
+        try:
+            target(data)
+        except BaseException:  # libFuzzer would write it as well, by the same name, but not at every death
+            (folder / f"crash-{hashlib.sha1(data, usedforsecurity=False).hexdigest()}").write_bytes(data)
+            raise
+
+    atheris.Setup(sys.argv, run)
     atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv.pop(1), Path(sys.argv.pop(1)))
