@@ -1,8 +1,7 @@
-"""One fuzz target under atheris, in a process of its own: `python -m fuzz.worker NAME FINDS` and libFuzzer's
-arguments.
+"""One fuzz target under atheris, in a process of its own: `fuzz.worker NAME FINDS`, then flags of libFuzzer.
 
 atheris watches which branches an input takes, and keeps those inputs that take new ones. It sees Python alone: what
-msgspec does inside is dark to it, so the seeds and the dictionaries speak JSON.
+msgspec does inside is dark to it, so the seeds speak JSON, and their words are the fuzzer's dictionary.
 """
 
 from __future__ import annotations
