@@ -1,6 +1,7 @@
 # The words of this project. Each sets up what it needs in .venv, which is made once.
 
 PYTHON ?= python3
+PYTHON2 ?= python2.7
 VENV := .venv
 BIN := $(VENV)/bin
 CONFORMANCE ?= ../shared/conformance
@@ -43,6 +44,14 @@ soak: $(VENV)/.development  ## look for new examples in the model of the logins'
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
 	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz  ## look for bytes that break a promise, 30 SECONDS for each of the TARGETS, all of them if none is named
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JOBS),--jobs $(JOBS)) $(TARGETS)
+
+.PHONY: autobahn
+autobahn: $(VENV)/.autobahn  ## hold the WebSocket framing to the Autobahn test suite, which needs a PYTHON2
+	PYTHONPATH=tests $(BIN)/python -m autobahn.check $(VENV)/autobahn/bin/wstest $(CASES)
+
 .PHONY: bench
 bench: $(VENV)/.runtime  ## measure what a crowd costs the daemon; PEER=COMMAND, with {socket}, measures another beside it
 	PYTHONPATH=contrib $(BIN)/python -m bench $(if $(PEER),--peer "$(PEER)")
@@ -53,7 +62,7 @@ contrib: $(VENV)/.runtime  ## write the completions, man pages and units that ar
 
 .PHONY: clean
 clean:  ## remove what the other words made
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .autobahn .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.runtime: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +72,19 @@ $(VENV)/.runtime: pyproject.toml
 $(VENV)/.development: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.development
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@touch $@
+
+# virtualenv 20.21 is the last that can make an environment of Python 2.7.
+$(VENV)/.autobahn: $(VENV)/.runtime tests/autobahn/requirements.txt
+	$(BIN)/python -m venv --clear $(VENV)/virtualenv
+	$(VENV)/virtualenv/bin/python -m pip install --quiet --disable-pip-version-check "virtualenv==20.21.1"
+	$(VENV)/virtualenv/bin/virtualenv --quiet --clear --no-download --python $(PYTHON2) $(VENV)/autobahn
+	$(VENV)/autobahn/bin/python -W ignore -m pip install --quiet --disable-pip-version-check --no-python-version-warning \
+		--no-deps --requirement tests/autobahn/requirements.txt
 	@touch $@
 
 # What cannot be had keeps no other test from running; those that need it say so, and fail where CI=true.

@@ -6,9 +6,10 @@ Of Codex's file only the keys that bear on accounts are read; the rest of it is 
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -26,6 +27,8 @@ CredentialsStore = Literal["file", "keyring", "auto", "ephemeral"]
 DEFAULT_ISSUER = "https://auth.openai.com"
 DEFAULT_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 DEFAULT_BACKEND = "https://chatgpt.com/backend-api"
+
+_IN_BRACKETS = re.compile(r"\[[^][]*\](:\d*)?")  # an IPv6 address, and a port (RFC 3986 section 3.2.2)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,9 +124,8 @@ class _CodexFile(TomlFile):
 def _url_complaint(value: str) -> str | None:
     """Say what a base URL must be and this value is not. Does not quote it: it may hold a password."""
     try:
-        parts = urlsplit(value)
+        parts = split_url(value)
         host = parts.hostname
-        _ = parts.port  # is parsed, and may be refused, only when it is asked for
     except ValueError:
         host = None
     plain = value.isprintable() and not set(value) & set(" ?#")  # urlsplit cannot tell an empty query from none
@@ -132,6 +134,20 @@ def _url_complaint(value: str) -> str | None:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         return "must be an https URL; http is for loopback addresses only"
     return None
+
+
+def split_url(url: str) -> SplitResult:
+    """Take a URL apart, with a host and a port that can be relied on. Raises ValueError.
+
+    The standard library looks at a port only when it is asked for; and until its later releases it takes
+    `evil.example[::1]`, and `[::1]evil.example`, for the host `::1`, which is loopback.
+    """
+    parts = urlsplit(url)
+    _ = parts.port
+    host = parts.netloc.rpartition("@")[2]
+    if "[" in host and not _IN_BRACKETS.fullmatch(host):
+        raise ValueError("something stands beside an address in brackets")
+    return parts
 
 
 def _origin(url: str) -> str:

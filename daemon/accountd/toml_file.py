@@ -24,7 +24,7 @@ class TomlFile:
     def read(cls, path: Path) -> Self:
         """Read a file, which need not be there. Raises ConfigError: it cannot be read, or is no TOML."""
         try:
-            text = path.read_text(encoding="utf-8-sig")  # as Codex: a byte order mark is no fault
+            text = path.read_bytes().decode("utf-8-sig")  # as Codex: a byte order mark is no fault
         except FileNotFoundError:
             return cls(path, "", {})
         except OSError as error:

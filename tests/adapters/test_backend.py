@@ -89,6 +89,7 @@ def test_a_workspace_may_be_elsewhere() -> None:
             "workspace routing discovery must return an origin",
         ),
         ([entry(workspace_backend_origin="https://[x")], "invalid workspace backend URL"),
+        ([entry(workspace_backend_origin="http://x.example[::1]")], "invalid workspace backend URL"),
         ([entry(workspace_backend_origin="https://x.example:port")], "invalid workspace backend URL"),
         ([entry(name=5)], "workspace routing discovery failed"),
     ],

@@ -41,3 +41,11 @@ async def test_a_sleep_can_be_cancelled_and_leaves_nothing_open() -> None:
         with trio.move_on_after(0.001):
             await WallClock().sleep_until(time.time() + 1000)
     assert count_descriptors() == before
+
+
+@pytest.mark.parametrize("moment", [9.3e18, 1e308, float("inf")])
+async def test_the_farthest_moment_is_slept_for(moment: float) -> None:
+    """A token may say that it expires beyond any time that a timer of the system knows: it is waited for."""
+    with trio.move_on_after(0.01) as scope:
+        await WallClock().sleep_until(moment)
+    assert scope.cancelled_caught

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from accountd.framing.base import Ended, Message, Reply
 from accountd.framing.detect import DetectedFraming, detect_framing
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
+
+if TYPE_CHECKING:
+    from accountd.framing.base import Framing
 
 REQUEST = b"GET / HTTP/1.1\r\n"
 
@@ -55,18 +59,55 @@ def test_a_framing_detects_itself() -> None:
     assert [event for byte in b"{}\n" for event in lines.receive(bytes([byte]))] == [Message(b"{}")]
     assert lines.send(b"{}") == b"{}\n"
     assert (lines.answers_pings, lines.ping()) == (False, b"")
-    upgrade = (
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
     websocket = DetectedFraming()
-    [accepted] = [event for byte in upgrade for event in websocket.receive(bytes([byte]))]
+    [accepted] = [event for byte in UPGRADE for event in websocket.receive(bytes([byte]))]
     assert isinstance(accepted, Reply)
-    assert DetectedFraming().receive(upgrade) == [accepted]
+    assert DetectedFraming().receive(UPGRADE) == [accepted]
     assert websocket.send(b"{}") == b"\x81\x02{}"
     assert (websocket.answers_pings, websocket.ping()) == (True, b"\x89\x00")
     assert websocket.close() == b"\x88\x02\x03\xe8"
     assert websocket.ping() == b""
+
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1}\n{"b"',
+        b"\n\xc3\xa9\n\xc3",
+        b"GETX\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        UPGRADE + b"\x81\x82mask\x16\x1c\x81",
+        UPGRADE + b"\x81\x82mask\xae\xc8\x81\x82mask\xae",
+    ],
+    ids=[
+        "lines",
+        "half a character",
+        "no get",
+        "a post",
+        "no upgrade",
+        "half a frame",
+        "half a character in a frame",
+    ],
+)
+def test_a_transcript_means_the_same_in_any_pieces(data: bytes) -> None:
+    """Whole, cut in two anywhere, and byte by byte: as if it had been known all along what is spoken."""
+    known: Framing = WebSocketFraming() if data.startswith(b"GET ") else NdjsonFraming()
+    events = known.receive(data)
+    assert events
+    for pieces in (
+        [data],
+        *([data[:cut], data[cut:]] for cut in range(1, len(data))),
+        [bytes([byte]) for byte in data],
+    ):
+        framing = DetectedFraming()
+        assert [event for piece in pieces for event in framing.receive(piece)] == events
 
 
 @pytest.mark.parametrize("first", [b"", b"G", b"GET"])

@@ -43,9 +43,13 @@ def test_a_transcript_means_the_same_in_any_pieces(data: bytes, events: list[Eve
     """A line is the same message whole, byte by byte, and with the beginning of another behind it."""
     assert feed(NdjsonFraming(LIMIT), [data]) == events
     assert feed(NdjsonFraming(LIMIT), bytewise(data)) == events
-    with_tail = NdjsonFraming(LIMIT)
-    assert feed(with_tail, [data + b'{"ta']) == events
-    assert feed(with_tail, [b'il"}\n']) == [Message(b'{"tail"}')]
+    for cut in range(1, len(data)):
+        assert feed(NdjsonFraming(LIMIT), [data[:cut], data[cut:]]) == events
+    tail = '{"tä"}\n'.encode()
+    for cut in range(1, len(tail)):  # also within a character
+        with_tail = NdjsonFraming(LIMIT)
+        assert feed(with_tail, [data + tail[:cut]]) == events
+        assert feed(with_tail, [tail[cut:]]) == [Message(tail.strip())]
 
 
 @given(

@@ -120,8 +120,28 @@ def test_a_transcript_means_the_same_in_any_pieces(data: bytes, events: list[Eve
     assert feed(upgraded(), bytewise(data)) == events
     assert feed(WebSocketFraming(LIMIT), [request() + data]) == [ACCEPTED, *events]
     assert feed(WebSocketFraming(LIMIT), bytewise(request() + data)) == [ACCEPTED, *events]
-    with_tail, tail = upgraded(), frame(TEXT, b"tail")
-    assert feed(with_tail, [data + tail[:3], tail[3:]]) == [*events, Message(b"tail")]
+    for cut in range(1, len(data)):
+        assert feed(upgraded(), [data[:cut], data[cut:]]) == events
+    tail = frame(TEXT, "tä".encode())
+    for cut in range(1, len(tail)):  # in the head of a frame, in its mask, and within a character
+        with_tail = upgraded()
+        assert feed(with_tail, [data + tail[:cut], tail[cut:]]) == [*events, Message("tä".encode())]
+
+
+@pytest.mark.parametrize("end", [b"", b"\xef", frame(TEXT, "é".encode())[:-1], frame(TEXT, b"x", fin=False)])
+def test_the_upgrade_means_the_same_in_any_two_pieces(end: bytes) -> None:
+    """Wherever it is cut, in a line's end or in the first frame, and with whatever has begun behind it."""
+    data = request() + frame(TEXT, b'{"a":1}') + end
+    for cut in range(1, len(data)):
+        assert feed(WebSocketFraming(LIMIT), [data[:cut], data[cut:]]) == [ACCEPTED, Message(b'{"a":1}')]
+
+
+def test_a_head_may_be_as_large_as_the_limit() -> None:
+    """The blank line is a part of it, and what comes behind is not."""
+    largest = request({**HEADERS, b"A": b"x" * ((16 << 10) - len(request()) - len(b"A: \r\n"))})
+    assert len(largest) == 16 << 10
+    for pieces in ([largest + frame(TEXT, b"1")], bytewise(largest + frame(TEXT, b"1"))):
+        assert feed(WebSocketFraming(LIMIT), pieces) == [ACCEPTED, Message(b"1")]
 
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(1, 5)), max_size=6), st.data())
@@ -182,6 +202,7 @@ def test_a_wsproto_client_understands_this_server() -> None:
         (b"GET \x00\r\n\r\n", 400, "Bad HTTP message"),
         (b"\r\n\r\n", 400, "Bad HTTP message"),
         (b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000, 431, "the request's head is larger than 16384 bytes"),
+        (request({**HEADERS, b"A": b"x" * 16_384}), 431, "the request's head is larger than 16384 bytes"),
     ],
 )
 def test_what_is_no_upgrade_gets_an_http_answer_and_ends(data: bytes, status: int, reason: str) -> None:
@@ -255,6 +276,7 @@ def test_the_end_of_the_stream_needs_no_farewell() -> None:
 
 BROKEN: dict[str, tuple[bytes, int]] = {
     "not masked": (frame(TEXT, b"{}", masked=False), 1002),
+    "not masked, and longer": (frame(TEXT, b"x" * 126, masked=False), 1002),
     "reserved bits": (frame(TEXT, b"{}", reserved=4), 1002),
     "an unknown opcode": (frame(3, b"{}"), 1002),
     "a control frame in fragments": (frame(PING, fin=False), 1002),

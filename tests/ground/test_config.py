@@ -126,6 +126,8 @@ def test_a_blank_variable_is_unset(tmp_path: Path) -> None:
         ("https://a.example:x", URL_FORM),
         ("https://person:canary@a.example", URL_FORM),
         ("https://@a.example", URL_FORM),
+        ("http://a.example[::1]/", URL_FORM),
+        ("http://[::1]a.example/", URL_FORM),
         ("https://a.example?x=1", URL_FORM),
         ("https://a.example?", URL_FORM),
         ("https://a.example#", URL_FORM),
@@ -238,9 +240,10 @@ def test_a_fault_is_named_with_file_line_and_key(text: str, fault: str, write: C
     assert complaint(file.parent) == f"{file}:{fault}"
 
 
-def test_a_file_that_is_no_text_is_refused(write: Callable[[bytes], Path]) -> None:
-    """Bytes that are not UTF-8 could hide a policy."""
-    file = write(b"\xff\xfe")
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"\xef", b"\xef\xbb"])
+def test_a_file_that_is_no_text_is_refused(data: bytes, write: Callable[[bytes], Path]) -> None:
+    """Bytes that are not UTF-8 could hide a policy; so could a part of a byte order mark."""
+    file = write(data)
     assert complaint(file.parent) == f"{file}: is not UTF-8 text"
 
 

@@ -309,6 +309,7 @@ def test_loopback_has_three_names(host: bytes) -> None:
         b"user@127.0.0.1:1455",
         b"127.0.0.1:1455/x",
         b"127.0.0.1:1455, evil.example",
+        b"localhost\xa0",
         b"",
         b"\xff",
     ],

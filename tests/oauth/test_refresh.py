@@ -44,6 +44,7 @@ def test_a_token_is_due_five_minutes_before_it_expires() -> None:
         ("1970-01-01T00:01:40.812286324Z", 100.812286 + MAX_AGE),
         ("1970-01-01T01:01:40.25+01:00", 100.25 + MAX_AGE),
         ("yesterday", None),
+        ("0001-01-01T00:00:00", None),  # a time without a zone, of which some zones have no such second
         ("", None),
         (None, None),
     ],
@@ -53,9 +54,9 @@ def test_without_an_expiry_the_last_refresh_decides(last_refresh: str | None, du
     assert find_due_time(make_tokens(), last_refresh) == due
 
 
-@pytest.mark.parametrize("expiry", [None, "soon", True, [], {}])
+@pytest.mark.parametrize("expiry", [None, "soon", True, [], {}, pytest.param(10**400, id="beyond any float")])
 def test_an_expiry_that_is_no_number_is_none(expiry: object) -> None:
-    """A claim of the wrong type counts as absent (RFC 7519 section 4.1.4)."""
+    """A claim of the wrong type counts as absent (RFC 7519 section 4.1.4); so does one that no float can hold."""
     assert parse_expiry(make_tokens(exp=expiry).access_token) is None
     assert parse_expiry(Secret("no jwt")) is None
 

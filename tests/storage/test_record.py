@@ -114,8 +114,13 @@ def test_an_api_key_is_written_without_tokens() -> None:
     ],
 )
 def test_the_mode_decides_which_credential_counts(document: dict[str, object], mode: str | None) -> None:
-    """With `auth_mode` it is that one; without, a key goes before tokens, and others before both."""
-    assert parse(document).mode == mode
+    """With `auth_mode` it is that one; without, a key goes before tokens, and others before both.
+
+    Written again it is the same: what could not be used does not come back as what can.
+    """
+    record = parse(document)
+    assert record.mode == mode
+    assert parse_record(render_record(record)) == record
 
 
 @given(
@@ -128,13 +133,21 @@ def test_the_mode_decides_which_credential_counts(document: dict[str, object], m
         ),
     ),
     st.dictionaries(st.sampled_from(["new_member", "another"]), st.integers() | st.text()),
+    st.dictionaries(st.sampled_from(["scope", "another"]), st.integers() | st.text()),
 )
-def test_what_is_not_known_is_kept(outer: dict[str, object], inner: dict[str, object]) -> None:
-    """Reading and writing a document changes none of its members, whoever added them."""
+def test_what_is_not_known_is_kept(
+    outer: dict[str, object], inner: dict[str, object], provenance: dict[str, object]
+) -> None:
+    """Reading and writing a document changes none of its members, whoever added them and wherever."""
     known = {
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": None,
-        "tokens": {**TOKENS, "account_id": "acct-1", **inner},
+        "tokens": {
+            **TOKENS,
+            "account_id": "acct-1",
+            "oauth_provenance": {"issuer": "i", "client_id": "c", **provenance},
+            **inner,
+        },
         "last_refresh": "2026-01-01T00:00:00Z",
     }
     document = known | outer

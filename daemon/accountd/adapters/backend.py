@@ -6,12 +6,11 @@ One method a request, asked once; what the answers mean is in `protocol.payloads
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import trio
 
-from accountd.config import is_loopback
+from accountd.config import is_loopback, split_url
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
 from accountd.protocol.account import RoutingOverride
 from accountd.protocol.payloads import (
@@ -247,8 +246,8 @@ def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace
 def _parse_origin(url: str, *, bare: bool) -> str:
     """Reduce a URL to its origin: https, or http on loopback, for a sandbox. `bare`: it may have no path."""
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        parts = split_url(url)
+        host = parts.hostname
     except ValueError:
         raise RemoteRefused("invalid workspace backend URL", 0) from None
     if bare and (parts.path.strip("/") or parts.query or parts.fragment):

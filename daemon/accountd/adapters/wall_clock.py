@@ -17,6 +17,7 @@ import trio
 _CLOCK_REALTIME: Final = 0
 _ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
 _CANCEL_ON_SET: Final = 2  # TFD_TIMER_CANCEL_ON_SET: be woken when the clock is set
+_FARTHEST: Final = 1e18  # seconds; the timer takes some more, and a token may name any number
 
 
 class Clock(Protocol):
@@ -57,6 +58,7 @@ async def _sleep_by_timer(moment: float) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     try:
         # `struct itimerspec` of timerfd_settime(2): the interval, then the expiry, in seconds and nanoseconds.
+        moment = min(moment, _FARTHEST)
         seconds = int(moment)
         timer = struct.pack("@llll", 0, 0, seconds, int((moment - seconds) * 1e9) or 1)
         if libc.timerfd_settime(descriptor, _ABSOLUTE | _CANCEL_ON_SET, timer, None) != 0:

@@ -25,7 +25,7 @@ def split_text_frames(data: bytes, limit: int) -> tuple[list[bytes], bytes, bool
     start = 0
     while True:
         head = data[start : start + 4]
-        if len(head) < 2 or (head[1] == _MASKED | _TWO_BYTES and len(head) < 4):
+        if len(head) < 2 or (head[1] & ~_MASKED == _TWO_BYTES and len(head) < 4):
             return messages, data[start:], not head or head[0] in _EXPECTED
         length, body = head[1] & ~_MASKED, start + 6
         if length == _TWO_BYTES:

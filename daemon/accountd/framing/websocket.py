@@ -50,11 +50,11 @@ class WebSocketFraming:
         """Collect the HTTP request and answer it. wsproto would lose frames that came in one piece with it."""
         self._partial += data
         blank_line = _HEAD_END.search(self._partial, max(0, len(self._partial) - len(data) - 2))
+        if blank_line is None and not data:
+            return [self._refuse(400, "the request breaks off")]
+        if (len(self._partial) if blank_line is None else blank_line.end()) > _MAX_HEAD:
+            return [self._refuse(431, f"the request's head is larger than {_MAX_HEAD} bytes")]
         if blank_line is None:
-            if not data:
-                return [self._refuse(400, "the request breaks off")]
-            if len(self._partial) > _MAX_HEAD:
-                return [self._refuse(431, f"the request's head is larger than {_MAX_HEAD} bytes")]
             return []
         head, frames = bytes(self._partial[: blank_line.end()]), bytes(self._partial[blank_line.end() :])
         self._partial.clear()

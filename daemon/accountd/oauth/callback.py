@@ -196,7 +196,7 @@ def _is_ours(hosts: list[str], port: int) -> bool:
     """Compare the Host: a page that rebound its name to 127.0.0.1 still sends that name (RFC 9110 section 7.2)."""
     if len(hosts) != 1:
         return False
-    return hosts[0].strip().lower() in {*_HOSTS, *(f"{host}:{port}" for host in _HOSTS)}
+    return hosts[0].strip(" \t").lower() in {*_HOSTS, *(f"{host}:{port}" for host in _HOSTS)}
 
 
 def _is_browser(fields: Mapping[str, list[str]]) -> bool:

@@ -67,19 +67,18 @@ def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
     if last_refresh is None:
         return None
     try:
-        refreshed = datetime.fromisoformat(_microseconds(last_refresh))
-    except ValueError:
+        return datetime.fromisoformat(_microseconds(last_refresh)).timestamp() + MAX_AGE
+    except (ValueError, OverflowError):  # no time, or none that this machine's zone has seconds for
         return None
-    return refreshed.timestamp() + MAX_AGE
 
 
 def parse_expiry(access_token: Secret) -> float | None:
-    """Read when an access token expires, in Unix seconds, if it says."""
+    """Read when an access token expires, in Unix seconds, if it says, and says so with a number of some sense."""
     try:
         expiry = parse_payload(access_token).get("exp")
-    except MalformedToken:
+        return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
+    except (MalformedToken, OverflowError):
         return None
-    return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
 
 
 def parse_refresh_response(status: int, body: bytes) -> Refreshed:

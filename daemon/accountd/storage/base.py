@@ -50,6 +50,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
     issuer: str
     client_id: str
+    unknown: Unknown = _NOTHING
 
 
 class ChatgptLogin(msgspec.Struct, frozen=True):
@@ -192,10 +193,17 @@ def _render_tokens(login: ChatgptLogin) -> dict[str, Any]:
         "refresh_token": login.tokens.refresh_token.reveal(),
     }
     if login.provenance is not None:
-        tokens["oauth_provenance"] = login.provenance
+        given_by = login.provenance
+        known = {"issuer": given_by.issuer, "client_id": given_by.client_id}
+        tokens["oauth_provenance"] = known | given_by.unknown.members
     if login.login_owner_id is not None:
         tokens["login_owner_id"] = login.login_owner_id
     return tokens | {"account_id": login.account_id} | login.unknown.members
+
+
+class _Provenance(msgspec.Struct):
+    issuer: str
+    client_id: str
 
 
 class _Tokens(msgspec.Struct):
@@ -204,7 +212,7 @@ class _Tokens(msgspec.Struct):
     refresh_token: str
     account_id: str | None = None
     login_owner_id: str | None = None
-    oauth_provenance: Provenance | None = None
+    oauth_provenance: _Provenance | None = None
 
 
 class _Document(msgspec.Struct):
@@ -225,23 +233,31 @@ def parse_record(document: bytes) -> AuthRecord:
         login = _parse_login(known.tokens, members["tokens"]) if known.tokens is not None else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MalformedToken):
         raise MalformedRecord("the document is not a credential that Codex could have written") from None
+    mode = _parse_mode(known, members)
+    unknown = _unknown(members, _Document)
+    if mode is None and known.auth_mode is not None:  # else it would come back as a credential that can be used
+        unknown.members["auth_mode"] = known.auth_mode
     return AuthRecord(
-        mode=_parse_mode(known, members),
+        mode=mode,
         api_key=None if known.api_key is None else Secret(known.api_key),
         chatgpt=login,
         last_refresh=known.last_refresh,
-        unknown=_unknown(members, _Document),
+        unknown=unknown,
     )
 
 
 def _parse_login(tokens: _Tokens, members: dict[str, Any]) -> ChatgptLogin:
     id_token = Secret(tokens.id_token)
+    provenance = None
+    if (given_by := tokens.oauth_provenance) is not None:
+        unknown = _unknown(members["oauth_provenance"], _Provenance)
+        provenance = Provenance(given_by.issuer, given_by.client_id, unknown)
     return ChatgptLogin(
         TokenSet(id_token, Secret(tokens.access_token), Secret(tokens.refresh_token)),
         parse_claims(id_token),
         tokens.account_id,
         tokens.login_owner_id,
-        tokens.oauth_provenance,
+        provenance,
         _unknown(members, _Tokens),
     )
 
