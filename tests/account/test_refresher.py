@@ -98,6 +98,21 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
         assert login_of(world).tokens != before.tokens
 
 
+async def test_a_bug_fails_its_refresh_and_no_more(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that nobody foresaw is an error without details; the next refresh is a new one."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(world.account, "renew", lambda reason: 1 // 0)
+            with pytest.raises(RefreshFailed, match="internal error; the log of accountd says more"):
+                await world.services.refresher.refresh("forced")
+        assert "not foreseen" in caplog.text
+        await world.services.refresher.refresh("forced")
+        assert login_of(world).tokens != before.tokens
+
+
 async def test_every_waiter_gets_an_error_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
     """Raising an exception changes it, so no two tasks raise the same."""
     async with open_logged_in() as world:

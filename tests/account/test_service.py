@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import StorageError
+from accountd.errors import RefreshRefused, StorageError
 from accountd.policy import Policy
 from accountd.protocol.account import (
     GetAccountResponse,
@@ -17,18 +17,23 @@ from accountd.protocol.account import (
 )
 from accountd.sandbox import Fault, Script
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record
+from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     APPROVED,
     TOKEN,
+    FullDisk,
     log_in,
     login_of,
     open_logged_in,
+    stored_login,
+    supply_tokens,
 )
 from fakes.world import open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 REVOKE = "/oauth/revoke"
 
@@ -223,3 +228,38 @@ async def test_a_store_that_fails_for_a_moment_logs_nobody_out(
         fail_with(MalformedRecord("torn"))
         await world.account.reload()
         assert world.account.current is None
+
+
+async def test_what_is_in_memory_alone_would_end_with_the_daemon(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """A daemon that ends when it is idle asks for this: nobody logged in, and a file, are there the next time."""
+    seen: list[bool] = []
+    async with open_world(APPROVED) as world:
+        seen.append(world.account.outlasts_the_daemon)
+        await log_in(world)
+        seen.append(world.account.outlasts_the_daemon)  # it is a store in memory
+    async with open_world(APPROVED, store=FileStore(tmp_path)) as world:
+        await log_in(world)
+        seen.append(world.account.outlasts_the_daemon)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FileStore, "save", FullDisk.refuse)
+            await world.services.refresher.refresh("forced")
+            seen.append(world.account.outlasts_the_daemon)
+            await supply_tokens(world)
+            seen.append(world.account.outlasts_the_daemon)
+    assert seen == [True, False, True, False, False]
+
+
+async def test_a_logout_revokes_the_token_that_only_memory_has(autojump_clock: trio.testing.MockClock) -> None:
+    """Where the disk did not take what a refresh gave, that is what is revoked: the stored one is spent."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        newest = login_of(world).tokens.refresh_token
+        assert newest != stored_login(world).tokens.refresh_token
+        await world.account.log_out(announce=lambda: None)
+        assert store.record is None
+        with pytest.raises(RefreshRefused):
+            await world.services.issuer.refresh(newest, "forced")
