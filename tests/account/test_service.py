@@ -263,3 +263,34 @@ async def test_a_logout_revokes_the_token_that_only_memory_has(autojump_clock: t
         assert store.record is None
         with pytest.raises(RefreshRefused):
             await world.services.issuer.refresh(newest, "forced")
+
+
+class Guarded(FullDisk):
+    """A store that notes what is done to it, and whether its lock was held then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, bool]] = []
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        self.seen.append(("save", self._lock.locked()))
+        await super().save(record)
+
+    async def delete(self) -> None:
+        """See MemoryStore."""
+        self.seen.append(("delete", self._lock.locked()))
+        await super().delete()
+
+
+async def test_nothing_is_written_without_the_lock(autojump_clock: trio.testing.MockClock) -> None:
+    """A login, a refresh, one that the disk took only later, and a logout all keep other programs out meanwhile."""
+    store = Guarded()
+    async with open_logged_in(store=store) as world:
+        await world.services.refresher.refresh("forced")
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        store.full = False
+        await world.account.save_again()
+        await world.account.log_out(announce=lambda: None)
+    assert store.seen == [(name, True) for name in ("save", "save", "save", "save", "delete")]
