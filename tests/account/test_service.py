@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import RefreshRefused, StorageError
+from accountd.errors import StorageError
 from accountd.policy import Policy
 from accountd.protocol.account import (
     GetAccountResponse,
@@ -26,7 +26,6 @@ from fakes.logged_in import (
     log_in,
     login_of,
     open_logged_in,
-    stored_login,
     supply_tokens,
 )
 from fakes.world import open_world
@@ -249,20 +248,6 @@ async def test_what_is_in_memory_alone_would_end_with_the_daemon(
             await supply_tokens(world)
             seen.append(world.account.outlasts_the_daemon)
     assert seen == [True, False, True, False, False]
-
-
-async def test_a_logout_revokes_the_token_that_only_memory_has(autojump_clock: trio.testing.MockClock) -> None:
-    """Where the disk did not take what a refresh gave, that is what is revoked: the stored one is spent."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
-        newest = login_of(world).tokens.refresh_token
-        assert newest != stored_login(world).tokens.refresh_token
-        await world.account.log_out(announce=lambda: None)
-        assert store.record is None
-        with pytest.raises(RefreshRefused):
-            await world.services.issuer.refresh(newest, "forced")
 
 
 class Guarded(FullDisk):

@@ -1,0 +1,97 @@
+"""Changes of the account that meet others, or a disk that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from accountd.errors import StorageError
+from accountd.secret import Secret
+from accountd.storage.base import AuthRecord, api_key_record, parse_record
+from accountd.storage.memory import MemoryStore
+from fakes.logged_in import FullDisk, login_of, open_logged_in, supply_tokens
+from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from accountd.adapters.issuer import Issuer
+
+REVOKE = "/oauth/revoke"
+
+
+class SlowToRead(MemoryStore):
+    """A store whose `load` gives, after a second, what was there before it."""
+
+    slow = False
+
+    async def load(self) -> AuthRecord | None:
+        """See MemoryStore."""
+        record = self.record
+        if self.slow:
+            await trio.sleep(1)
+        return record
+
+
+class ReadOnly(MemoryStore):
+    """A store that cannot be emptied."""
+
+    async def delete(self) -> None:
+        """See MemoryStore."""
+        await trio.lowlevel.checkpoint()
+        raise StorageError("Read-only file system (os error 30)")
+
+
+async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.testing.MockClock) -> None:
+    """What was read before the login was stored is not taken for what another program has written since."""
+    store = SlowToRead(parse_record(b'{"OPENAI_API_KEY": "sk-old"}'))
+    async with open_world(store=store) as world:
+        store.slow = True
+        store.record = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(world.account.reload)
+            await trio.sleep(0.5)
+            await world.account.commit(api_key_record(Secret("sk-new")), lambda: None)
+        assert world.reader.auth_status(include_token=True).auth_token == "sk-new"
+
+
+async def test_a_logout_that_fails_on_the_disk_is_none(autojump_clock: trio.testing.MockClock) -> None:
+    """Nobody is told of it, and whoever was logged in still is, as the next start would find."""
+    async with open_world(store=ReadOnly(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
+        answered: list[None] = []
+        with pytest.raises(StorageError, match="Read-only file system"):
+            await world.account.log_out(announce=lambda: answered.append(None))
+        assert answered == []
+        assert world.heard == []
+        assert world.audited == []
+        assert world.reader.auth_status(include_token=True).auth_token == "sk"
+
+
+async def test_what_a_logout_revokes_is_the_newest_token(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk has not taken it: the stored one is spent, and may be nothing to the issuer."""
+    revoked: list[Secret] = []
+
+    async def revoke(_: Issuer, token: Secret) -> None:
+        await trio.lowlevel.checkpoint()
+        revoked.append(token)
+
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        newest = login_of(world).tokens.refresh_token
+        monkeypatch.setattr(type(world.services.issuer), "revoke", revoke)
+        await world.account.log_out(announce=lambda: None)
+    assert revoked == [newest]
+
+
+async def test_a_clients_own_tokens_are_not_ours_to_revoke(autojump_clock: trio.testing.MockClock) -> None:
+    """A logout forgets them, and asks nothing of the issuer: the client may go on with them elsewhere."""
+    async with open_world() as world:
+        await supply_tokens(world)
+        await world.account.log_out(announce=lambda: None)
+        assert not world.account.is_external
+        assert REVOKE not in [request.path for request in world.sandbox.requests]
