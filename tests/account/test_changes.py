@@ -8,11 +8,11 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import StorageError
+from accountd.errors import RefreshRefused, StorageError
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, api_key_record, parse_record
 from accountd.storage.memory import MemoryStore
-from fakes.logged_in import FullDisk, login_of, open_logged_in, supply_tokens
+from fakes.logged_in import FullDisk, login_of, open_logged_in, refreshes, stored_login, supply_tokens
 from fakes.world import open_world
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ class SlowToRead(MemoryStore):
         if self.slow:
             await trio.sleep(1)
         return record
+
+
+class SlowToWrite(MemoryStore):
+    """A store whose `save` takes a second."""
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        await trio.sleep(1)
+        await super().save(record)
 
 
 class ReadOnly(MemoryStore):
@@ -95,3 +104,47 @@ async def test_a_clients_own_tokens_are_not_ours_to_revoke(autojump_clock: trio.
         await world.account.log_out(announce=lambda: None)
         assert not world.account.is_external
         assert REVOKE not in [request.path for request in world.sandbox.requests]
+
+
+async def test_a_look_at_the_store_does_not_undo_a_refresh(autojump_clock: trio.testing.MockClock) -> None:
+    """What was read before the refresh is spent, and is not taken for another program's."""
+    store = SlowToRead()
+    async with open_logged_in(store=store) as world:
+        async with trio.open_nursery() as nursery:
+            store.slow = True
+            nursery.start_soon(world.account.reload)
+            await trio.sleep(0.5)
+            store.slow = False
+            await world.services.refresher.refresh("forced")
+        assert login_of(world) == stored_login(world)
+
+
+async def test_a_login_that_another_program_has_ended_is_not_refreshed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Nothing is spent for it, nothing written, and nobody is logged in here either."""
+    async with open_logged_in() as world:
+        assert isinstance(world.store, MemoryStore)
+        world.store.record = None
+        with pytest.raises(RefreshRefused, match="you have since logged out"):
+            await world.services.refresher.refresh("forced")
+        assert refreshes(world) == 0
+        assert world.store.record is None
+        assert world.account.current is None
+
+
+async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.testing.MockClock) -> None:
+    """While the disk takes its time, the old one is given out."""
+    store = SlowToWrite()
+    async with open_logged_in(store=store) as world:
+        before = login_of(world)
+        async with trio.open_nursery() as nursery:
+
+            async def refresh() -> None:
+                await world.services.refresher.refresh("forced")
+
+            nursery.start_soon(refresh)
+            await trio.sleep(0.5)
+            assert refreshes(world) == 1
+            assert login_of(world) is before
+        assert login_of(world) == stored_login(world)
