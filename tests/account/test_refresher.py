@@ -220,3 +220,26 @@ async def test_an_api_key_is_never_refreshed(autojump_clock: trio.testing.MockCl
         await world.services.refresher.ensure_fresh(forced=True)
         await trio.sleep(1000 * HOUR)
         assert world.sandbox.requests == []
+
+
+async def test_a_token_that_was_just_refreshed_is_not_due_whatever_it_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """One that lives for a minute would look due at each request; a clock that is set back makes it due."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=60)) as world:
+        refresher = world.services.refresher
+        await refresher.refresh("forced")
+        assert not refresher.is_due()
+        world.clock.jump(-100)
+        assert refresher.is_due()
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 1.0])
+async def test_chance_says_how_far_ahead(autojump_clock: trio.testing.MockClock, chance: float) -> None:
+    """So many machines that logged in together do not refresh together; two minutes are the most."""
+    async with open_logged_in() as world:
+        world.services.refresher._chance = lambda: chance
+        await world.services.refresher.refresh("forced")
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.account.due_time is not None
+        assert world.services.refresher.next_time == world.account.due_time - AHEAD * chance

@@ -59,7 +59,8 @@ async def test_the_workspace_is_that_of_the_tokens(autojump_clock: trio.testing.
 async def test_nothing_is_due_for_a_clients_own_tokens(autojump_clock: trio.testing.MockClock) -> None:
     """They cannot be refreshed; what is stored beneath them is not in use."""
     async with open_logged_in() as world:
-        assert world.account.due_time is not None
+        due = world.account.due_time
+        assert due is not None
         await supply_tokens(world)
         assert world.account.due_time is None
         assert world.services.refresher.next_time is None
