@@ -243,3 +243,12 @@ async def test_chance_says_how_far_ahead(autojump_clock: trio.testing.MockClock,
         await trio.testing.wait_all_tasks_blocked()
         assert world.account.due_time is not None
         assert world.services.refresher.next_time == world.account.due_time - AHEAD * chance
+
+
+async def test_a_long_outage_costs_the_issuer_little(autojump_clock: trio.testing.MockClock) -> None:
+    """Two hours of it: a handful of tries at first, and then one each quarter of an hour at most twice."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=360)) as world:
+        world.sandbox.script = Script(faults=tuple(Fault(TOKEN, nth, 503) for nth in range(1, 1000)))
+        before = refreshes(world)
+        await trio.sleep(2 * HOUR)
+        assert 8 <= refreshes(world) - before <= 30
