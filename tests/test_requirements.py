@@ -468,6 +468,19 @@ async def test_the_machine_and_the_person_have_a_say_without_an_account(
         assert told(scene.service.known()) == {"allowAppshots": True, "enforceResidency": "us"}
 
 
+async def test_what_the_machine_requires_can_be_replaced_beneath(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """When its file is read again, the organisation's requirements stay above it; the backend is not asked."""
+    async with open_scene(tmp_path) as scene:
+        await scene.log_in()
+        scene.service.replace_system(
+            parse_layer("allow_appshots = false\nenforce_residency = 'us'", MACHINE, of_logins=True)
+        )
+        assert told(scene.service.known()) == {"allowAppshots": True, "enforceResidency": "us"}
+        assert len(scene.office.asked_at) == 1
+
+
 def test_the_machines_file_is_read_strictly(tmp_path: Path) -> None:
     """None is no requirement; one that cannot be read stops the start, and the words name it."""
     path = tmp_path / "requirements.toml"

@@ -98,6 +98,21 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
         assert login_of(world).tokens != before.tokens
 
 
+async def test_a_bug_fails_its_refresh_and_no_more(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that nobody foresaw is an error without details; the next refresh is a new one."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(world.account, "renew", lambda reason: 1 // 0)
+            with pytest.raises(RefreshFailed, match="internal error; the log of accountd says more"):
+                await world.services.refresher.refresh("forced")
+        assert "not foreseen" in caplog.text
+        await world.services.refresher.refresh("forced")
+        assert login_of(world).tokens != before.tokens
+
+
 async def test_every_waiter_gets_an_error_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
     """Raising an exception changes it, so no two tasks raise the same."""
     async with open_logged_in() as world:
@@ -205,3 +220,35 @@ async def test_an_api_key_is_never_refreshed(autojump_clock: trio.testing.MockCl
         await world.services.refresher.ensure_fresh(forced=True)
         await trio.sleep(1000 * HOUR)
         assert world.sandbox.requests == []
+
+
+async def test_a_token_that_was_just_refreshed_is_not_due_whatever_it_says(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """One that lives for a minute would look due at each request; a clock that is set back makes it due."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=60)) as world:
+        refresher = world.services.refresher
+        await refresher.refresh("forced")
+        assert not refresher.is_due()
+        world.clock.jump(-100)
+        assert refresher.is_due()
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 1.0])
+async def test_chance_says_how_far_ahead(autojump_clock: trio.testing.MockClock, chance: float) -> None:
+    """So many machines that logged in together do not refresh together; two minutes are the most."""
+    async with open_logged_in() as world:
+        world.services.refresher._chance = lambda: chance
+        await world.services.refresher.refresh("forced")
+        await trio.testing.wait_all_tasks_blocked()
+        assert world.account.due_time is not None
+        assert world.services.refresher.next_time == world.account.due_time - AHEAD * chance
+
+
+async def test_a_long_outage_costs_the_issuer_little(autojump_clock: trio.testing.MockClock) -> None:
+    """Two hours of it: a handful of tries at first, and then one each quarter of an hour at most twice."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=360)) as world:
+        world.sandbox.script = Script(faults=tuple(Fault(TOKEN, nth, 503) for nth in range(1, 1000)))
+        before = refreshes(world)
+        await trio.sleep(2 * HOUR)
+        assert 8 <= refreshes(world) - before <= 30

@@ -7,17 +7,19 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import RefreshRefused, StorageError
+from accountd.errors import RefreshFailed, RefreshRefused, StorageError
 from accountd.protocol.account import (
     GetAccountResponse,
     GetAuthStatusResponse,
 )
 from accountd.sandbox import Claims, Fault, Script
+from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, parse_record, render_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     HOUR,
     TOKEN,
+    FullDisk,
     login_of,
     open_logged_in,
     refresh_elsewhere,
@@ -25,6 +27,19 @@ from fakes.logged_in import (
     stored_login,
 )
 from fakes.world import World
+
+
+class Unreadable(MemoryStore):
+    """A store that can be read so many times."""
+
+    loads = 100
+
+    async def load(self) -> AuthRecord | None:
+        """See MemoryStore."""
+        if not self.loads:
+            raise StorageError("Input/output error (os error 5)")
+        self.loads -= 1
+        return await super().load()
 
 
 async def test_a_newer_token_in_the_store_is_adopted_without_a_request(
@@ -168,18 +183,6 @@ async def test_a_logout_during_a_refresh_is_not_undone(autojump_clock: trio.test
         assert world.account.current is None
 
 
-class FullDisk(MemoryStore):
-    """A store that may refuse to be written."""
-
-    full = False
-
-    async def save(self, record: AuthRecord) -> None:
-        """See MemoryStore."""
-        if self.full:
-            raise StorageError("No space left on device (os error 28)")
-        await super().save(record)
-
-
 async def test_a_token_that_the_disk_will_not_take_is_not_lost(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,3 +241,40 @@ async def test_a_changed_plan_is_told(autojump_clock: trio.testing.MockClock) ->
         world.sandbox.script = Script(claims=Claims(plan="pro"))
         await world.services.refresher.refresh("forced")
         assert world.heard == [{"method": "account/updated", "authMode": "chatgpt", "planType": "pro"}]
+
+
+async def test_a_refusal_is_not_held_against_a_login_that_came_meanwhile(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Who logs in while one looks whether another program spent the token is logged in, and stays so."""
+    async with open_logged_in() as world:
+        error = {"error": {"code": "refresh_token_reused"}}
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, error),))
+        async with trio.open_nursery() as nursery:
+
+            async def refresh() -> None:
+                await world.services.refresher.refresh("forced")
+
+            nursery.start_soon(refresh)
+            await trio.sleep(0.1)
+            await world.logins.start_api_key(Secret("sk-new"), lambda _: None)
+        assert world.reader.auth_status(include_token=True).auth_token == "sk-new"
+        assert [heard["authMode"] for heard in world.heard if "authMode" in heard] == ["apikey"]
+        assert not [event for event in world.audited if event.get("outcome") == "refused"]
+
+
+@pytest.mark.parametrize("before_the_request", [True, False])
+async def test_a_store_that_cannot_be_read_during_a_refresh(
+    autojump_clock: trio.testing.MockClock, before_the_request: bool
+) -> None:
+    """Before anything is sent it is a failure for now; afterwards it does not change what the issuer has said."""
+    store = Unreadable()
+    async with open_logged_in(store=store) as world:
+        store.loads = 0 if before_the_request else 1
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
+        with pytest.raises(RefreshFailed if before_the_request else RefreshRefused) as caught:
+            await world.services.refresher.refresh("forced")
+        assert refreshes(world) == (0 if before_the_request else 1)
+        assert ("Input/output" in str(caught.value)) == before_the_request
+        store.loads = 100
+        assert (world.reader.known() == GetAccountResponse(account=None)) == (not before_the_request)

@@ -17,18 +17,22 @@ from accountd.protocol.account import (
 )
 from accountd.sandbox import Fault, Script
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record
+from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     APPROVED,
     TOKEN,
+    FullDisk,
     log_in,
     login_of,
     open_logged_in,
+    supply_tokens,
 )
 from fakes.world import open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 REVOKE = "/oauth/revoke"
 
@@ -223,3 +227,55 @@ async def test_a_store_that_fails_for_a_moment_logs_nobody_out(
         fail_with(MalformedRecord("torn"))
         await world.account.reload()
         assert world.account.current is None
+
+
+async def test_what_is_in_memory_alone_would_end_with_the_daemon(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    """A daemon that ends when it is idle asks for this: nobody logged in, and a file, are there the next time."""
+    seen: list[bool] = []
+    async with open_world(APPROVED) as world:
+        seen.append(world.account.outlasts_the_daemon)
+        await log_in(world)
+        seen.append(world.account.outlasts_the_daemon)  # it is a store in memory
+    async with open_world(APPROVED, store=FileStore(tmp_path)) as world:
+        await log_in(world)
+        seen.append(world.account.outlasts_the_daemon)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FileStore, "save", FullDisk.refuse)
+            await world.services.refresher.refresh("forced")
+            seen.append(world.account.outlasts_the_daemon)
+            await supply_tokens(world)
+            seen.append(world.account.outlasts_the_daemon)
+    assert seen == [True, False, True, False, False]
+
+
+class Guarded(FullDisk):
+    """A store that notes what is done to it, and whether its lock was held then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, bool]] = []
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        self.seen.append(("save", self._lock.locked()))
+        await super().save(record)
+
+    async def delete(self) -> None:
+        """See MemoryStore."""
+        self.seen.append(("delete", self._lock.locked()))
+        await super().delete()
+
+
+async def test_nothing_is_written_without_the_lock(autojump_clock: trio.testing.MockClock) -> None:
+    """A login, a refresh, one that the disk took only later, and a logout all keep other programs out meanwhile."""
+    store = Guarded()
+    async with open_logged_in(store=store) as world:
+        await world.services.refresher.refresh("forced")
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        store.full = False
+        await world.account.save_again()
+        await world.account.log_out(announce=lambda: None)
+    assert store.seen == [(name, True) for name in ("save", "save", "save", "save", "delete")]

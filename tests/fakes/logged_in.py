@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from accountd.errors import ClientFailed, StorageError
+from accountd.protocol.account import ExternalTokensLogin
 from accountd.sandbox import Script
 from accountd.storage.memory import MemoryStore
 from fakes.world import World, open_world
@@ -14,11 +16,32 @@ from fakes.world import World, open_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from accountd.storage.base import ChatgptLogin
+    from accountd.account.external import Ask
+    from accountd.protocol.account import (
+        ChatgptAuthTokensRefreshParams,
+        ChatgptAuthTokensRefreshResponse,
+    )
+    from accountd.storage.base import AuthRecord, ChatgptLogin
 
 TOKEN = "/oauth/token"
 APPROVED = Script(approve_after_polls=0)
 HOUR = 3600.0
+
+
+class FullDisk(MemoryStore):
+    """A store that may refuse to be written."""
+
+    full = False
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        if self.full:
+            await self.refuse(record)
+        await super().save(record)
+
+    async def refuse(self, record: AuthRecord) -> None:
+        """Be a `save` without success."""
+        raise StorageError("No space left on device (os error 28)")
 
 
 async def log_in(world: World) -> None:
@@ -33,6 +56,17 @@ async def open_logged_in(script: Script = APPROVED, store: MemoryStore | None = 
         await log_in(world)
         world.heard.clear()
         yield world
+
+
+async def ask_nobody(params: ChatgptAuthTokensRefreshParams) -> ChatgptAuthTokensRefreshResponse:
+    """Be a client that has no other tokens."""
+    raise ClientFailed("request failed: code=-32000 message=none")
+
+
+async def supply_tokens(world: World, ask: Ask = ask_nobody) -> None:
+    """Be a client that supplies tokens of its own, and can be asked for others."""
+    token = world.sandbox.issue_tokens().access_token.reveal()
+    await world.logins.start_external(ExternalTokensLogin(token, "account-sandbox"), ask, lambda _: None)
 
 
 def login_of(world: World) -> ChatgptLogin:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trio
@@ -137,6 +138,18 @@ def test_the_journal_is_known_by_its_stream(monkeypatch: pytest.MonkeyPatch) -> 
     assert logs._choose_format({"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino + 1}"}) == "text"
     assert logs._choose_format({"JOURNAL_STREAM": ""}) == "text"
     assert logs._choose_format({}) == "text"
+
+
+def test_a_daemon_without_stderr_writes_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is closed nobody reads it; that is no reason not to start."""
+
+    def closed(descriptor: int) -> NoReturn:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    with monkeypatch.context() as patch:  # pytest would miss it, too
+        patch.setattr(os, "fstat", closed)
+        chosen = logs._choose_format({"JOURNAL_STREAM": "1:2"})
+    assert chosen == "text"
 
 
 def test_httpx_is_kept_quiet(capsys: CaptureFixture[str]) -> None:

@@ -241,6 +241,7 @@ async def test_a_credential_that_cannot_be_saved_is_no_success(autojump_clock: t
     async with open_world(store=FullDisk()) as world:
         started = await start(world)
         page = await follow((await follow(await approve(world, started))).headers["location"])
+        assert "Your sign-in could not be saved" in page.body
         assert "No space left on device" in page.body
         assert (await world.wait_completion(started.id))["error"] == (
             "Login server error: Sign-in completed but credentials could not be saved locally."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import h11
 import pytest
@@ -118,12 +120,29 @@ async def test_idle_connections_do_not_crowd_out_a_browser(autojump_clock: trio.
         async with trio.open_nursery() as nursery:
             silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(200)]
             await trio.testing.wait_all_tasks_blocked()
-            assert (await ask(port)).endswith(b"hello")
             gc.collect()
-            assert sum(isinstance(thing, h11.Connection) for thing in gc.get_objects()) <= loopback.MAX_IDLE + 1
+            assert sum(isinstance(thing, h11.Connection) for thing in gc.get_objects()) == loopback.MAX_IDLE
+            assert (await ask(port)).endswith(b"hello")
             for stream in silent:
                 await stream.aclose()
             nursery.cancel_scope.cancel()
+
+
+async def test_a_browser_that_does_not_read_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:
+    """Its page has some seconds to leave; what has not left by then is not sent."""
+    size = 32 * 1024 * 1024  # no system keeps so much for one that does not read
+
+    async def answer(_: h11.Request) -> Page:
+        return Page(200, (), bytes(size))
+
+    async with open_port(answer) as port, await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(GET)
+        await trio.sleep(loopback.SEND_TIMEOUT + 1)
+        received = 0
+        with suppress(trio.BrokenResourceError):
+            async for piece in stream:
+                received += len(piece)
+    assert received < size
 
 
 async def test_a_page_under_way_leaves_and_the_silent_are_cut(autojump_clock: trio.testing.MockClock) -> None:
@@ -228,3 +247,18 @@ async def test_without_a_port_the_error_names_who_has_them_and_the_way_out() -> 
     assert "device code" in str(caught.value)
     for holder in holders:
         await holder.aclose()
+
+
+async def test_a_port_that_may_not_be_had_is_no_port_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what the system said; nobody is asked to let go of it, and no holder is looked for."""
+    tried: list[int] = []
+
+    async def refuse(port: int, *, host: str) -> NoReturn:
+        tried.append(port)
+        await trio.lowlevel.checkpoint()
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(trio, "open_tcp_listeners", refuse)
+    with pytest.raises(RequestFailed, match=r"port 1455: Permission denied \(os error 13\)"):
+        await bind_loopback((1455, 1457))
+    assert tried == [1455]

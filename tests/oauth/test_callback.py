@@ -16,6 +16,7 @@ from accountd.oauth.callback import (
     Callback,
     Cancel,
     Denied,
+    Failure,
     Forbidden,
     MethodNotAllowed,
     MissingCode,
@@ -278,6 +279,34 @@ def test_everything_else_is_not_there(target: str) -> None:
     query = "" if "?" in target or "#" in target else f"?code={CODE}&state={STATE}"
     assert request(target + query) == NotFound()
     assert request(target + query, method=b"POST") in (NotFound(), MethodNotAllowed())
+
+
+def test_what_is_not_there_is_not_there_by_any_method() -> None:
+    """The path is looked at first, so that nobody learns from a method which paths there are not."""
+    assert request("/nowhere", method=b"POST") == NotFound()
+
+
+def test_a_target_may_be_so_long_and_no_longer() -> None:
+    """The limit itself is within it."""
+    target = f"/auth/callback?code={CODE}&state={STATE}&x="
+    longest = target + "a" * (MAX_TARGET - len(target))
+    assert request(longest) == Callback(Secret(CODE))
+    assert request(longest + "a") == WrongState()
+
+
+def test_a_query_may_have_so_many_parameters_and_no_more() -> None:
+    """An issuer that adds some of its own is understood; a flood is not taken apart."""
+    target = f"/auth/callback?code={CODE}&state={STATE}"
+    assert request(target + "&x=y" * 62) == Callback(Secret(CODE))
+    assert request(target + "&x=y" * 63) == WrongState()
+
+
+@pytest.mark.parametrize(("path", "outcome"), [("/success", Success()), ("/failure", Failure())])
+def test_the_pages_of_the_end_have_an_address_each(path: str, outcome: Success | Failure) -> None:
+    """Which is the one that the browser is sent to; what stands behind it does not matter."""
+    assert render_result_uri(PORT, success=path == "/success") == f"http://127.0.0.1:{PORT}{path}"
+    assert request(path) == outcome
+    assert request(f"{path}?x=y") == outcome
 
 
 # The name under which we are asked

@@ -103,3 +103,12 @@ async def test_a_client_that_is_gone_is_an_error() -> None:
     outbox = Outbox(ours, Limits(), fail)
     with pytest.raises(trio.BrokenResourceError):
         await outbox.batch(partial(outbox.put, b"x"))
+
+
+async def test_what_has_left_counts_no_more(autojump_clock: trio.testing.MockClock) -> None:
+    """A client that reads is never cut, however much it has been sent in the course of time."""
+    stream = SlowStream()
+    outbox = Outbox(stream, Limits(), fail)
+    for _ in range(3):
+        await outbox.batch(partial(outbox.put, b"x" * Limits().outbox_bytes))
+    assert sum(map(len, stream.sent)) == 3 * Limits().outbox_bytes

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import trio
@@ -15,6 +16,7 @@ from accountd.storage.auto import AutoStore
 from accountd.storage.base import MalformedRecord, api_key_record
 from accountd.storage.file import FileStore
 from accountd.storage.keyring import TIMEOUT, Item, KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
+from accountd.storage.locks import hold_credential_locks
 from fakes.keyring import FakeKeyring, Stuck, at_once
 
 if TYPE_CHECKING:
@@ -270,3 +272,40 @@ async def test_a_login_left_in_the_keyring_is_told(places: Places, failure: Keyr
     with pytest.raises(StorageError, match="may still be in the keyring"):
         await places.store.delete()
     assert not places.file.path.exists()
+
+
+async def test_a_file_that_cannot_even_be_looked_at_is_an_error(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login may be in it, so an empty keyring does not mean that nobody is logged in."""
+
+    def refuse(_: Path) -> NoReturn:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(places.file.path), "stat", refuse)
+        patch.setattr(type(places.file.path), "read_bytes", refuse)
+        with pytest.raises(StorageError, match="Permission denied"):
+            await places.store.load()
+    assert await places.loaded() is None
+
+
+async def test_the_locks_are_those_of_the_file(places: Places, autojump_clock: trio.testing.MockClock) -> None:
+    """Wherever the credential is, whoever else changes it takes the same two."""
+    async with places.store.locked():
+        with pytest.raises(StorageError, match="has held the credential lock"):
+            async with hold_credential_locks(places.file.path.parent, 1):
+                pass
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_a_logout_that_a_keyring_refuses_is_none(places: Places, failure: KeyringError) -> None:
+    """Where nothing was ever seen in the keyring, one that is absent holds nothing; one that is locked may."""
+    await places.put_in_file("sk-file", 1000)
+    places.keyring.failure = failure
+    if failure is ABSENT:
+        await places.store.delete()
+    else:
+        with pytest.raises(StorageError, match="may still be in the keyring"):
+            await places.store.delete()
+    assert await places.file.load() is None

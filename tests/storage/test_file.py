@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ import pytest
 
 from accountd.errors import StorageError
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, MalformedRecord, api_key_record
+from accountd.storage.base import AuthRecord, MalformedRecord, StoreDescription, api_key_record
 from accountd.storage.file import FileStore
 
 RECORD = api_key_record(Secret("sk-new"))
@@ -27,6 +28,11 @@ async def save(store: FileStore, record: AuthRecord = RECORD) -> None:
 def files(home: Path) -> set[str]:
     """Name the files of a home, but for the locks."""
     return {path.name for path in home.iterdir()} - {"auth.json.lock", "auth.lock"}
+
+
+def refuse_to_rename(_source: Path, _target: Path) -> NoReturn:
+    """Be a disk that is full by then."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 async def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -159,3 +165,38 @@ async def test_a_home_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="File exists"):
         async with FileStore(tmp_path / "home").locked():
             raise AssertionError("the store was locked")
+
+
+async def test_it_says_where_it_is(tmp_path: Path) -> None:
+    """The kind that clients are told, and the path."""
+    assert FileStore(tmp_path).describe() == StoreDescription("file", str(tmp_path / "auth.json"))
+
+
+async def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the same as nobody being logged in: a login may be there, and is not to be overwritten."""
+
+    def refuse(_: Path) -> NoReturn:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    store = FileStore(tmp_path)
+    await save(store)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StorageError, match=r"Permission denied \(os error 13\)"):
+        await store.load()
+
+
+async def test_what_a_failed_save_has_kept_aside_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second try within the same second finds the malformed document kept already, and goes on."""
+    store = FileStore(tmp_path)
+    store.path.write_text("{torn")
+    monkeypatch.setattr(time, "strftime", lambda _: "20270115T080000")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse_to_rename)
+        with pytest.raises(StorageError):
+            await save(store)
+    await save(store)
+    assert await store.load() == RECORD
+    assert files(tmp_path) == {"auth.json", "auth.json.corrupt-20270115T080000"}
+    assert (tmp_path / "auth.json.corrupt-20270115T080000").read_text() == "{torn"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import trio
@@ -60,11 +61,11 @@ async def test_either_lock_is_waited_for(tmp_path: Path, autojump_clock: trio.te
                     taken.set()
 
             nursery.start_soon(take)
-            await trio.sleep(10)
+            await trio.sleep(13)
             assert not taken.is_set()
             assert is_free(tmp_path / other)
         await taken.wait()
-        assert trio.current_time() < 10.5
+        assert trio.current_time() < 13.5
 
 
 async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
@@ -107,3 +108,15 @@ async def test_a_folder_without_locks_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"No such file or directory \(os error 2\)"):
         async with hold_credential_locks(tmp_path / "missing", 1):
             raise AssertionError("the lock was held")
+
+
+async def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems have none: that is said at once, and not taken for a lock that somebody holds."""
+
+    def refuse(_descriptor: int, _operation: int) -> NoReturn:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StorageError, match=r"cannot lock the credentials: No locks available"):
+        async with hold_credential_locks(tmp_path, 30):
+            pass

@@ -62,7 +62,7 @@ class AccountReader:
             recovered = False
             while (answer := self.known()) is None:
                 login = self._account.login
-                if login is None or login.account_id is None:
+                if login is None or login.account_id is None:  # pragma: no cover - of these, all is known
                     continue
                 try:
                     workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)

@@ -128,9 +128,9 @@ class Renewal:
         let go of them, and gets a moment, with the locks free, to store the new one.
         """
         state = self._state
-        pauses = _MOMENT if spent.refusal.code == "refresh_token_reused" else (0.0,)
-        for pause in pauses:
-            await trio.sleep(pause)
+        pauses = list(_MOMENT if spent.refusal.code == "refresh_token_reused" else (0.0,))
+        while True:
+            await trio.sleep(pauses.pop(0))
             async with state.changing:
                 if state.login is not spent.login:
                     return None
@@ -138,10 +138,9 @@ class Renewal:
                 if stored is not None and is_renewal(stored, spent.login):
                     state.adopt(stored)
                     return "adopted"
-                if pause == pauses[-1]:
+                if not pauses:
                     state.refuse(spent.login, spent.refusal)
                     raise spent.refusal
-        return None
 
     async def _look(self) -> AuthRecord | None:
         """Read the store, where one that cannot be read has nothing new to say."""

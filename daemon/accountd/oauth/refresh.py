@@ -67,7 +67,7 @@ def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
     if last_refresh is None:
         return None
     try:
-        return datetime.fromisoformat(_microseconds(last_refresh)).timestamp() + MAX_AGE
+        return datetime.fromisoformat(last_refresh).timestamp() + MAX_AGE
     except (ValueError, OverflowError):  # no time, or none that this machine's zone has seconds for
         return None
 
@@ -96,10 +96,3 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
     if status == 401:
         raise RefreshRefused(f"{_CANNOT}. {_AGAIN}", code)
     raise RefreshFailed(f"Failed to refresh token: {describe_status(status)}: {describe_oauth_error(body)}")
-
-
-def _microseconds(time: str) -> str:
-    """Cut RFC 3339 to the precision that datetime reads: Codex writes nanoseconds."""
-    whole, dot, fraction = time.partition(".")
-    digits = len(fraction) - len(fraction.lstrip("0123456789"))
-    return whole + dot + fraction[:digits][:6] + fraction[digits:]

@@ -6,7 +6,6 @@ and so are never stale.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -71,8 +70,8 @@ def _flock(path: Path) -> Iterator[bool]:
 def _lock_now(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EINTR):
-            return False
         raise StorageError(f"cannot lock the credentials: {describe_os_error(error)}") from error
     return True

@@ -1,0 +1,94 @@
+"""What is known of one login is not held against another: refusals, due times, workspaces, unsaved tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from accountd.errors import RefreshRefused
+from accountd.policy import Policy
+from accountd.sandbox import Fault, Script
+from accountd.secret import Secret
+from accountd.storage.memory import MemoryStore
+from fakes.logged_in import (
+    TOKEN,
+    FullDisk,
+    login_of,
+    open_logged_in,
+    refreshes,
+    stored_login,
+    supply_tokens,
+)
+from fakes.world import World, open_world
+
+if TYPE_CHECKING:
+    import trio.testing
+
+
+async def be_refused(world: World) -> None:
+    """Have the issuer refuse the login for good."""
+    world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
+    with pytest.raises(RefreshRefused):
+        await world.services.refresher.refresh("forced")
+
+
+async def test_tokens_that_have_been_replaced_meanwhile_cost_no_refresh(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Who was refused with the old ones takes the new ones, which are there already."""
+    async with open_logged_in() as world:
+        refused = login_of(world)
+        await world.services.refresher.refresh("forced")
+        assert await world.account.recover(refused)
+        assert refreshes(world) == 1
+
+
+async def test_the_workspace_is_that_of_the_tokens(autojump_clock: trio.testing.MockClock) -> None:
+    """Whatever is written beside them in the document: that can be edited, and what the issuer signed cannot."""
+    async with open_logged_in() as world:
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is not None
+        edited = msgspec.structs.replace(stored_login(world), account_id="elsewhere")
+        record = msgspec.structs.replace(world.store.record, chatgpt=edited)
+    async with open_world(store=MemoryStore(record), policy=Policy(workspaces=("elsewhere",))) as world:
+        assert world.account.current is None
+
+
+async def test_nothing_is_due_for_a_clients_own_tokens(autojump_clock: trio.testing.MockClock) -> None:
+    """They cannot be refreshed; what is stored beneath them is not in use."""
+    async with open_logged_in() as world:
+        due = world.account.due_time
+        assert due is not None
+        await supply_tokens(world)
+        assert world.account.due_time is None
+        assert world.services.refresher.next_time is None
+
+
+async def test_nothing_is_due_for_a_login_that_is_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """No request waits for a refresh that cannot be."""
+    async with open_logged_in() as world:
+        await be_refused(world)
+        assert world.account.due_time is None
+        assert not world.services.refresher.is_due()
+
+
+async def test_a_refusal_is_of_one_login_alone(autojump_clock: trio.testing.MockClock) -> None:
+    """Tokens that a client supplies are given out, though the login that is stored was refused."""
+    async with open_logged_in() as world:
+        await be_refused(world)
+        await supply_tokens(world)
+        assert world.reader.auth_status(include_token=True).auth_token is not None
+
+
+async def test_a_new_login_has_nothing_unsaved(autojump_clock: trio.testing.MockClock) -> None:
+    """What the disk would not take of the old one is of no interest any more, and is not tried again."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        assert world.account.is_unsaved
+        store.full = False
+        await world.logins.start_api_key(Secret("sk-new"), lambda _: None)
+        assert not world.account.is_unsaved
