@@ -79,14 +79,20 @@ async def _try_bind(port: int) -> trio.SocketListener | None:
 
 async def _bind_politely(port: int) -> trio.SocketListener | None:
     """Ask for a port, and try for it until politeness ends."""
+    listener: trio.SocketListener | None = None
+    failure: RequestFailed | None = None
     with trio.move_on_after(_POLITENESS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_ask_to_leave, port)
-            while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
-                await trio.sleep(0.02)
+            try:
+                while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
+                    await trio.sleep(0.02)
+            except RequestFailed as error:
+                failure = error  # raised outside of the nursery, or it would come out as a group
             nursery.cancel_scope.cancel()
-            return listener
-    return None
+    if failure is not None:
+        raise failure
+    return listener
 
 
 async def _ask_to_leave(port: int) -> None:
