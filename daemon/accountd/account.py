@@ -67,6 +67,7 @@ class AccountService:
         self._changing = trio.Lock()
         self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
+        self._unread = False  # the store could not be read, and so may have what is not known here
         self._changed = trio.Event()
         self._due_time: float | None = None
         self._external: ExternalTokens | None = None
@@ -135,11 +136,16 @@ class AccountService:
             try:
                 stored = await self._store.load()
             except MalformedRecord as error:
+                if self._unsaved is not None:
+                    return  # somebody else's file did not get to the disk whole either
                 _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
                 stored = None
             except StorageError as error:
-                _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                if not self._unread:
+                    _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                self._unread = True
                 return
+            self._unread = False
             if stored == self._record or self._is_newer_than(stored):
                 return
             if self._external is None:
@@ -166,10 +172,19 @@ class AccountService:
             return False
         return self._record is None or self._store.describe().kind != "memory"
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether the store could not be read when it should have been; `reload` tries again.
+
+        A keyring is not asked again: each time could take seconds.
+        """
+        return self._unread and self._store.describe().kind == "file"
+
     async def _read_store(self) -> AuthRecord | None:
         try:
             return await self._store.load()
         except StorageError as error:
+            self._unread = not isinstance(error, MalformedRecord)
             _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
             return None
 
@@ -306,7 +321,17 @@ class AccountService:
         async with self._changing:
             try:
                 async with self._store.locked():
-                    if self._record is not None and self._is_newer_than(await self._store.load()):
+                    try:
+                        stored = await self._store.load()
+                    except MalformedRecord:
+                        stored = self._unsaved  # it is kept aside
+                    if self._record is None or not self._is_newer_than(stored):
+                        self._unsaved = None
+                        if self._external is None and stored != self._record:
+                            self._become(stored)
+                        else:
+                            self._hold(stored)
+                    else:
                         await self._store.save(self._record)
                         self._unsaved = None
             except StorageError as error:
@@ -330,7 +355,13 @@ class AccountService:
         """
         async with self._changing, self._store.locked():
             if self._unsaved is None:
-                self._hold(await self._read_store())
+                try:
+                    self._hold(await self._store.load())
+                except MalformedRecord as error:
+                    _log.warning("nothing is revoked, since the stored credential cannot be read: %s", error)
+                    self._hold(None)
+                except StorageError as error:
+                    _log.warning("what is revoked is what was known, since the store cannot be read: %s", error)
             record = self._record
             try:
                 if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
