@@ -32,6 +32,8 @@ MARGIN: Final = 5 * 60.0
 MAX_AGE: Final = 8 * 86_400.0
 """Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
 
+_LAST_MOMENT: Final = 253_402_300_799  # of the year 9999, the last that a datetime can be in
+
 _CANNOT: Final = "Your access token could not be refreshed"
 _AGAIN: Final = "Please log out and sign in again."
 _REFUSALS: Final = {
@@ -67,19 +69,20 @@ def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
     if last_refresh is None:
         return None
     try:
-        refreshed = datetime.fromisoformat(_microseconds(last_refresh))
-    except ValueError:
+        return datetime.fromisoformat(_microseconds(last_refresh)).timestamp() + MAX_AGE
+    except (ValueError, OverflowError, OSError):  # of a year that the system's clock cannot have, too
         return None
-    return refreshed.timestamp() + MAX_AGE
 
 
 def parse_expiry(access_token: Secret) -> float | None:
-    """Read when an access token expires, in Unix seconds, if it says."""
+    """Read when an access token expires, in Unix seconds, if it says a time that a calendar has."""
     try:
         expiry = parse_payload(access_token).get("exp")
     except MalformedToken:
         return None
-    return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
+    if isinstance(expiry, bool) or not isinstance(expiry, (int, float)) or not 0 <= expiry <= _LAST_MOMENT:
+        return None
+    return float(expiry)
 
 
 def parse_refresh_response(status: int, body: bytes) -> Refreshed:
