@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -247,6 +248,17 @@ def hold_to_few_descriptors(home: Path, rooms: range) -> None:
 def test_few_descriptors(home: Path) -> None:
     """A daemon that can open nothing, or not enough, says so; its timers, its login and its tokens survive."""
     hold_to_few_descriptors(home, range(2))
+
+
+def test_the_port_of_a_login_without_descriptors(home: Path) -> None:
+    """Browsers wait until there is room; the log says so once, and not ten times a second."""
+    with open_case(home) as case:
+        assert case.call("account/login/start", {"type": "chatgpt"}) is None
+        case.limit(resource.RLIMIT_NOFILE, case.descriptors())
+        time.sleep(0.5)  # in which it would be tried in vain
+        case.limit(resource.RLIMIT_NOFILE, None)
+        log = end(case)
+    assert log.count("Too many open files") <= 2  # at the port, and at the socket
 
 
 @pytest.mark.whole

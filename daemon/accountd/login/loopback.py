@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
+from accountd.adapters.accepting import accept_clients
 from accountd.adapters.port_holder import describe_holder
 from accountd.errors import RequestFailed, describe_os_error
 from accountd.oauth.pages import render_refused
@@ -111,15 +112,11 @@ async def serve_loopback(listener: trio.SocketListener, answer: Answer) -> Async
     door = _Door(answer)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting, listener:
-            accepting.start_soon(_accept, listener, door, connections)
+            accepting.start_soon(accept_clients, listener, door.serve, connections)
             yield
             accepting.cancel_scope.cancel()
         door.close()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
-
-
-async def _accept(listener: trio.SocketListener, door: _Door, connections: trio.Nursery) -> None:
-    await trio.serve_listeners(door.serve, [listener], handler_nursery=connections)
 
 
 class _Door:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.adapters.accepting import accept_clients
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.errors import describe_shortage
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
-from accountd.server.accepting import accept_clients
 from accountd.server.connection import Connection
 from accountd.server.idleness import Idleness
 from accountd.server.load import Load
