@@ -130,7 +130,7 @@ BROKEN_ANSWERS: dict[str, Callable[[FaultyStream, bytes], Awaitable[None]]] = {
     "endless head": _repeat(HEAD, b"X-Endless: yes\r\n" * 512),
     "endless line": _repeat(b"HTTP/1.1 200 ", b"O" * 8192),
     "endless body": _repeat(HEAD + b"\r\n", bytes(65536)),
-    "endless chunks": _repeat(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"400\r\n" + b" " * 1024 + b"\r\n"),
+    "endless chunks": _repeat(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"4000\r\n" + b" " * 16384 + b"\r\n"),
     "wrong chunks": _send(HEAD + b"Transfer-Encoding: chunked\r\n\r\nfour\r\n{}\r\n"),
     "body for a length": _slip,
     "length without body": _send(HEAD + b"Content-Length: 4096\r\n\r\n{}"),
