@@ -44,6 +44,14 @@ mutants: $(VENV)/.development  ## make the wrong edits of tests/mutants, one by 
 soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for as long as that takes
 	$(BIN)/python -m pytest tests/model --hypothesis-profile=soak --timeout=0
 
+.PHONY: faults
+faults: $(VENV)/.development  ## fail every operation in every way: the whole matrices of network, disk, clock and limits
+	$(BIN)/python -m pytest tests/faults -m "whole or not whole"
+
+.PHONY: chaos
+chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS=1200; SEED=N repeats a run
+	cd tests && ../$(BIN)/python -m faults.chaos $(or $(SECONDS),1200) $(SEED)
+
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
 	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)

@@ -27,7 +27,8 @@ A message is for a person: it names no token, and no class of ours.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
 
 
 class AccountdError(Exception):
@@ -142,6 +143,28 @@ def describe_status(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
+
+
+_SHORTAGES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN))
+
+
+def describe_shortage(error: BaseException) -> str | None:
+    """Say of what the process has too little for now: descriptors, memory, threads; None if that is not the cause.
+
+    It may come from anywhere, an import too, and is nobody's bug: whoever asks again may be served.
+    """
+    match error:
+        case BaseExceptionGroup(exceptions=(only,)):  # of the nurseries that it came through
+            return describe_shortage(only)
+        case MemoryError():
+            return "out of memory"
+        case RuntimeError() if str(error) == "can't start new thread":
+            return "no thread can be started"
+        case OSError() if error.errno in _SHORTAGES:
+            return describe_os_error(error)
+        case ImportError() if "Too many open files" in str(error):  # the loader's words for a shared library
+            return "Too many open files"
+    return None
 
 
 def describe_os_error(error: OSError) -> str:

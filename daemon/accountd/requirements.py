@@ -36,6 +36,7 @@ from accountd.protocol.requirements import (
     render_response,
     timed_out_after,
 )
+from accountd.storage.read import read_file
 from accountd.storage.replace import replace_file
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class BundleFile:
     def load(self) -> Kept | None:
         """Read it; None if there is none, or none that can be read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Kept)
+            return msgspec.json.decode(read_file(self._path), type=Kept)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

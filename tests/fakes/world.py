@@ -135,7 +135,11 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    script: Script | None = None, *, store: AuthStore | None = None, policy: Policy | None = None
+    script: Script | None = None,
+    *,
+    store: AuthStore | None = None,
+    policy: Policy | None = None,
+    issuer: str = ISSUER,
 ) -> AsyncIterator[World]:
     """Give a world, with its clock as the sandbox's."""
     clock = TestClock()
@@ -148,10 +152,10 @@ async def open_world(
     hub, counters = Hub(), Counters(clock.now)
     audit = AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now)
     http = HttpClient("tests", open_httpx)
-    issuer = Issuer(http, ISSUER, DEFAULT_CLIENT_ID, f"{ISSUER}/oauth/token", f"{ISSUER}/oauth/revoke")
-    backend = Backend(http, f"{ISSUER}/backend-api")
+    asked = Issuer(http, issuer, DEFAULT_CLIENT_ID, f"{issuer}/oauth/token", f"{issuer}/oauth/revoke")
+    backend = Backend(http, f"{issuer}/backend-api")
     with hub.subscribe(world.hear):
-        async with open_account(world.store, policy, issuer, hub, audit=audit, counters=counters) as account:
+        async with open_account(world.store, policy, asked, hub, audit=audit, counters=counters) as account:
             nowhere = Path("/nonexistent")
             service = RequirementsService(
                 account,
@@ -161,7 +165,7 @@ async def open_world(
                 machine=this_machine(nowhere),
                 file=BundleFile(nowhere / "accountd-requirements.json"),
             )
-            admission = Admission(policy, Provenance(ISSUER, DEFAULT_CLIENT_ID))
+            admission = Admission(policy, Provenance(issuer, DEFAULT_CLIENT_ID))
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
@@ -172,7 +176,7 @@ async def open_world(
                 reader = AccountReader(account, refresher, backend, audit)
                 usage = UsageService(account, refresher, backend, clock.now)
                 world.services = Services(
-                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters
+                    hub, policy, account, refresher, reader, logins, usage, requirements, asked, counters
                 )
                 yield world
     await http.aclose()

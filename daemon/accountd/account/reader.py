@@ -94,6 +94,8 @@ class AccountReader:
 
         Raises InvalidRequest where nobody is logged in, RequestFailed where no such token can be had.
         """
+        if self._account.is_unread:
+            await self._account.reload()
         if self._is_short(min_valid):
             try:
                 await self._refresher.refresh("proactive_expiry")

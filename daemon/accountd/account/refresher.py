@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
+from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, describe_shortage
 from accountd.oauth.refresh import parse_expiry
 
 if TYPE_CHECKING:
@@ -95,7 +95,12 @@ class Refresher:
             raise type(flight.error)(str(flight.error))
 
     async def ensure_fresh(self, *, forced: bool = False) -> None:
-        """Refresh if it is due, or asked for. A failure is not raised: the old token may still be good."""
+        """Refresh if it is due, or asked for. A failure is not raised: the old token may still be good.
+
+        A store that could not be read before is read first.
+        """
+        if self._account.is_unread:
+            await self._account.reload()
         if forced or self.is_due():
             with suppress(RefreshError):
                 await self.refresh("forced" if forced else "proactive_expiry")
@@ -107,9 +112,13 @@ class Refresher:
         except RefreshError as error:
             _log.warning("the access token was not refreshed: %s", error)
             flight.error = error
-        except Exception:  # noqa: BLE001 - a bug fails its refresh, not the daemon
-            _log.exception("a refresh failed in a way that was not foreseen")
-            flight.error = RefreshFailed("internal error; the log of accountd says more")
+        except Exception as error:  # noqa: BLE001 - a bug fails its refresh, not the daemon
+            if (shortage := describe_shortage(error)) is not None:
+                _log.error("a refresh failed for want of room: %s", shortage)
+                flight.error = RefreshFailed(f"accountd has no room for this now: {shortage}")
+            else:
+                _log.exception("a refresh failed in a way that was not foreseen")
+                flight.error = RefreshFailed("internal error; the log of accountd says more")
         finally:
             self._flight = None
             flight.landed.set()
@@ -130,7 +139,8 @@ class Refresher:
                 await changed.wait()
                 continue
             ahead = AHEAD * self._chance()
-            self._next_time = max(due - ahead, self._refreshed_at + PAUSE)
+            paused = self._refreshed_at + PAUSE if self._refreshed_at <= self._clock.now() else due
+            self._next_time = max(due - ahead, paused)  # the clock may have been set back since that refresh
             if not await self._sleep_until(self._next_time, changed):
                 continue  # another credential, or another time of day
             try:
@@ -165,3 +175,6 @@ async def open_refresher(account: AccountService, clock: Clock) -> AsyncIterator
         nursery.start_soon(refresher.keep_fresh)
         yield refresher
         nursery.cancel_scope.cancel()
+    if account.is_unsaved:  # nobody will have these tokens any more, unless the store takes them now
+        with trio.CancelScope(shield=True):
+            await account.save_again()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
-from accountd.storage.base import is_renewal, is_same_account, refreshed_record
+from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record
 
 if TYPE_CHECKING:
     from accountd.account.state import AccountState
@@ -115,11 +115,27 @@ class Renewal:
         async with state.changing:
             try:
                 async with self._store.locked():
-                    if state.record is not None and state.is_newer_than(await self._store.load()):
-                        await self._store.save(state.record)
-                        state.note_unsaved(None)
+                    await self._save_if_newer()
             except StorageError as error:
                 _log.warning("the refreshed token is still in memory alone: %s", error)
+
+    async def _save_if_newer(self) -> None:
+        """Store what memory alone has; but what somebody else has stored meanwhile is taken instead."""
+        state = self._state
+        try:
+            stored = await self._store.load()
+        except MalformedRecord:
+            stored, is_newer = None, True  # the store keeps aside what nobody can read
+        else:
+            is_newer = state.is_newer_than(stored)
+        if is_newer and state.record is not None:
+            await self._store.save(state.record)
+            state.note_unsaved(None)
+        elif state.is_external or stored == state.record:
+            state.note_unsaved(None)
+            state.hold(stored)
+        else:
+            state.become(stored)
 
     async def _settle(self, spent: _Spent) -> RefreshOutcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.

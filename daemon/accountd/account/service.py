@@ -38,6 +38,7 @@ class AccountService(AccountState):
         self._store = store
         self._issuer = issuer
         self._audit = audit
+        self._unread = False  # the store could not be read, and so may have what is not known here
         self._renewal = Renewal(self, store, issuer, audit=audit, counters=counters)
 
     def describe_store(self) -> StoreDescription:
@@ -62,11 +63,16 @@ class AccountService(AccountState):
             try:
                 stored = await self._store.load()
             except MalformedRecord as error:
+                if self.is_unsaved:
+                    return  # somebody else's file did not get to the disk whole either
                 _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
                 stored = None
             except StorageError as error:
-                _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                if not self._unread:
+                    _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
+                self._unread = True
                 return
+            self._unread = False
             if stored == self.record or self.is_newer_than(stored):
                 return
             if self.is_external:
@@ -74,10 +80,19 @@ class AccountService(AccountState):
             else:
                 self.become(stored)
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether the store could not be read when it should have been; `reload` tries again.
+
+        A keyring is not asked again: each time could take seconds.
+        """
+        return self._unread and self._store.describe().kind == "file"
+
     async def _read_store(self) -> AuthRecord | None:
         try:
             return await self._store.load()
         except StorageError as error:
+            self._unread = not isinstance(error, MalformedRecord)
             _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
             return None
 
@@ -154,7 +169,13 @@ class AccountService(AccountState):
         """
         async with self.changing, self._store.locked():
             if not self.is_unsaved:
-                self.hold(await self._read_store())
+                try:
+                    self.hold(await self._store.load())
+                except MalformedRecord as error:
+                    _log.warning("nothing is revoked, since the stored credential cannot be read: %s", error)
+                    self.hold(None)
+                except StorageError as error:
+                    _log.warning("what is revoked is what was known, since the store cannot be read: %s", error)
             record = self.record
             try:
                 if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:

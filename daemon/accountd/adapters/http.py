@@ -6,15 +6,17 @@ loaded on the first request, in a thread, and a daemon that only reads a stored 
 
 from __future__ import annotations
 
+import socket
 import ssl
+import zlib
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import msgspec
 import trio
 
-from accountd.errors import RemoteUnreachable, describe_os_error
+from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -57,7 +59,8 @@ class HttpClient:
     """
 
     def __init__(self, user_agent: str, open_httpx: Callable[[], Awaitable[httpx.AsyncClient]]) -> None:
-        self._headers = {"User-Agent": user_agent}
+        # Compressed answers are not asked for: they are small, and what unfolds has to be watched.
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._open_httpx = open_httpx
         self._opening = trio.Lock()
         self._httpx: httpx.AsyncClient | None = None
@@ -72,10 +75,25 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
         """Send one request, once. Raises RemoteUnreachable when no whole answer came; cancelling drops it."""
+        try:
+            return await self._request(method, url, headers or {}, json, form)
+        except Exception as error:
+            if (shortage := describe_shortage(error)) is None:
+                raise
+            raise RemoteUnreachable(f"there is no room for a request now: {shortage}") from error
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        json: Mapping[str, object] | None,
+        form: Mapping[str, str] | None,
+    ) -> HttpAnswer:
         client = await self._client()
         import httpx
 
-        sent = dict(self._headers, **(headers or {}))
+        sent = dict(self._headers, **headers)
         content = None
         if json is not None:
             content, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
@@ -145,29 +163,65 @@ def _open_httpx(ca_file: Path | None) -> httpx.AsyncClient:
 
 
 async def _read(answer: httpx.Response) -> bytes:
+    """Read a body of bounded size. Raises RemoteUnreachable."""
     body = bytearray()
     # Cancelled, not left: that unwinds the generators within httpx, which nobody else would close in time.
     with trio.CancelScope() as too_large:
-        async for piece in answer.aiter_bytes():
+        async for piece in cast("httpx.AsyncByteStream", answer.stream):  # as it came, and not unfolded
             body += piece
             if len(body) > MAX_ANSWER:
                 too_large.cancel()
-    if len(body) > MAX_ANSWER:
-        raise RemoteUnreachable(f"the answer of {answer.url.host} is larger than {MAX_ANSWER} bytes")
-    return bytes(body)
+    host, encoding = answer.url.host, answer.headers.get("content-encoding", "identity").lower()
+    unfolded = _unfold(bytes(body), encoding, host)
+    if len(unfolded) > MAX_ANSWER:
+        raise RemoteUnreachable(f"the answer of {host} is larger than {MAX_ANSWER} bytes")
+    return unfolded
+
+
+def _unfold(body: bytes, encoding: str, host: str) -> bytes:
+    """Undo the one compression that a proxy may have added; no further than what is too large.
+
+    httpx would undo any number of them, one in another, and so make gigabytes of some kilobytes.
+    """
+    if encoding == "identity" or not body:
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise RemoteUnreachable(f"the answer of {host} is in an encoding that was not asked for")
+    unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        unpacked = unpacking.decompress(body, MAX_ANSWER + 1)
+    except zlib.error:
+        raise RemoteUnreachable(f"the answer of {host} is not the gzip that it says it is") from None
+    if not unpacking.eof and len(unpacked) <= MAX_ANSWER:
+        raise RemoteUnreachable(f"the answer of {host} ends in the middle")
+    return unpacked
 
 
 def _raise_unreachable(error: httpx.HTTPError, host: str) -> NoReturn:
-    """Say in a line what went wrong on the way to a host: its TLS, the system's word, or the kind of failure."""
+    """Say in a line what went wrong on the way to a host."""
+    raise RemoteUnreachable(f"error sending request to {host}: {_find_reason(error)}") from error
+
+
+def _find_reason(error: httpx.HTTPError) -> str:
+    """Find words for a failure: of its TLS, of the system, of a deadline, or of HTTP."""
+    import httpx
+
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection within {CONNECT_TIMEOUT:.0f} s"
+        case httpx.TimeoutException():
+            return f"nothing came or went for {READ_TIMEOUT:.0f} s"
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = f"its certificate is not trusted ({cause.verify_message})"
-            break
-        if isinstance(cause, OSError) and cause.errno is not None and cause.strerror:
-            reason = describe_os_error(cause)
-            break
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted ({cause.verify_message})"
+            case ssl.SSLError():  # an OSError, too, whose number is not the system's
+                return f"TLS failed ({(cause.reason or 'unknown reason').replace('_', ' ').lower()})"
+            case socket.gaierror(strerror=str(words)):  # likewise
+                return f"its name could not be looked up ({words})"
+            case OSError(errno=int(), strerror=str()):
+                return describe_os_error(cause)
         cause = cause.__cause__ or cause.__context__
-    else:
-        reason = str(error) or type(error).__name__
-    raise RemoteUnreachable(f"error sending request to {host}: {reason}") from error
+    # What h11 quotes of an answer that is no HTTP may be anything, such as the middle of a token.
+    return str(error).partition(": bytearray(")[0] or "the connection was cut off"

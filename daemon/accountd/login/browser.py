@@ -82,6 +82,7 @@ class BrowserFlow:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[BrowserAttempt]:
         """See Flow.open. RequestFailed if there is no port."""
+        pages.load()  # a page that cannot be read would be too late when the login ends
         listener = await bind_loopback(self._ports)
         port: int = listener.socket.getsockname()[1]
         attempt = BrowserAttempt(self._issuer, port, self._originator, self._workspaces, self._wishes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
+from accountd.adapters.accepting import accept_clients
 from accountd.adapters.port_holder import describe_holder
 from accountd.errors import RequestFailed, describe_os_error
 from accountd.oauth.pages import render_refused
@@ -79,14 +80,20 @@ async def _try_bind(port: int) -> trio.SocketListener | None:
 
 async def _bind_politely(port: int) -> trio.SocketListener | None:
     """Ask for a port, and try for it until politeness ends."""
+    listener: trio.SocketListener | None = None
+    failure: RequestFailed | None = None
     with trio.move_on_after(_POLITENESS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_ask_to_leave, port)
-            while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
-                await trio.sleep(0.02)
+            try:
+                while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
+                    await trio.sleep(0.02)
+            except RequestFailed as error:
+                failure = error  # raised outside of the nursery, or it would come out as a group
             nursery.cancel_scope.cancel()
-            return listener
-    return None
+    if failure is not None:
+        raise failure
+    return listener
 
 
 async def _ask_to_leave(port: int) -> None:
@@ -105,15 +112,11 @@ async def serve_loopback(listener: trio.SocketListener, answer: Answer) -> Async
     door = _Door(answer)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting, listener:
-            accepting.start_soon(_accept, listener, door, connections)
+            accepting.start_soon(accept_clients, listener, door.serve, connections)
             yield
             accepting.cancel_scope.cancel()
         door.close()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
-
-
-async def _accept(listener: trio.SocketListener, door: _Door, connections: trio.Nursery) -> None:
-    await trio.serve_listeners(door.serve, [listener], handler_nursery=connections)
 
 
 class _Door:

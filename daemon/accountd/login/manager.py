@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import trio
 
 from accountd.account.external import ExternalTokens
-from accountd.errors import InvalidRequest, LoginCancelled, LoginFailed, RequestFailed, StorageError
+from accountd.errors import (
+    InvalidRequest,
+    LoginCancelled,
+    LoginFailed,
+    RequestFailed,
+    StorageError,
+    describe_shortage,
+)
 from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
 from accountd.logs import about
@@ -197,7 +204,11 @@ class LoginManager:
                 await self._see_through(login, attempt)
         except (LoginFailed, StorageError) as error:
             self._complete(login, error)
-        except Exception:  # noqa: BLE001 - a bug ends its login, not the daemon
+        except Exception as error:  # noqa: BLE001 - a bug ends its login, not the daemon
+            if (shortage := describe_shortage(error)) is not None:
+                _log.error("the login failed for want of room: %s", shortage)
+                self._complete(login, LoginFailed(f"accountd has no room for this now: {shortage}"))
+                return
             _log.exception("the login failed in a way that was not foreseen")
             self._complete(login, LoginFailed("internal error; the log of accountd says more"))
         finally:

@@ -205,6 +205,12 @@ def _fill(template: str, **values: str) -> _Html:
     return _Html(Template(_read(template)).substitute(escaped))
 
 
+def load() -> None:
+    """Read what the pages are made of, once. Raises OSError; afterwards, no page needs the disk."""
+    _read("layout")
+    _read("outcome")
+
+
 @cache
 def _read(name: str) -> str:
     return (_FOLDER / f"{name}.html").read_text(encoding="utf-8")

@@ -32,6 +32,8 @@ MARGIN: Final = 5 * 60.0
 MAX_AGE: Final = 8 * 86_400.0
 """Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
 
+_LAST_MOMENT: Final = 253_402_300_799  # of the year 9999, the last that a datetime can be in
+
 _CANNOT: Final = "Your access token could not be refreshed"
 _AGAIN: Final = "Please log out and sign in again."
 _REFUSALS: Final = {
@@ -68,17 +70,19 @@ def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
         return None
     try:
         return datetime.fromisoformat(last_refresh).timestamp() + MAX_AGE
-    except (ValueError, OverflowError):  # no time, or none that this machine's zone has seconds for
+    except (ValueError, OverflowError, OSError):  # of a year that the system's clock cannot have, too
         return None
 
 
 def parse_expiry(access_token: Secret) -> float | None:
-    """Read when an access token expires, in Unix seconds, if it says, and says so with a number of some sense."""
+    """Read when an access token expires, in Unix seconds, if it says a time that a calendar has."""
     try:
         expiry = parse_payload(access_token).get("exp")
-        return float(expiry) if isinstance(expiry, (int, float)) and not isinstance(expiry, bool) else None
-    except (MalformedToken, OverflowError):
+    except MalformedToken:
         return None
+    if isinstance(expiry, bool) or not isinstance(expiry, (int, float)) or not 0 <= expiry <= _LAST_MOMENT:
+        return None
+    return float(expiry)
 
 
 def parse_refresh_response(status: int, body: bytes) -> Refreshed:

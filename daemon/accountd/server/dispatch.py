@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from accountd import identity, paths
-from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
+from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed, describe_shortage
 from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.agent import is_of_the_agent, render_refusal
@@ -85,7 +85,10 @@ class Dispatcher:
 
     def refuse(self, request: Request, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
-        if not isinstance(error, RequestError):
+        if (shortage := describe_shortage(error)) is not None:
+            _log.error("%.60r failed for want of room: %s", request.method, shortage)
+            error = RequestFailed(f"accountd has no room for this now: {shortage}")
+        elif not isinstance(error, RequestError):
             _log.error("%.60r failed in a way that was not foreseen", request.method, exc_info=error)
             error = RequestFailed("internal error; the log of accountd says more")
         else:

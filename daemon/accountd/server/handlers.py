@@ -47,7 +47,7 @@ async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -
 
 def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
     """Answer how one is logged in, and with which token if that is asked for."""
-    if call.params.refresh_token or services.refresher.is_due():
+    if call.params.refresh_token or services.account.is_unread or services.refresher.is_due():
         return _get_auth_status(services, call)
     _reply_auth_status(services, call)
     return None

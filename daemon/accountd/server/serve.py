@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.adapters.accepting import accept_clients
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
+from accountd.errors import describe_shortage
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
-from accountd.server.accepting import accept_clients
 from accountd.server.connection import Connection
 from accountd.server.idleness import Idleness
 from accountd.server.load import Load
@@ -118,8 +119,11 @@ class Server:
             try:
                 with self.idleness.busy():
                     await connection.run()
-            except Exception:  # noqa: BLE001 - a bug ends its connection, not the daemon
-                _log.exception("a connection failed in a way that was not foreseen")
+            except Exception as error:  # noqa: BLE001 - a bug ends its connection, not the daemon
+                if (shortage := describe_shortage(error)) is not None:
+                    _log.error("a connection ends for want of room: %s", shortage)
+                else:
+                    _log.exception("a connection failed in a way that was not foreseen")
             finally:
                 self._connections.discard(connection)
                 counters.connections -= 1

@@ -7,11 +7,11 @@ import os
 import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
 import trio
 
-from accountd.errors import StorageError, describe_os_error
+from accountd.errors import StorageError, describe_os_error, describe_shortage
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
     MalformedRecord,
@@ -20,12 +20,15 @@ from accountd.storage.base import (
     render_record,
 )
 from accountd.storage.locks import hold_credential_locks
-from accountd.storage.replace import replace_file, sync_folder
+from accountd.storage.read import read_file
+from accountd.storage.replace import remove_file, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from accountd.storage.base import AuthRecord
+
+Work = TypeVarTuple("Work")
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +64,29 @@ class FileStore:
 
     async def save(self, record: AuthRecord) -> None:
         """See AuthStore.save."""
-        await trio.to_thread.run_sync(_save, self.path, render_record(record))
+        try:
+            await _wait_for_disk(_save, self.path, render_record(record))
+        except MemoryError as error:
+            raise StorageError("out of memory") from error
 
     async def delete(self) -> None:
         """See AuthStore.delete."""
-        await trio.to_thread.run_sync(_delete, self.path)
+        await _wait_for_disk(_delete, self.path)
+
+
+async def _wait_for_disk(work: Callable[[Unpack[Work]], None], *args: *Work) -> None:
+    """Do it in a thread; where none can be had, here: that everybody waits is better than that a token is lost."""
+    try:
+        await trio.to_thread.run_sync(work, *args)
+    except RuntimeError as error:
+        if describe_shortage(error) is None:
+            raise
+        work(*args)
 
 
 def _load(path: Path) -> AuthRecord | None:
     try:
-        document = path.read_bytes()
+        document = read_file(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -103,8 +119,7 @@ def _keep_malformed_aside(target: Path) -> None:
 
 def _delete(path: Path) -> None:
     try:
-        path.unlink()
-        sync_folder(path.parent)
+        remove_file(path)
     except FileNotFoundError:
         return
     except OSError as error:

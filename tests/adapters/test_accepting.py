@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.server.accepting import FIRST_PAUSE, LONGEST_PAUSE, accept_clients
+from accountd.adapters.accepting import FIRST_PAUSE, LONGEST_PAUSE, accept_clients
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
