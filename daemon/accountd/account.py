@@ -22,6 +22,7 @@ from accountd.errors import (
     RemoteError,
     StorageError,
 )
+from accountd.external import EXTERNAL_IS_ACTIVE
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import AccountUpdated
 from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record
@@ -203,11 +204,14 @@ class AccountService:
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
 
+        Raises LoginFailed while a client's own tokens are in use, which may have come while this one waited.
         Shielded: once begun it is seen through, and the store bounds its wait for other programs.
         `announce` is called when it is done, right before `account/updated`.
         """
         with trio.CancelScope(shield=True):
             async with self._changing, self._store.locked():
+                if self.is_external:
+                    raise LoginFailed(EXTERNAL_IS_ACTIVE)
                 await self._store.save(record)
                 self._become(record, announce)
 
