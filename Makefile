@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFORMANCE ?= ../shared/conformance
+SECONDS ?= 1500
 
 .DEFAULT_GOAL := help
 
@@ -36,8 +37,12 @@ coverage: $(VENV)/.development  ## run the tests, and show the lines and branche
 	$(BIN)/coverage report --show-missing --skip-covered
 
 .PHONY: soak
-soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for as long as that takes
-	$(BIN)/python -m pytest tests/model --hypothesis-profile=soak --timeout=0
+soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for SECONDS (1500)
+	PYTHONPATH=tests $(BIN)/python -m model --seconds $(SECONDS)
+
+.PHONY: cancellation
+cancellation: $(VENV)/.development  ## cancel every operation after each of its steps, and then twice, for SECONDS (1500)
+	PYTHONPATH=tests $(BIN)/python -m cancellation --seconds $(SECONDS)
 
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
