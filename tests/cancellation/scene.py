@@ -93,24 +93,26 @@ class Scene:
         """Serve one operation, with what happens to it; then be at rest, and end politely."""
         self.server = Server(self.world.services, CONFIG)
         async with trio.open_nursery() as self.acts:
-            with self.staying:
-                async with trio.open_nursery() as self._connections:
-                    with self.accepting:
-                        await trio.testing.wait_all_tasks_blocked()
-                        at_rest = count_tasks()
-                        self._connections.start_soon(self._work, operation, blows)
-                        await self._is_over.wait()
-                        await trio.sleep(SETTLING)
-                        self.stepper.disarm()
-                        for client in self.clients:
-                            client.check(self.history)
-                            client.leave()
-                        await trio.testing.wait_all_tasks_blocked()
-                        self._check_that_nothing_runs(at_rest)
-                    await self.world.logins.shut()
-                    self.server.drain()
-                    self.staying.deadline = trio.current_time() + SHUTDOWN_GRACE
-            self.is_serving = False
+            try:
+                with self.staying:
+                    async with trio.open_nursery() as self._connections:
+                        with self.accepting:
+                            await trio.testing.wait_all_tasks_blocked()
+                            at_rest = count_tasks()
+                            self._connections.start_soon(self._work, operation, blows)
+                            await self._is_over.wait()
+                            await trio.sleep(SETTLING)
+                            self.stepper.disarm()
+                            for client in self.clients:
+                                client.check(self.history)
+                                client.leave()
+                            await trio.testing.wait_all_tasks_blocked()
+                            self._check_that_nothing_runs(at_rest)
+                        await self.world.logins.shut()
+                        self.server.drain()
+                        self.staying.deadline = trio.current_time() + SHUTDOWN_GRACE
+            finally:
+                self.is_serving = False
 
     async def _work(self, operation: Callable[[Scene], Awaitable[None]], blows: Sequence[Blow]) -> None:
         with self.caller:
