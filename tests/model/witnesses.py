@@ -146,6 +146,7 @@ class History:
         self.a_success_follows_its_save()
         self.what_is_being_stored_is_seen_through()
         self.answers_follow_their_deeds()
+        self.the_newest_wins()
         self.tokens_of_a_client_stay()
         assert not self.reused or self.answers_lost or self.disk_failed, "a refresh token was spent twice"
 
@@ -192,6 +193,19 @@ class History:
             deed = name if name in _STORED else deed
             assert name != "key answered" or deed == "save"
             assert name != "logout answered" or deed == "delete"
+
+    def the_newest_wins(self) -> None:
+        """Have no login succeed that another has followed before it was being stored."""
+        waiting: set[str] = set()
+        beaten: set[str] = set()
+        for name, what in self.log:
+            if name == "started":
+                beaten |= waiting
+                waiting = {what}
+            elif name == "progress" and what["state"] == "committing":
+                waiting.discard(what["loginId"])
+            elif name == "completed" and what["success"]:
+                assert what["loginId"] not in beaten
 
     def tokens_of_a_client_stay(self) -> None:
         """While those are in use, until a logout or the end of the daemon, no other login succeeds."""
