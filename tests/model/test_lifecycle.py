@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import trio
 import trio.testing
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -386,6 +387,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 TestLifecycle = Lifecycle.TestCase
+TestLifecycle.settings = settings(max_examples=40)
 
 
 @pytest.mark.parametrize("how", ["cancel", "log out", "key", "another", "external"])
