@@ -40,25 +40,33 @@ coverage: $(VENV)/.development  ## run the tests without processes; ground, pape
 mutants: $(VENV)/.development  ## make the wrong edits of tests/mutants, one by one, and see that the tests notice; ONLY=WORD
 	PYTHONPATH=tests $(BIN)/python -m mutants $(ONLY)
 
+# How long the long ones run; for the fuzzer, each of its targets.
+soak cancellation chaos: SECONDS ?= 1500
+fuzz: SECONDS ?= 120
+
 .PHONY: soak
-soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for as long as that takes
-	$(BIN)/python -m pytest tests/model --hypothesis-profile=soak --timeout=0
+soak: $(VENV)/.development  ## look for new examples in the model of the logins' life, for SECONDS (1500)
+	PYTHONPATH=tests $(BIN)/python -m model --seconds $(SECONDS)
+
+.PHONY: cancellation
+cancellation: $(VENV)/.development  ## cancel every operation after each of its steps, and then twice, for SECONDS (1500)
+	PYTHONPATH=tests $(BIN)/python -m cancellation --seconds $(SECONDS)
 
 .PHONY: faults
 faults: $(VENV)/.development  ## fail every operation in every way: the whole matrices of network, disk, clock and limits
 	$(BIN)/python -m pytest tests/faults -m "whole or not whole"
 
 .PHONY: chaos
-chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS=1200; SEED=N repeats a run
-	cd tests && ../$(BIN)/python -m faults.chaos $(or $(SECONDS),1200) $(SEED)
+chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS (1500); SEED=N repeats a run
+	cd tests && ../$(BIN)/python -m faults.chaos $(SECONDS) $(SEED)
 
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
 	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.fuzz  ## look for bytes that break a promise, 30 SECONDS for each of the TARGETS, all of them if none is named
-	PYTHONPATH=tests $(BIN)/python -m fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JOBS),--jobs $(JOBS)) $(TARGETS)
+fuzz: $(VENV)/.fuzz  ## look for bytes that break a promise, SECONDS (120) for each of the TARGETS, or for all
+	PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(JOBS),--jobs $(JOBS)) $(TARGETS)
 
 .PHONY: autobahn
 autobahn: $(VENV)/.autobahn  ## hold the WebSocket framing to the Autobahn test suite, which needs a PYTHON2

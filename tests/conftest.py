@@ -30,7 +30,6 @@ settings.register_profile(
     max_examples=60,  # of each property; the whole suite takes seconds
     suppress_health_check=[HealthCheck.too_slow],  # which is about time as well
 )
-settings.register_profile("soak", deadline=None, max_examples=20_000, stateful_step_count=60)  # see `make soak`
 settings.load_profile("steady")
 
 BROWSERS = ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "WSL_DISTRO_NAME", "WSL_INTEROP")

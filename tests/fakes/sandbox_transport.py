@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httpx
+import trio
 
 from accountd.sandbox.message import ConnectionDropped, Request
 
@@ -13,16 +14,21 @@ if TYPE_CHECKING:
 
 
 class SandboxTransport(httpx.AsyncBaseTransport):
-    """Sends to a sandbox. A dropped connection is what httpx makes of one; `offline` makes every request fail."""
+    """Sends to a sandbox. A dropped connection is what httpx makes of one; `offline` makes every request fail.
+
+    A request is `distance` seconds on its way, and so is its answer; where that is None, there is no way at all.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.offline = False
+        self.distance: float | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
         if self.offline:
             raise httpx.ConnectError("All connection attempts failed", request=request)
+        await self._go()
         try:
             response = await self._sandbox.respond(
                 Request(
@@ -35,4 +41,9 @@ class SandboxTransport(httpx.AsyncBaseTransport):
             )
         except ConnectionDropped:
             raise httpx.RemoteProtocolError("Server disconnected without a response", request=request) from None
+        await self._go()
         return httpx.Response(response.status, headers=dict(response.headers), content=response.body)
+
+    async def _go(self) -> None:
+        if self.distance is not None:
+            await trio.sleep(self.distance)

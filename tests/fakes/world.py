@@ -140,10 +140,15 @@ async def open_world(
     store: AuthStore | None = None,
     policy: Policy | None = None,
     issuer: str = ISSUER,
+    after: World | None = None,
 ) -> AsyncIterator[World]:
-    """Give a world, with its clock as the sandbox's."""
-    clock = TestClock()
-    world = World(Sandbox(script, now=clock.now), store if store is not None else MemoryStore(), clock)
+    """Give a world, with its clock as the sandbox's; with `after`, another one that has ended, what that left."""
+    if after is not None:
+        world = World(after.sandbox, after.store, after.clock)
+    else:
+        clock = TestClock()
+        world = World(Sandbox(script, now=clock.now), store if store is not None else MemoryStore(), clock)
+    clock = world.clock
 
     async def open_httpx() -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)

@@ -91,6 +91,14 @@ async def follow(location: str, **headers: str) -> Answer:
     return await get(parts.port or 0, parts.path + (f"?{parts.query}" if parts.query else ""), **headers)
 
 
+async def test_one_that_may_not_begin_is_refused_as_any_login_is() -> None:
+    """Its port is open by then, and is closed again; what is said is no less plain for that."""
+    async with open_world() as world:
+        await world.logins.shut()
+        with pytest.raises(InvalidRequest, match="Server is draining"):
+            await start(world)
+
+
 async def test_an_approval_logs_in_and_the_browser_ends_on_a_clean_page(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import h11
@@ -17,6 +18,7 @@ from accountd.errors import RequestFailed
 from accountd.login import loopback
 from accountd.login.loopback import bind_loopback, serve_loopback
 from accountd.oauth.pages import Page
+from cancellation.steps import Stepper, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -222,6 +224,33 @@ async def test_a_port_is_asked_for_once_and_politely() -> None:
     assert ours.socket.getsockname()[1] == port
     assert heard == [b"GET /cancel HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % port]
     await ours.aclose()
+
+
+def test_whoever_stops_asking_has_no_port() -> None:
+    """A cancellation after each step in turn: none comes between getting the port and having it."""
+
+    async def ask_for_a_port(stepper: Stepper, steps: int) -> None:
+        holder = await bind_loopback((0,))
+        port = holder.socket.getsockname()[1]
+
+        async def hold() -> None:
+            async with holder, await holder.accept():
+                await holder.aclose()
+                await trio.sleep(10)  # it lets go without a word
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hold)
+            with trio.CancelScope() as scope:
+                stepper.arm([(steps, scope.cancel)])
+                ours = await bind_loopback((port,))
+                stepper.disarm()
+                assert ours.socket.getsockname()[1] == port
+                ours.socket.close()
+            nursery.cancel_scope.cancel()
+
+    for steps in range(1, 40):
+        run(partial(ask_for_a_port, steps=steps))
+    gc.collect()  # which would complain of a socket that nobody has closed
 
 
 async def test_a_port_that_is_not_let_go_of_costs_less_than_a_second() -> None:

@@ -56,6 +56,7 @@ class Machine:
         assert outcome == "ended"
 
     def _take(self) -> Any:
+        assert self._thread.is_alive() or not self._answers.empty(), "the run has ended already"
         answer = self._answers.get(timeout=PATIENCE)
         if isinstance(answer, BaseException):
             raise answer

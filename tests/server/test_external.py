@@ -23,6 +23,7 @@ from fakes.world import World, open_world
 CHECK = "/backend-api/wham/accounts/check"
 REFRESH = "account/chatgptAuthTokens/refresh"
 NUMBER: ServerRequest[dict[str, int], int] = ServerRequest("m", dict[str, int], int)
+COMPLETED, UPDATED = "account/login/completed", "account/updated"
 ACTIVE = "External auth is active. Use account/login/start (chatgptAuthTokens) to update it or account/logout"
 
 
@@ -98,6 +99,47 @@ async def test_supplying_tokens_ends_a_login_that_waits(autojump_clock: trio.tes
         await client.send({"id": 1, "method": "account/login/start", "params": tokens(world)})
         assert (await client.receive())["params"]["loginId"] == login_id
         assert (await client.receive())["id"] == 1
+
+
+async def test_no_login_replaces_them_that_was_being_prepared(autojump_clock: trio.testing.MockClock) -> None:
+    """One whose code is still on its way when they come is refused, as it would be later."""
+    async with open_world(Script(delay=1)) as world:
+        async with (
+            open_client(world.services) as other,
+            open_client(world.services, experimentalApi=True) as client,
+        ):
+            await other.send({"id": 2, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}})
+            await trio.testing.wait_all_tasks_blocked()
+            await start(client, tokens(world))
+            assert [(await other.receive())["method"] for _ in range(2)] == [COMPLETED, UPDATED]
+            assert (await other.receive())["error"]["message"].startswith(ACTIVE)
+        assert world.account.is_external
+
+
+async def test_no_login_replaces_them_that_waits_for_its_turn_after_them(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A key that came a moment later is refused; a login that began meanwhile is cancelled, as an older one is."""
+    async with open_world(Script()) as world:
+        async with (
+            open_client(world.services) as other,
+            open_client(world.services, experimentalApi=True) as client,
+        ):
+            async with world.account.changing:
+                await client.send({"id": 1, "method": "account/login/start", "params": tokens(world)})
+                await trio.testing.wait_all_tasks_blocked()
+                login_id = await world.start_device_login()
+                key = {"type": "apiKey", "apiKey": "sk-1"}
+                await other.send({"id": 2, "method": "account/login/start", "params": key})
+                await trio.testing.wait_all_tasks_blocked()
+                assert world.completions()[0]["loginId"] == login_id  # the key has ended that
+                login_id = await world.start_device_login()
+            assert (await world.wait_completion(login_id))["success"] is False
+            while (answer := await other.receive()).get("id") != 2:
+                pass
+            assert answer["error"]["message"].startswith(ACTIVE)
+        assert world.account.is_external
+        assert await world.store.load() is None
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from accountd.storage.base import AuthRecord
 
     Ask = Callable[[ChatgptAuthTokensRefreshParams], Awaitable[ChatgptAuthTokensRefreshResponse]]
+
+EXTERNAL_IS_ACTIVE: Final = (
+    "External auth is active. "
+    "Use account/login/start (chatgptAuthTokens) to update it or account/logout to clear it."
+)
 
 
 class ExternalTokens:

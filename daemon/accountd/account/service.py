@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from accountd.account.external import EXTERNAL_IS_ACTIVE
 from accountd.account.renewal import Renewal
 from accountd.account.state import AccountState
 from accountd.errors import ClientFailed, LoginFailed, RefreshError, RemoteError, StorageError
@@ -124,11 +125,14 @@ class AccountService(AccountState):
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
 
+        Raises LoginFailed while a client's own tokens are in use, which may have come while this one waited.
         Shielded: once begun it is seen through, and the store bounds its wait for other programs.
         `announce` is called when it is done, right before `account/updated`.
         """
         with trio.CancelScope(shield=True):
             async with self.changing, self._store.locked():
+                if self.is_external:
+                    raise LoginFailed(EXTERNAL_IS_ACTIVE)
                 await self._store.save(record)
                 self.become(record, announce)
 

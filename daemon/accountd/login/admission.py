@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from accountd.errors import InvalidRequest, LoginFailed, RequestFailed
 from accountd.oauth.tokens import MalformedToken, parse_claims
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from accountd.policy import Policy
     from accountd.protocol.account import ExternalTokensLogin
     from accountd.storage.base import AuthRecord, Provenance
-
-EXTERNAL_IS_ACTIVE: Final = (
-    "External auth is active. "
-    "Use account/login/start (chatgptAuthTokens) to update it or account/logout to clear it."
-)
 
 
 class Admission:

@@ -79,21 +79,13 @@ async def _try_bind(port: int) -> trio.SocketListener | None:
 
 
 async def _bind_politely(port: int) -> trio.SocketListener | None:
-    """Ask for a port, and try for it until politeness ends."""
-    listener: trio.SocketListener | None = None
-    failure: RequestFailed | None = None
+    """Ask for a port, and then try for it until politeness ends."""
     with trio.move_on_after(_POLITENESS):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_ask_to_leave, port)
-            try:
-                while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
-                    await trio.sleep(0.02)
-            except RequestFailed as error:
-                failure = error  # raised outside of the nursery, or it would come out as a group
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return listener
+        await _ask_to_leave(port)
+        while (listener := await _try_bind(port)) is None:  # noqa: ASYNC110 - nobody tells us of a free port
+            await trio.sleep(0.02)
+        return listener  # with no checkpoint after it was got: a cancellation there would lose it, open
+    return await _try_bind(port)  # for one who has let go without a word
 
 
 async def _ask_to_leave(port: int) -> None:

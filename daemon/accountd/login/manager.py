@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from accountd.account.external import ExternalTokens
+from accountd.account.external import EXTERNAL_IS_ACTIVE, ExternalTokens
 from accountd.errors import (
     InvalidRequest,
     LoginCancelled,
@@ -22,7 +22,6 @@ from accountd.errors import (
     StorageError,
     describe_shortage,
 )
-from accountd.login.admission import EXTERNAL_IS_ACTIVE
 from accountd.login.lifecycle import Login, State
 from accountd.logs import about
 from accountd.protocol.account import (
@@ -115,9 +114,11 @@ class LoginManager:
         self._counters.logins_started["apiKey"] += 1
         try:
             await self._account.commit(record, announce)
-        except StorageError as error:
+        except (LoginFailed, StorageError) as error:
             self._counters.logins_failed["apiKey"] += 1
             self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
+            if isinstance(error, LoginFailed):
+                raise InvalidRequest(str(error)) from error
             raise RequestFailed(f"failed to save api key: {error}") from error
 
     async def start_external(self, tokens: ExternalTokensLogin, ask: Ask, reply: Reply) -> None:
@@ -126,6 +127,7 @@ class LoginManager:
         await self.cancel_all()
 
         def announce() -> None:
+            self._cancel_what_can_be()  # what has begun while this waited for its turn
             reply(ExternalTokensLoginDone())
             self._complete_at_once("chatgptAuthTokens")
 
@@ -140,6 +142,12 @@ class LoginManager:
     def _check_replaceable(self) -> None:
         if self._account.is_external:
             raise InvalidRequest(EXTERNAL_IS_ACTIVE)
+
+    def _find_refusal(self) -> InvalidRequest | None:
+        """Say why no login may begin now, if none may."""
+        if not self._open:
+            return InvalidRequest("Server is draining; retry after reconnecting")
+        return InvalidRequest(EXTERNAL_IS_ACTIVE) if self._account.is_external else None
 
     async def cancel(self, login_id: str) -> bool:
         """Cancel a login. True promises that nothing was stored and nothing will be.
@@ -169,10 +177,13 @@ class LoginManager:
 
     async def cancel_all(self) -> None:
         """Cancel every login, and wait until each has completed, in whichever way."""
-        for login in tuple(self._logins.values()):
-            login.cancel()
+        self._cancel_what_can_be()
         for login in tuple(self._logins.values()):
             await login.ended.wait()
+
+    def _cancel_what_can_be(self) -> None:
+        for login in self._logins.values():
+            login.cancel()
 
     async def shut(self) -> None:
         """Begin no login any more, cancel those there are, and wait until each has completed."""
@@ -182,20 +193,24 @@ class LoginManager:
     async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
         """Live one login from its beginning to its completion."""
         async with flow.open() as attempt:
-            if not self._open:
-                raise InvalidRequest("Server is draining; retry after reconnecting")
-            login = Login(str(uuid.uuid4()), attempt, self._clock.now())
-            for older in self._logins.values():
-                older.cancel()  # the newest wins
-            self._logins[login.id] = login
-            self._counters.logins_started[login.kind] += 1
-            with about(login=login.id):
-                _log.info("the login waits for the person")
-                self._audit.note("login.started", method=login.kind)
-                reply(login.started)
-                self._tell(login)
-                task_status.started()
-                await self._live(login, attempt)
+            refusal = self._find_refusal()  # once more: it has taken a while to prepare
+            if refusal is None:
+                await self._begin(attempt, reply, task_status)
+        if refusal is not None:
+            raise refusal  # here, since a nursery of the flow's would make a group of it
+
+    async def _begin(self, attempt: Attempt[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
+        login = Login(str(uuid.uuid4()), attempt, self._clock.now())
+        self._cancel_what_can_be()  # the newest wins
+        self._logins[login.id] = login
+        self._counters.logins_started[login.kind] += 1
+        with about(login=login.id):
+            _log.info("the login waits for the person")
+            self._audit.note("login.started", method=login.kind)
+            reply(login.started)
+            self._tell(login)
+            task_status.started()
+            await self._live(login, attempt)
 
     async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """See that a login completes, whatever happens. Raises nothing but a cancellation from outside."""
