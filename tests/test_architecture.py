@@ -216,7 +216,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
             "from accountd import heavy",
             "1: imports msgspec as it starts, by way of heavy/__init__.py:1",
         ),
-        ("hub.py", "from accountd.account.service import _x", "2: accountd.account._x is private"),
+        ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
     ],
 )
