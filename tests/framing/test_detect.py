@@ -13,6 +13,11 @@ from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
 
 REQUEST = b"GET / HTTP/1.1\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+TEXT, CLOSE = b"\x81\x82mask\x16\x1c", b"\x88\x80mask"
 
 
 @pytest.mark.parametrize("end", range(len(REQUEST) + 1))
@@ -55,14 +60,10 @@ def test_a_framing_detects_itself() -> None:
     assert [event for byte in b"{}\n" for event in lines.receive(bytes([byte]))] == [Message(b"{}")]
     assert lines.send(b"{}") == b"{}\n"
     assert (lines.answers_pings, lines.ping()) == (False, b"")
-    upgrade = (
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
     websocket = DetectedFraming()
-    [accepted] = [event for byte in upgrade for event in websocket.receive(bytes([byte]))]
+    [accepted] = [event for byte in UPGRADE for event in websocket.receive(bytes([byte]))]
     assert isinstance(accepted, Reply)
-    assert DetectedFraming().receive(upgrade) == [accepted]
+    assert DetectedFraming().receive(UPGRADE) == [accepted]
     assert websocket.send(b"{}") == b"\x81\x02{}"
     assert (websocket.answers_pings, websocket.ping()) == (True, b"\x89\x00")
     assert websocket.close() == b"\x88\x02\x03\xe8"
@@ -79,11 +80,15 @@ def test_a_client_that_leaves_early_has_sent_nothing(first: bytes) -> None:
     assert framing.close() == b""
 
 
-def test_wsproto_is_not_imported_for_lines() -> None:
-    """A daemon whose clients all write lines never loads the WebSocket library."""
+def test_wsproto_is_imported_for_frames_that_are_no_text() -> None:
+    """A daemon whose clients write lines or whole text messages never loads the WebSocket library, nor h11."""
     program = (
-        "import sys; from accountd.framing.detect import detect_framing as detect\n"
-        "detect(b'{'); assert 'wsproto' not in sys.modules\n"
-        "detect(b'GET '); assert 'wsproto' in sys.modules"
+        "import sys; from accountd.framing.detect import DetectedFraming\n"
+        "DetectedFraming().receive(b'{}\\n')\n"
+        "framing = DetectedFraming()\n"
+        f"framing.receive({UPGRADE + TEXT!r})\n"
+        "assert framing.send(b'{}')\n"
+        "assert not {'wsproto', 'h11'} & sys.modules.keys()\n"
+        f"framing.receive({CLOSE!r}); assert 'wsproto' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

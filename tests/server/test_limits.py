@@ -179,7 +179,7 @@ async def test_a_silent_websocket_is_asked_whether_it_is_there(autojump_clock: t
             if answer != PONG:
                 await stream.receive_some()
         await trio.testing.wait_all_tasks_blocked()
-        assert connection._framing._framing._plain  # type: ignore[attr-defined]  # still read the fast way
+        assert connection._framing._framing._frames is None  # type: ignore[attr-defined]  # still read the fast way
 
 
 async def test_a_websocket_that_does_not_answer_is_closed(autojump_clock: trio.testing.MockClock) -> None:
