@@ -86,8 +86,11 @@ class Connection:
         async with self._stream:
             # For one that neither initializes itself nor reads what it is told.
             self._scope.deadline = self._patience.deadline + DRAIN_TIMEOUT
-            with self._scope:
-                await self._serve()
+            try:
+                with self._scope:
+                    await self._serve()
+            finally:
+                self._questions.close()
 
     def drain(self) -> None:
         """Read no more; `run` ends when what has been asked for is answered."""
