@@ -26,7 +26,6 @@ class Frames:
         self._ws = Connection(ConnectionType.SERVER)
         self._partial = bytearray()  # of a fragmented message
         self._farewell = ws.CloseConnection(_NORMAL)
-        self._ended = False
 
     @property
     def is_open(self) -> bool:
@@ -36,8 +35,6 @@ class Frames:
     def receive(self, data: bytes) -> list[Event]:
         """Take some bytes, b"" when no more will come; nothing follows an Ended."""
         events: list[Event] = []
-        if self._ended:
-            return events
         self._ws.receive_data(data or None)
         for event in self._ws.events():
             translated = self._translate(event)
@@ -80,7 +77,6 @@ class Frames:
         return Message(payload)
 
     def _end(self, complaint: str | None, farewell: ws.CloseConnection) -> Ended:
-        self._ended = True
         self._farewell = farewell
         self._partial.clear()
         return Ended(complaint)
