@@ -5,10 +5,22 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from accountd import CODEX_VERSION, __version__, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Have the system named anew in each test, and after the last."""
+    identity._operating_system.cache_clear()
+    yield
+    identity._operating_system.cache_clear()
 
 
 @pytest.mark.parametrize(
