@@ -73,8 +73,9 @@ autobahn: $(VENV)/.autobahn  ## hold the WebSocket framing to the Autobahn test 
 	PYTHONPATH=tests $(BIN)/python -m autobahn.check $(VENV)/autobahn/bin/wstest $(CASES)
 
 .PHONY: bench
-bench: $(VENV)/.runtime  ## measure what a crowd costs the daemon; PEER=COMMAND, with {socket}, measures another beside it
-	PYTHONPATH=contrib $(BIN)/python -m bench $(if $(PEER),--peer "$(PEER)")
+bench: $(VENV)/.development  ## write docs/performance.md's table; PEER=COMMAND, with {socket}, is measured beside it; ROUNDS=5
+	PYTHONPATH=contrib $(BIN)/python -m bench --into docs/performance.md \
+		$(if $(PEER),--peer "$(PEER)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: contrib
 contrib: $(VENV)/.runtime  ## write the completions, man pages and units that are made from the package

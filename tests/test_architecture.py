@@ -28,7 +28,7 @@ THIRD_PARTIES = {
 
 ONLY_IN = {
     "platformdirs": "paths.py",
-    "wsproto": "framing/websocket.py",
+    "wsproto": "framing/frames.py",
     "httpx": "adapters/http.py",
     "truststore": "adapters/http.py",
     "keyring": "storage/keyring.py",
@@ -208,7 +208,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("paths.py", "import platformdirs", "2: platformdirs is imported on first use, in a function"),
         ("adapters/http.py", "import httpx", "2: httpx is imported on first use, in a function"),
         ("adapters/issuer.py", "import httpx", "2: httpx is imported in adapters/http.py only"),
-        ("framing/detect.py", "import wsproto", "2: wsproto is imported in framing/websocket.py only"),
+        ("framing/detect.py", "import wsproto", "2: wsproto is imported in framing/frames.py only"),
         ("client/blocking.py", "import trio", "2: imports trio as it starts"),
         ("cli/status.py", "import msgspec.json", "2: imports msgspec.json as it starts"),
         (
@@ -216,7 +216,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
             "from accountd import heavy",
             "1: imports msgspec as it starts, by way of heavy/__init__.py:1",
         ),
-        ("hub.py", "from accountd.account.service import _x", "2: accountd.account._x is private"),
+        ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
     ],
 )

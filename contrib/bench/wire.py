@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Final, Literal
+import time
+from typing import TYPE_CHECKING, Any, Final
 
-Kind = Literal["ndjson", "ws"]
+if TYPE_CHECKING:
+    from bench.figures import Kind
 
 READ: Final = b'{"id":7,"method":"account/read","params":{}}'
+READ_MARK: Final = b'"requiresOpenaiAuth"'
+"""What every answer to it holds, and no error does."""
 
 _INITIALIZE: Final = (
     b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"bench","title":"bench","version":"1"}}}'
@@ -17,6 +21,7 @@ _UPGRADE: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+_PATIENCE: Final = 20.0  # seconds, for anything
 
 
 class Wire:
@@ -26,15 +31,22 @@ class Wire:
         self._kind = kind
         self._buffer = b""
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(path)
-        if kind == "ws":
+        self.socket.settimeout(_PATIENCE)
+        try:
+            self.socket.connect(path)
+            self._initialize()
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _initialize(self) -> None:
+        if self._kind == "ws":
             self.socket.sendall(_UPGRADE)
             while b"\r\n\r\n" not in self._buffer:
                 self._fill()
             self._buffer = self._buffer.partition(b"\r\n\r\n")[2]
         self.call(_INITIALIZE)
-        self.socket.sendall(self.frame(b'{"method":"initialized"}'))
+        self.send(b'{"method":"initialized"}')
 
     def frame(self, payload: bytes) -> bytes:
         """Wrap one message of less than 64 KiB. The mask is zero, which is a mask like any other."""
@@ -44,12 +56,38 @@ class Wire:
         length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2)
         return b"\x81" + length + bytes(4) + payload
 
-    def call(self, payload: bytes) -> None:
-        """Send one request, and wait for its answer; what else comes is dropped."""
+    def send(self, payload: bytes) -> None:
+        """Send one message."""
         self.socket.sendall(self.frame(payload))
+
+    def call(self, payload: bytes) -> dict[str, Any]:
+        """Send one request, and give its answer; what else comes is dropped."""
+        self.send(payload)
         wanted = json.loads(payload)["id"]
-        while json.loads(self._receive()).get("id") != wanted:
+        while (answer := self.hear()).get("id") != wanted:
             pass
+        return answer
+
+    def ask(self, frame: bytes, mark: bytes) -> None:
+        """Send a frame, and wait for a message with the mark in it: with as little work of our own as can be."""
+        self.socket.sendall(frame)
+        while mark not in self._receive():
+            pass
+
+    def hear(self) -> dict[str, Any]:
+        """Give the next message."""
+        message: dict[str, Any] = json.loads(self._receive())
+        return message
+
+    def await_notification(self, method: str) -> dict[str, Any]:
+        """Give the params of the next notification of a method; what else comes is dropped. Raises TimeoutError."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            message = self.hear()
+            if message.get("method") == method:
+                params: dict[str, Any] = message["params"]
+                return params
+        raise TimeoutError(method)
 
     def close(self) -> None:
         """Leave, without a word."""

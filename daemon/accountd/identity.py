@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from accountd import CODEX_VERSION, __version__
@@ -32,8 +33,9 @@ def platform_os() -> str:
     return "macos" if sys.platform == "darwin" else "linux"
 
 
+@cache
 def _operating_system() -> str:
-    """Name the system and its version in three numbers, such as `Debian 12.0.0`."""
+    """Name the system and its version in three numbers, such as `Debian 12.0.0`, as they were at first."""
     if sys.platform == "darwin":
         return f"Mac OS {os.uname().release}"
     try:

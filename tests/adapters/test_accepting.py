@@ -80,3 +80,18 @@ async def test_another_failure_is_one() -> None:
         with pytest.raises(OSError, match="no room"):
             await run(listener, trio.sleep, nursery)
     assert listener.closed
+
+
+async def test_a_client_whose_service_fails_is_hung_up_on() -> None:
+    """Whoever serves a client closes its stream; if that fails before, the stream is closed all the same."""
+    streams: list[trio.abc.Stream] = []
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        streams.append(stream)
+        raise LookupError
+
+    with pytest.RaisesGroup(LookupError):
+        async with trio.open_nursery() as nursery:
+            await run(Listener(), serve, nursery)
+    with pytest.raises(trio.ClosedResourceError):
+        await streams[0].send_all(b"x")

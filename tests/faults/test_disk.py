@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+import trio
 
 from accountd.adapters.audit_file import AuditFile
 from accountd.errors import AccountdError, StorageError
@@ -31,12 +31,15 @@ OLD, NEW = api_key_record(Secret("sk-the-old-one")), api_key_record(Secret("sk-t
 
 @pytest.fixture(autouse=True)
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no thread to start, so that all is done in one: that is a fault of its own, and must go well."""
+    """Have no thread, so that all is done in one: that is a fault of its own, and must go well.
 
-    def refuse(_: threading.Thread) -> None:
+    An idle thread of an earlier test would do as well as a new one, and the clock would jump while it works.
+    """
+
+    async def refuse(*_: object, **__: object) -> NoReturn:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(trio.to_thread, "run_sync", refuse)
 
 
 async def save(store: FileStore) -> None:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from accountd.framing.base import Framing
 
 REQUEST = b"GET / HTTP/1.1\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+TEXT, CLOSE = b"\x81\x82mask\x16\x1c", b"\x88\x80mask"
 
 
 @pytest.mark.parametrize("end", range(len(REQUEST) + 1))
@@ -120,11 +125,15 @@ def test_a_client_that_leaves_early_has_sent_nothing(first: bytes) -> None:
     assert framing.close() == b""
 
 
-def test_wsproto_is_not_imported_for_lines() -> None:
-    """A daemon whose clients all write lines never loads the WebSocket library."""
+def test_wsproto_is_imported_for_frames_that_are_no_text() -> None:
+    """A daemon whose clients write lines or whole text messages never loads the WebSocket library, nor h11."""
     program = (
-        "import sys; from accountd.framing.detect import detect_framing as detect\n"
-        "detect(b'{'); assert 'wsproto' not in sys.modules\n"
-        "detect(b'GET '); assert 'wsproto' in sys.modules"
+        "import sys; from accountd.framing.detect import DetectedFraming\n"
+        "DetectedFraming().receive(b'{}\\n')\n"
+        "framing = DetectedFraming()\n"
+        f"framing.receive({UPGRADE + TEXT!r})\n"
+        "assert framing.send(b'{}')\n"
+        "assert not {'wsproto', 'h11'} & sys.modules.keys()\n"
+        f"framing.receive({CLOSE!r}); assert 'wsproto' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -247,6 +247,25 @@ async def test_a_client_that_has_left_is_not_waited_for(autojump_clock: trio.tes
         assert (await other.call("account/read", {}))["result"]["account"] is not None
 
 
+async def test_a_client_that_is_cut_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    """One that is disconnected for not reading answers nothing any more: not what it was asked, nor the next."""
+    async with open_world() as world, open_client(world.services, experimentalApi=True) as supplier:
+        await start(supplier, tokens(world))
+        questions, asked = supplier.connection._questions, trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                with pytest.raises(ClientFailed, match="the client has left"):
+                    await questions.ask(NUMBER, {}, timeout=10)
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            supplier.connection._cut()
+        await ask()
+        supplier.connection._send(b"{}")  # which nobody is there to send, and nothing is started for
+        assert trio.current_time() - asked < 1
+
+
 async def test_a_logout_while_the_question_is_open_is_not_undone(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

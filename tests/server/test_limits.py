@@ -152,7 +152,7 @@ async def test_a_client_that_is_initialized_may_be_silent(autojump_clock: trio.t
         client = Client(stream, connection)
         await client.initialize()
         await trio.testing.wait_all_tasks_blocked()
-        assert connection._patience.deadline == connection._scope.deadline == float("inf")
+        assert connection._patience.deadline == connection._whole.cancel_scope.deadline == float("inf")
         await trio.sleep(86_000)
         assert "result" in await client.call("account/read", {})
 
@@ -179,7 +179,7 @@ async def test_a_silent_websocket_is_asked_whether_it_is_there(autojump_clock: t
             if answer != PONG:
                 await stream.receive_some()
         await trio.testing.wait_all_tasks_blocked()
-        assert connection._framing._framing._plain  # type: ignore[attr-defined]  # still read the fast way
+        assert connection._framing._framing._frames is None  # type: ignore[attr-defined]  # still read the fast way
 
 
 async def test_a_websocket_that_does_not_answer_is_closed(autojump_clock: trio.testing.MockClock) -> None:
@@ -224,9 +224,9 @@ async def test_too_many_small_messages_are_too_much(autojump_clock: trio.testing
         await client.initialize()
         for _ in range(8192):
             connection._send(b"{}")
-        assert not connection._scope.cancel_called
+        assert not connection._whole.cancel_scope.cancel_called
         connection._send(b"{}")
-        assert connection._scope.cancel_called
+        assert connection._whole.cancel_scope.cancel_called
 
 
 @pytest.mark.parametrize(

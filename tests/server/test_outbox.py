@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -10,6 +12,9 @@ import trio.testing
 
 from accountd.limits import Limits
 from accountd.server.outbox import Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 class SlowStream(trio.abc.SendStream):
@@ -37,58 +42,92 @@ class SlowStream(trio.abc.SendStream):
 
 
 def fail() -> None:
-    """Be called when nothing should have overflowed."""
-    raise AssertionError("it overflowed")
+    """Be called when nothing should have overflowed, or no writer should be needed."""
+    raise AssertionError("that was not to happen")
+
+
+class Writers:
+    """Starts the writers of an outbox in a nursery, and counts them."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.started = 0
+        self.outbox: Outbox
+        self._nursery = nursery
+
+    def start(self) -> None:
+        """Start one."""
+        self.started += 1
+        self._nursery.start_soon(self.outbox.flush)
+
+
+@asynccontextmanager
+async def opened(stream: SlowStream) -> AsyncIterator[tuple[Outbox, Writers]]:
+    """Open an outbox over a stream; all that is put is sent at the end."""
+    async with trio.open_nursery() as nursery:
+        writers = Writers(nursery)
+        writers.outbox = Outbox(stream, Limits(), writers.start, fail)
+        yield writers.outbox, writers
 
 
 async def test_what_is_put_is_sent_in_order_and_together(autojump_clock: trio.testing.MockClock) -> None:
-    """What waits while something is being sent leaves with the next piece."""
+    """What waits while something is being sent leaves with the next piece, of the same writer."""
     stream = SlowStream()
-    outbox = Outbox(stream, Limits(), fail)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(outbox.run)
+    async with opened(stream) as (outbox, writers):
         outbox.put(b"a")
         await trio.sleep(0.5)
         outbox.put(b"b")
         outbox.put(b"c")
         await trio.sleep(5)
-        outbox.close()
-    assert stream.sent == [b"a", b"bc"]
+        assert stream.sent == [b"a", b"bc"]
+        assert writers.started == 1
 
 
-async def test_a_batch_and_the_task_never_send_at_once(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_writer_is_there_only_while_it_is_needed(autojump_clock: trio.testing.MockClock) -> None:
+    """One is started for several messages, none for what a batch sends, and the next when there is need again."""
+    stream = SlowStream()
+    async with opened(stream) as (outbox, writers):
+        outbox.put(b"1")
+        outbox.put(b"2")
+        await trio.sleep(5)
+        assert writers.started == 1
+        await outbox.batch(partial(outbox.put, b"3"))
+        assert writers.started == 1
+        outbox.put(b"4")
+        assert writers.started == 2
+    assert stream.sent == [b"12", b"3", b"4"]
+
+
+async def test_a_batch_and_a_writer_never_send_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """Whoever is sending sends what the other adds, and the order is that of putting."""
     stream = SlowStream()
-    outbox = Outbox(stream, Limits(), fail)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(outbox.run)
+    async with opened(stream) as (outbox, _):
         outbox.put(b"1")
         await trio.sleep(0.5)
         await outbox.batch(partial(outbox.put, b"2"))
-        await trio.sleep(1)
-        nursery.start_soon(outbox.batch, partial(outbox.put, b"3"))
-        await trio.sleep(1)
+        await trio.sleep(3)
+        await outbox.batch(partial(outbox.put, b"3"))
         outbox.put(b"4")
-        await trio.sleep(5)
-        outbox.close()
-    assert b"".join(stream.sent) == b"1234"
+        await outbox.batch(partial(outbox.put, b"5"))  # before the writer of 4 has begun
+        outbox.put(b"6")
+    assert b"".join(stream.sent) == b"123456"
 
 
 async def test_closing_sends_what_waits(autojump_clock: trio.testing.MockClock) -> None:
-    """The last words of a connection leave before its end; later ones do not count."""
+    """The last words of a connection leave before its end; later ones do not count, and need no writer."""
     stream = SlowStream()
-    outbox = Outbox(stream, Limits(), fail)
-    outbox.put(b"last words")
-    outbox.close()
-    outbox.put(b"too late")
-    await outbox.run()
+    async with opened(stream) as (outbox, writers):
+        outbox.put(b"last words")
+        outbox.close()
+        await trio.sleep(5)
+        outbox.put(b"too late")
+        assert writers.started == 1
     assert stream.sent == [b"last words"]
 
 
 async def test_overflow_is_told_once() -> None:
     """A queue that is full tells its owner, who cuts the connection; nothing more is kept."""
     told: list[None] = []
-    outbox = Outbox(SlowStream(), Limits(), partial(told.append, None))
+    outbox = Outbox(SlowStream(), Limits(), lambda: None, partial(told.append, None))
     outbox.put(b"x" * Limits().outbox_bytes)
     assert told == []
     outbox.put(b"x")
@@ -100,7 +139,7 @@ async def test_a_client_that_is_gone_is_an_error() -> None:
     """Sending to nobody is what ends a connection."""
     ours, theirs = trio.testing.memory_stream_one_way_pair()
     await theirs.aclose()
-    outbox = Outbox(ours, Limits(), fail)
+    outbox = Outbox(ours, Limits(), fail, fail)
     with pytest.raises(trio.BrokenResourceError):
         await outbox.batch(partial(outbox.put, b"x"))
 
@@ -108,7 +147,7 @@ async def test_a_client_that_is_gone_is_an_error() -> None:
 async def test_what_has_left_counts_no_more(autojump_clock: trio.testing.MockClock) -> None:
     """A client that reads is never cut, however much it has been sent in the course of time."""
     stream = SlowStream()
-    outbox = Outbox(stream, Limits(), fail)
+    outbox = Outbox(stream, Limits(), fail, fail)
     for _ in range(3):
         await outbox.batch(partial(outbox.put, b"x" * Limits().outbox_bytes))
     assert sum(map(len, stream.sent)) == 3 * Limits().outbox_bytes

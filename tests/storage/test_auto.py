@@ -279,12 +279,12 @@ async def test_a_file_that_cannot_even_be_looked_at_is_an_error(
 ) -> None:
     """A login may be in it, so an empty keyring does not mean that nobody is logged in."""
 
-    def refuse(_: Path) -> NoReturn:
+    def refuse(*_: object) -> NoReturn:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     with monkeypatch.context() as patch:
         patch.setattr(type(places.file.path), "stat", refuse)
-        patch.setattr(type(places.file.path), "read_bytes", refuse)
+        patch.setattr(os, "open", refuse)
         with pytest.raises(StorageError, match="Permission denied"):
             await places.store.load()
     assert await places.loaded() is None

@@ -175,12 +175,12 @@ async def test_it_says_where_it_is(tmp_path: Path) -> None:
 async def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not the same as nobody being logged in: a login may be there, and is not to be overwritten."""
 
-    def refuse(_: Path) -> NoReturn:
+    def refuse(*_: object) -> NoReturn:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     store = FileStore(tmp_path)
     await save(store)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StorageError, match=r"Permission denied \(os error 13\)"):
         await store.load()
 

@@ -29,7 +29,7 @@ async def accept_clients(
     serve: Callable[[trio.SocketStream], Awaitable[None]],
     clients: trio.Nursery,
 ) -> NoReturn:
-    """Have each client served by a task in `clients`, and then closed, until cancelled; then close the listener.
+    """Have each client served, and closed, by a task in `clients`, until cancelled; then close the listener.
 
     Differs from trio.serve_listeners in what it logs while there is no room: two lines, not ten a second.
     """
@@ -55,5 +55,6 @@ async def accept_clients(
 async def _serve(serve: Callable[[trio.SocketStream], Awaitable[None]], stream: trio.SocketStream) -> None:
     try:
         await serve(stream)
-    finally:
+    except BaseException:  # it closes the stream itself, if it comes that far
         await trio.aclose_forcefully(stream)
+        raise

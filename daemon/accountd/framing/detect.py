@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
+from accountd.framing.websocket import WebSocketFraming
 
 if TYPE_CHECKING:
     from accountd.framing.base import Event, Framing
@@ -20,9 +21,6 @@ def detect_framing(first: bytes, max_message: int = MAX_MESSAGE) -> Framing | No
     """
     if not first.startswith(_UPGRADE):
         return None if _UPGRADE.startswith(first) else NdjsonFraming(max_message)
-    # wsproto takes a megabyte and tens of milliseconds; a daemon whose clients write lines has no use for it.
-    from accountd.framing.websocket import WebSocketFraming
-
     return WebSocketFraming(max_message)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+PING: Final = b"\x89\x00"
+"""A ping without a payload; whoever is there answers it with a pong."""
+
 _WHOLE_TEXT: Final = 0x81  # FIN and the opcode for text
 _PONG: Final = 0x8A  # says that the client is there, as any byte does; dropped, whether or not we pinged
 _EXPECTED: Final = (_WHOLE_TEXT, _PONG)

@@ -1,7 +1,7 @@
 """WebSocket (RFC 6455) over a stream that has just been accepted: the upgrade, then a message a text frame.
 
-wsproto knows the protocol; this module adds the size limits and what this server will not take. As long as a
-client sends nothing but whole text messages, `text_frame` reads them, in a fraction of the time.
+Three take turns, and never go back: `upgrade` answers the request that it begins with, `text_frame` reads whole
+text messages for as long as nothing else comes, and then `frames` reads everything.
 """
 
 from __future__ import annotations
@@ -9,22 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import wsproto
-from wsproto import events as ws
-from wsproto.connection import ConnectionState
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
-
-from accountd.errors import describe_status
-from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, Rejected, Reply, too_large
-from accountd.framing.text_frame import render_text_frame, split_text_frames
+from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, Reply
+from accountd.framing.text_frame import PING, render_text_frame, split_text_frames
+from accountd.framing.upgrade import Refused, answer_upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from accountd.framing.frames import Frames
 
 _MAX_HEAD: Final = 16 << 10  # bytes, as h11 has it; a client's whole upgrade is a few hundred
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-_TOO_LARGE: Final = 1009  # RFC 6455 section 7.4.1: message too big
-_NORMAL: Final = 1000
 
 
 class WebSocketFraming:
@@ -32,130 +25,71 @@ class WebSocketFraming:
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._max_message = max_message
-        self._ws = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
-        self._partial = bytearray()  # of the request's head, then of a fragmented message
-        self._plain = True  # nothing but whole text messages has come, so wsproto has seen no frame
-        self._rest = b""  # the beginning of one more
+        self._head: bytearray | None = bytearray()  # of the request; None when that has been answered
+        self._rest = b""  # the beginning of one more text frame
+        self._frames: Frames | None = None  # reads all from the first frame on that is none
         self._ended = False
+        self._open = False
         self._refusal = b""  # in HTTP; a connection that was never upgraded ends with it
-        self._farewell = ws.CloseConnection(_NORMAL)
 
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. After a broken frame, `close` gives the close code that RFC 6455 has for it."""
         if self._ended:
             return []
-        return self._receive_head(data) if self._ws.connection is None else self._receive_frames(data)
+        events = self._receive_frames(data) if self._head is None else self._receive_head(self._head, data)
+        self._ended = bool(events) and isinstance(events[-1], Ended)
+        return events
 
-    def _receive_head(self, data: bytes) -> list[Event]:
-        """Collect the HTTP request and answer it. wsproto would lose frames that came in one piece with it."""
-        self._partial += data
-        blank_line = _HEAD_END.search(self._partial, max(0, len(self._partial) - len(data) - 2))
+    def _receive_head(self, head: bytearray, data: bytes) -> list[Event]:
+        """Collect the HTTP request and answer it; a client that does not wait for that may send frames with it."""
+        head += data
+        blank_line = _HEAD_END.search(head, max(0, len(head) - len(data) - 2))
         if blank_line is None and not data:
-            return [self._refuse(400, "the request breaks off")]
-        if (len(self._partial) if blank_line is None else blank_line.end()) > _MAX_HEAD:
-            return [self._refuse(431, f"the request's head is larger than {_MAX_HEAD} bytes")]
+            return [self._refuse(Refused("the request breaks off"))]
+        if (len(head) if blank_line is None else blank_line.end()) > _MAX_HEAD:
+            return [self._refuse(Refused(f"the request's head is larger than {_MAX_HEAD} bytes", 431))]
         if blank_line is None:
             return []
-        head, frames = bytes(self._partial[: blank_line.end()]), bytes(self._partial[blank_line.end() :])
-        self._partial.clear()
-        try:
-            self._ws.receive_data(head)
-            accepted = Reply(self._ws.send(ws.AcceptConnection()))
-        except RemoteProtocolError as error:
-            hint = error.event_hint if isinstance(error.event_hint, ws.RejectConnection) else ws.RejectConnection()
-            return [self._refuse(hint.status_code, str(error), hint.headers)]
-        except UnicodeError:
-            return [self._refuse(400, "a header is not ASCII")]
-        return [accepted, *(self._receive_frames(frames) if frames else [])]
+        answer = answer_upgrade(bytes(head[: blank_line.end()]))
+        if isinstance(answer, Refused):
+            return [self._refuse(answer)]
+        frames = bytes(head[blank_line.end() :])
+        self._head, self._open = None, True
+        return [Reply(answer), *(self._receive_frames(frames) if frames else [])]
+
+    def _refuse(self, refused: Refused) -> Ended:
+        self._refusal, self._head = refused.render(), bytearray()
+        return Ended(f"not a WebSocket request: {refused.complaint}")
 
     def _receive_frames(self, data: bytes) -> list[Event]:
-        if not self._plain:
-            return self._receive_other(data or None)
-        messages, self._rest, plain = split_text_frames(self._rest + data, self._max_message)
+        if self._frames is not None:
+            return self._frames.receive(data)
+        messages, rest, plain = split_text_frames(self._rest + data, self._max_message)
         events: list[Event] = [Message(message) for message in messages]
-        self._plain = plain and bool(data)
-        if self._plain:
-            return events
+        if not data:  # the client has left, be it in the middle of a frame; it will not hear a farewell
+            self._open = False
+            return [*events, Ended()]
+        self._rest = rest
+        return events if plain else events + self._hand_over()
+
+    def _hand_over(self) -> list[Event]:
+        """Leave all that follows, and what has come of it, to `frames`."""
+        from accountd.framing.frames import Frames  # which most clients never need
+
         rest, self._rest = self._rest, b""
-        if rest:
-            events += self._receive_other(rest)
-        if not data and not self._ended:
-            events += self._receive_other(None)
-        return events
-
-    def _receive_other(self, data: bytes | None) -> list[Event]:
-        """Receive frames of every kind by wsproto, which has had none before or all since; None is the end."""
-        events: list[Event] = []
-        self._ws.receive_data(data)
-        for event in self._ws.events():
-            translated = self._translate(event)
-            if translated is not None:
-                events.append(translated)
-            if self._ended:
-                break
-        return events
-
-    def _translate(self, event: ws.Event) -> Event | None:
-        match event:
-            case ws.TextMessage() | ws.BytesMessage():
-                return self._collect(event)
-            case ws.Ping():
-                pong = self._send(event.response())
-                return Reply(pong) if pong else None
-            case ws.CloseConnection():
-                # Bytes that are no frame are told as a close as well; only the client's own changes the state.
-                broken = self._ws.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
-                complaint = f"invalid WebSocket data: {event.reason}" if broken else None
-                return self._end(complaint, event.response())
-            case _:
-                return None
-
-    def _collect(self, event: ws.TextMessage | ws.BytesMessage) -> Event | None:
-        self._partial += event.data.encode() if isinstance(event, ws.TextMessage) else event.data
-        if len(self._partial) > self._max_message:
-            complaint = too_large(self._max_message)
-            return self._end(complaint, ws.CloseConnection(_TOO_LARGE, complaint))
-        if not event.message_finished:
-            return None
-        payload = bytes(self._partial)
-        self._partial.clear()
-        if isinstance(event, ws.BytesMessage):
-            return Rejected("binary messages are not supported; send text")
-        return Message(payload)
-
-    def _refuse(self, status: int, complaint: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Ended:
-        """Answer a request that is no upgrade in plain HTTP, so that curl or a browser shows the reason."""
-        body = f"This is a WebSocket (RFC 6455): {complaint}.\n".encode()
-        lines = [
-            f"HTTP/1.1 {describe_status(status)}".encode(),
-            *(b"%b: %b" % header for header in headers),
-            b"Connection: close",
-            b"Content-Type: text/plain; charset=utf-8",
-            b"Content-Length: %d" % len(body),
-        ]
-        self._refusal = b"\r\n".join([*lines, b"", body])
-        return self._end(f"not a WebSocket request: {complaint}", self._farewell)
-
-    def _end(self, complaint: str | None, farewell: ws.CloseConnection) -> Ended:
-        self._ended = True
-        self._farewell = farewell
-        self._partial.clear()
-        return Ended(complaint)
-
-    def _send(self, event: ws.Event) -> bytes:
-        try:
-            return self._ws.send(event)
-        except LocalProtocolError:
-            return b""  # before the upgrade or after a close there is nothing that could be said
+        self._frames = Frames(self._max_message)
+        return self._frames.receive(rest) if rest else []
 
     def send(self, payload: bytes) -> bytes:
         """See Framing.send. Nothing before the upgrade, and nothing after a close."""
-        return render_text_frame(payload) if self._ws.state is ConnectionState.OPEN else b""
+        return render_text_frame(payload) if self._is_open else b""
 
     def close(self) -> bytes:
         """See Framing.close."""
         refusal, self._refusal = self._refusal, b""
-        return refusal or self._send(self._farewell)
+        if self._open and self._frames is None:
+            self._hand_over()
+        return self._frames.close() if self._frames is not None else refusal
 
     @property
     def answers_pings(self) -> bool:
@@ -164,4 +98,8 @@ class WebSocketFraming:
 
     def ping(self) -> bytes:
         """See Framing.ping. Nothing before the upgrade, and nothing after a close."""
-        return self._send(ws.Ping()) if self._ws.state is ConnectionState.OPEN else b""
+        return PING if self._is_open else b""
+
+    @property
+    def _is_open(self) -> bool:
+        return self._open if self._frames is None else self._frames.is_open

@@ -1,4 +1,4 @@
-"""One client's connection: a nursery with a reader, a writer and one task a request.
+"""One client's connection: a nursery with a reader, one task a request, and a writer while there is need of one.
 
     reader ──▶ requests ──▶ outbox ──▶ writer
                   hub ────────▲
@@ -71,8 +71,7 @@ class Connection:
         self._counters = services.counters
         self._questions = Questions(self._send)
         self._dispatcher = Dispatcher(services, config, self._send, self._questions, allowed)
-        self._outbox = Outbox(stream, config.limits, self._cut)
-        self._scope = trio.CancelScope()
+        self._outbox = Outbox(stream, config.limits, self._start_writer, self._cut)
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
@@ -84,10 +83,11 @@ class Connection:
         Raises nothing of the client's doing.
         """
         async with self._stream:
-            # For one that neither initializes itself nor reads what it is told.
-            self._scope.deadline = self._patience.deadline + DRAIN_TIMEOUT
-            with self._scope:
+            try:
                 await self._serve()
+            finally:
+                self._questions.close()
+                self._outbox.close()
 
     def drain(self) -> None:
         """Read no more; `run` ends when what has been asked for is answered."""
@@ -95,8 +95,9 @@ class Connection:
         self._receiving.cancel()
 
     async def _serve(self) -> None:
-        async with trio.open_nursery() as writing:
-            writing.start_soon(self._write)
+        async with trio.open_nursery() as self._whole:
+            # For one that neither initializes itself nor reads what it is told.
+            self._whole.cancel_scope.deadline = self._patience.deadline + DRAIN_TIMEOUT
             with self._hub.subscribe(self._deliver):
                 async with trio.open_nursery() as requests:
                     await self._read(requests)
@@ -104,13 +105,15 @@ class Connection:
                     # A client that only stopped sending is still there to hear; one that left is not.
                     patience = 0 if self._has_left() else DRAIN_TIMEOUT
                     requests.cancel_scope.deadline = trio.current_time() + patience
-            writing.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
+            self._whole.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
             self._outbox.put(self._framing.close())
-            self._outbox.close()
+
+    def _start_writer(self) -> None:
+        self._whole.start_soon(self._write)
 
     async def _write(self) -> None:
         with self._gone_is_the_end():
-            await self._outbox.run()
+            await self._outbox.flush()
 
     async def _read(self, requests: trio.Nursery) -> None:
         """Take in what the client sends; what can be answered at once is answered before more is read."""
@@ -145,7 +148,8 @@ class Connection:
                 case Ended(complaint):
                     self._end(complaint)
         if self._dispatcher.session is not None:
-            self._scope.deadline = math.inf
+            if self._whole.cancel_scope.deadline != math.inf:  # it takes a while to say so each time
+                self._whole.cancel_scope.deadline = math.inf
             self._patience.hear(trio.current_time(), answers_pings=self._framing.answers_pings)
 
     def _end(self, complaint: str | None) -> None:
@@ -206,7 +210,7 @@ class Connection:
     def _cut(self) -> None:
         self._counters.clients_cut += 1
         _log.warning("disconnecting a client that does not read")
-        self._scope.cancel()
+        self._whole.cancel_scope.cancel()
 
     @contextmanager
     def _gone_is_the_end(self) -> Iterator[None]:
@@ -214,7 +218,7 @@ class Connection:
         try:
             yield
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._scope.cancel()
+            self._whole.cancel_scope.cancel()
 
 
 async def _after(turn: trio.Event, dispatcher: Dispatcher, request: Request) -> None:
