@@ -261,8 +261,9 @@ async def test_an_outage_that_is_over_is_forgotten(autojump_clock: trio.testing.
         waits = []
         for _ in range(2):
             world.transport.offline = True
-            while (next_time := world.services.refresher.next_time) is None or next_time <= world.clock.now():
-                await trio.sleep(1)
+            await trio.testing.wait_all_tasks_blocked()
+            next_time = world.services.refresher.next_time
+            assert next_time is not None
             await trio.sleep(next_time - world.clock.now() + 1)
             assert world.services.refresher.next_time is not None
             waits.append(world.services.refresher.next_time - next_time)

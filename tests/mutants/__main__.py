@@ -88,9 +88,9 @@ def _run(edit: Edit | None, tests: Sequence[str], patience: int) -> str | None:
         if edit is not None:
             path = copy / edit.file
             path.write_text(edit.apply_to(path.read_text()))
-        options = ("-x", "-q", "-rfE", "-p", "no:cacheprovider", "-m", "not whole", f"--timeout={TIMEOUT}")
-        options += ("-o", "addopts=--import-mode=importlib")
-        command = (sys.executable, "-c", _PYTEST, folder, *options, *tests)
+        options = ("-x", "-q", "-rfE", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib")
+        limits = ("-m", "not whole", f"--timeout={TIMEOUT}")
+        command = (sys.executable, "-c", _PYTEST, folder, *options, *limits, *tests)
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environ["PYTHONPATH"] = folder
         with subprocess.Popen(
