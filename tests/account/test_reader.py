@@ -55,6 +55,23 @@ async def test_a_chatgpt_account_is_told_with_its_workspace(autojump_clock: trio
         assert [request.path for request in world.sandbox.requests].count(CHECK) == 1
 
 
+async def test_the_workspace_of_a_login_is_remembered_for_that_login(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """However often its tokens are refreshed; of the next login the backend is asked again."""
+    async with open_world(APPROVED) as world:
+        await log_in(world)
+        answer = await world.reader.look_up()
+        await world.account.renew("forced")
+        assert world.reader.known() == answer
+        other = Claims(account_id="account-other", workspace_name="Another workspace")
+        world.sandbox.script = Script(approve_after_polls=0, claims=other)
+        await log_in(world)
+        assert world.reader.known() is None
+        told = (await world.reader.look_up()).account
+        assert told == ChatgptAccount("ada@example.com", "plus", "Another workspace")
+
+
 async def test_many_readers_ask_the_backend_once(autojump_clock: trio.testing.MockClock) -> None:
     """Readers that come while the workspace is being looked up wait for that look-up."""
     async with open_world(Script(approve_after_polls=0, delay=1)) as world:

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.account.refresher import AHEAD, LONGEST_RETRY
+from accountd.account.refresher import AHEAD, FIRST_RETRY, LONGEST_RETRY
 from accountd.errors import RefreshFailed
 from accountd.sandbox import Fault, Script
 from accountd.storage.base import parse_record
@@ -252,3 +252,23 @@ async def test_a_long_outage_costs_the_issuer_little(autojump_clock: trio.testin
         before = refreshes(world)
         await trio.sleep(2 * HOUR)
         assert 8 <= refreshes(world) - before <= 30
+
+
+async def test_an_outage_that_is_over_is_forgotten(autojump_clock: trio.testing.MockClock) -> None:
+    """After a refresh that succeeded, the first retry of the next outage comes as early as that of the first."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        world.services.refresher._chance = lambda: 1.0
+        waits = []
+        for _ in range(2):
+            world.transport.offline = True
+            await trio.testing.wait_all_tasks_blocked()
+            next_time = world.services.refresher.next_time
+            assert next_time is not None
+            await trio.sleep(next_time - world.clock.now() + 1)
+            assert world.services.refresher.next_time is not None
+            waits.append(world.services.refresher.next_time - next_time)
+            await trio.sleep(3 * HOUR)
+            world.transport.offline = False
+            await trio.sleep(LONGEST_RETRY + 1)
+            assert not world.services.refresher.is_due()
+        assert waits == pytest.approx([FIRST_RETRY, FIRST_RETRY], abs=1)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from mutants.edits import Edit
 
 AT_ONCE = 2
-PATIENCE = 300
+PATIENCE = 600
 """Seconds for the tests of one edit, which take some five. Whoever hangs for so long has been noticed."""
+
+TIMEOUT = 120
+"""Seconds for each test, twice as many as usual: that a machine is busy is not to be taken for a verdict."""
 
 
 class Verdict(NamedTuple):
@@ -86,7 +89,8 @@ def _run(edit: Edit | None, tests: Sequence[str], patience: int) -> str | None:
             path = copy / edit.file
             path.write_text(edit.apply_to(path.read_text()))
         options = ("-x", "-q", "-rfE", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib")
-        command = (sys.executable, "-c", _PYTEST, folder, *options, *tests)
+        limits = ("-m", "not whole", f"--timeout={TIMEOUT}")
+        command = (sys.executable, "-c", _PYTEST, folder, *options, *limits, *tests)
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environ["PYTHONPATH"] = folder
         with subprocess.Popen(
