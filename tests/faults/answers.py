@@ -78,8 +78,11 @@ async def _slip(stream: FaultyStream, answer: bytes) -> None:
 
 
 def _send(data: bytes) -> Callable[[FaultyStream, bytes], Awaitable[None]]:
+    """Send that, and say that it is the last: the next request must not meet a connection that is being closed."""
+    last = data.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if data.startswith(b"HTTP/1.1 ") else data
+
     async def send(stream: FaultyStream, answer: bytes) -> None:
-        await stream.write(data)
+        await stream.write(last)
 
     return send
 
