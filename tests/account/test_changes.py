@@ -193,3 +193,17 @@ async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.t
             assert refreshes(world) == 1
             assert login_of(world) is before
         assert login_of(world) == stored_login(world)
+
+
+async def test_what_the_disk_would_not_take_is_stored_when_the_daemon_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Nobody would have these tokens any more: it is tried once more, before it would be time to."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        kept = login_of(world)
+        store.full = False
+        assert stored_login(world) != kept
+    assert stored_login(world) == kept
