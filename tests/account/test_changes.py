@@ -10,13 +10,14 @@ import trio.testing
 
 from accountd.errors import RefreshRefused, StorageError
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, api_key_record, parse_record
+from accountd.storage.base import AuthRecord, StoreDescription, api_key_record, parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import FullDisk, login_of, open_logged_in, refreshes, stored_login, supply_tokens
 from fakes.world import open_world
 
 if TYPE_CHECKING:
     from accountd.adapters.issuer import Issuer
+    from accountd.storage.base import StoreKind
 
 REVOKE = "/oauth/revoke"
 
@@ -50,6 +51,49 @@ class ReadOnly(MemoryStore):
         """See MemoryStore."""
         await trio.lowlevel.checkpoint()
         raise StorageError("Read-only file system (os error 30)")
+
+
+class Sick(MemoryStore):
+    """A store of some kind that cannot be read at first, and counts the tries."""
+
+    def __init__(self, kind: StoreKind) -> None:
+        super().__init__(parse_record(b'{"OPENAI_API_KEY": "sk"}'))
+        self.kind = kind
+        self.sick = True
+        self.reads = 0
+
+    def describe(self) -> StoreDescription:
+        """See MemoryStore."""
+        return StoreDescription(self.kind, "somewhere")
+
+    async def load(self) -> AuthRecord | None:
+        """See MemoryStore."""
+        self.reads += 1
+        if self.sick:
+            raise StorageError("Input/output error (os error 5)")
+        return await super().load()
+
+
+@pytest.mark.parametrize(("kind", "tries"), [("file", [2, 3, 4, 4]), ("keyring", [1, 1, 1, 1])])
+async def test_a_file_that_could_not_be_read_is_tried_until_it_can_be(kind: StoreKind, tries: list[int]) -> None:
+    """At each request, and no longer; a keyring, where each try might take seconds, is not tried at all."""
+    store = Sick(kind)
+    seen: list[int] = []
+    async with open_world(store=store) as world:
+        for sick in (True, True, False, False):
+            store.sick = sick
+            await world.services.refresher.ensure_fresh()
+            seen.append(store.reads)
+        assert seen == tries
+        assert (world.account.current is not None) == (kind == "file")
+
+
+async def test_a_token_is_handed_out_of_a_file_that_can_be_read_again() -> None:
+    """Whoever asks for one has it looked at, and is not told that nobody is logged in."""
+    store = Sick("file")
+    async with open_world(store=store) as world:
+        store.sick = False
+        assert (await world.reader.hand_out(0)).token == "sk"
 
 
 async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.testing.MockClock) -> None:
@@ -122,7 +166,7 @@ async def test_a_look_at_the_store_does_not_undo_a_refresh(autojump_clock: trio.
 async def test_a_login_that_another_program_has_ended_is_not_refreshed(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """Nothing is spent for it, nothing written, and nobody is logged in here either."""
+    """Nothing is spent for it, nothing written, and nobody is logged in here either, nor has had a refresh."""
     async with open_logged_in() as world:
         assert isinstance(world.store, MemoryStore)
         world.store.record = None
@@ -131,6 +175,7 @@ async def test_a_login_that_another_program_has_ended_is_not_refreshed(
         assert refreshes(world) == 0
         assert world.store.record is None
         assert world.account.current is None
+        assert world.services.counters.last_refresh is None
 
 
 async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.testing.MockClock) -> None:
@@ -148,3 +193,17 @@ async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.t
             assert refreshes(world) == 1
             assert login_of(world) is before
         assert login_of(world) == stored_login(world)
+
+
+async def test_what_the_disk_would_not_take_is_stored_when_the_daemon_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Nobody would have these tokens any more: it is tried once more, before it would be time to."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        kept = login_of(world)
+        store.full = False
+        assert stored_login(world) != kept
+    assert stored_login(world) == kept

@@ -83,3 +83,16 @@ async def test_a_backend_that_refuses_them_while_nobody_can_be_asked(
         assert not await world.account.recover(refused)
         assert login_of(world) is refused
         assert "were not replaced" in caplog.text
+
+
+async def test_a_login_that_begins_while_they_wait_for_their_turn_ends_with_them(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Else a person would approve it, only to be told then that it was for nothing."""
+    async with open_world(Script()) as world, trio.open_nursery() as nursery:
+        async with world.account.changing:
+            nursery.start_soon(supply_tokens, world)
+            await trio.testing.wait_all_tasks_blocked()
+            login_id = await world.start_device_login()
+        await trio.testing.wait_all_tasks_blocked()
+        assert {completion["loginId"] for completion in world.completions()} == {login_id, None}

@@ -98,17 +98,32 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
         assert login_of(world).tokens != before.tokens
 
 
+@pytest.mark.parametrize(
+    ("bug", "told"),
+    [
+        (ZeroDivisionError(), "internal error; the log of accountd says more"),
+        (MemoryError(), "accountd has no room for this now: out of memory"),
+    ],
+)
 async def test_a_bug_fails_its_refresh_and_no_more(
-    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bug: Exception,
+    told: str,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An exception that nobody foresaw is an error without details; the next refresh is a new one."""
+
+    def fail(_: str) -> None:
+        raise bug
+
     async with open_logged_in() as world:
         before = login_of(world)
         with monkeypatch.context() as patch:
-            patch.setattr(world.account, "renew", lambda reason: 1 // 0)
-            with pytest.raises(RefreshFailed, match="internal error; the log of accountd says more"):
+            patch.setattr(world.account, "renew", fail)
+            with pytest.raises(RefreshFailed, match=told):
                 await world.services.refresher.refresh("forced")
-        assert "not foreseen" in caplog.text
+        assert ("not foreseen" in caplog.text) == isinstance(bug, ZeroDivisionError)
         await world.services.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 

@@ -125,12 +125,13 @@ class World:
         return login_id
 
     async def wait_completion(self, login_id: str) -> dict[str, Any]:
-        """Wait until a login has completed."""
-        while True:
-            for completion in self.completions():
-                if completion["loginId"] == login_id:
-                    return completion
-            await trio.sleep(0.1)
+        """Wait until a login has completed; for an hour at most, which none takes."""
+        with trio.fail_after(3600):
+            while True:
+                for completion in self.completions():
+                    if completion["loginId"] == login_id:
+                        return completion
+                await trio.sleep(0.1)
 
 
 @asynccontextmanager

@@ -11,11 +11,14 @@ import trio
 import trio.testing
 
 from accountd.login.browser import LINGER, BrowserFlow
+from accountd.oauth import pages
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Script
 from fakes.world import World, open_world
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from accountd.protocol.account import BrowserLoginStarted
 
 
@@ -117,3 +120,15 @@ async def test_a_page_of_chatgpts_own_is_for_a_success_alone(autojump_clock: tri
         answer = await get(started, f"/auth/callback?error=access_denied&state={query_of(started)['state']}")
         assert answer.headers["location"].startswith("http://127.0.0.1:")
         assert answer.headers["location"].endswith("/failure")
+
+
+async def test_what_the_pages_are_made_of_is_read_before_anybody_is_sent_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Else a login whose page cannot be read would be stored, and nobody told how it ended."""
+    pages._read.cache_clear()
+    monkeypatch.setattr(pages, "_FOLDER", tmp_path)
+    async with open_world() as world:
+        with pytest.raises(FileNotFoundError):
+            await start(world)
+        assert world.logins.under_way() == ()

@@ -67,13 +67,16 @@ class BuggyAttempt:
 
     lifetime = 60.0
 
+    def __init__(self, bug: Exception) -> None:
+        self._bug = bug
+
     def started(self, login_id: str) -> DeviceCodeLoginStarted:
         """See Attempt."""
         return DeviceCodeLoginStarted(login_id, "http://127.0.0.1/codex/device", "AAAA-BBBB")
 
     async def wait_approval(self, retrying: Retrying) -> None:
         """See Attempt."""
-        raise ZeroDivisionError
+        raise self._bug
 
     async def exchange(self, approval: None) -> Granted:
         """See Attempt."""
@@ -91,10 +94,13 @@ class BuggyAttempt:
 class BuggyFlow:
     """A flow with a bug."""
 
+    def __init__(self, bug: Exception) -> None:
+        self._bug = bug
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[BuggyAttempt]:
         """See Flow."""
-        yield BuggyAttempt()
+        yield BuggyAttempt(self._bug)
 
 
 async def test_an_approved_login_is_stored_then_told(autojump_clock: trio.testing.MockClock) -> None:
@@ -355,16 +361,26 @@ async def test_leaving_the_manager_waits_for_a_commit(autojump_clock: trio.testi
     assert world.completions()[0]["success"]
 
 
+@pytest.mark.parametrize(
+    ("bug", "told", "logged"),
+    [
+        (ZeroDivisionError(), "internal error; the log of accountd says more", "not foreseen"),
+        (MemoryError(), "accountd has no room for this now: out of memory", "for want of room"),
+    ],
+)
 async def test_a_bug_in_a_flow_ends_its_login_alone(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    bug: Exception, told: str, logged: str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception that nobody foresaw completes the login without details, and the manager goes on."""
+    """An exception that nobody foresaw completes the login without details, and the manager goes on.
+
+    One that is about what the machine has too little of is nobody's bug, and the person is told of what.
+    """
     async with open_world(APPROVED) as world:
-        await world.logins.start(BuggyFlow(), world.reply)
+        await world.logins.start(BuggyFlow(bug), world.reply)
         await trio.sleep(1)
-        assert world.completions()[0]["error"] == "internal error; the log of accountd says more"
+        assert world.completions()[0]["error"] == told
         assert (await world.wait_completion(await world.start_device_login()))["success"]
-    assert "not foreseen" in caplog.text
+    assert logged in caplog.text
 
 
 async def test_at_most_one_login_waits(autojump_clock: trio.testing.MockClock) -> None:

@@ -74,7 +74,7 @@ async def test_supplied_tokens_are_the_account_and_are_nowhere_stored(
 
 
 async def test_while_they_are_used_no_other_login_begins(autojump_clock: trio.testing.MockClock) -> None:
-    """A key, a code and a browser are refused; other tokens replace them; a logout ends them and what is stored."""
+    """A key, a code and a browser are refused at once; other tokens replace them; a logout ends all there is."""
     async with open_world(store=MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))) as world:
         async with open_client(world.services, experimentalApi=True) as client:
             await start(client, tokens(world))
@@ -85,6 +85,8 @@ async def test_while_they_are_used_no_other_login_begins(autojump_clock: trio.te
             ):
                 refused = await client.call("account/login/start", params)
                 assert refused["error"]["message"].startswith(ACTIVE)
+            assert world.sandbox.requests == []
+            assert world.services.counters.logins_started.keys() == {"chatgptAuthTokens"}
             await start(client, tokens(world, "team"))
             assert (await client.call("account/logout"))["result"] == {}
             assert (await client.receive())["params"] == {"authMode": None, "planType": None}
