@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.protocol.account import Wire
+    from accountd.requirements import ReadBundle
     from accountd.storage.base import AuthStore
 
 ISSUER = "http://127.0.0.1"
@@ -142,8 +143,12 @@ async def open_world(
     policy: Policy | None = None,
     issuer: str = ISSUER,
     after: World | None = None,
+    read_bundle: ReadBundle | None = None,
 ) -> AsyncIterator[World]:
-    """Give a world, with its clock as the sandbox's; with `after`, another one that has ended, what that left."""
+    """Give a world, with its clock as the sandbox's; with `after`, another one that has ended, what that left.
+
+    Requirements are asked of the sandbox, which has none, or by `read_bundle`.
+    """
     if after is not None:
         world = World(after.sandbox, after.store, after.clock)
     else:
@@ -165,7 +170,7 @@ async def open_world(
             nowhere = Path("/nonexistent")
             service = RequirementsService(
                 account,
-                read_bundle=backend.read_config_bundle,
+                read_bundle=read_bundle or backend.read_config_bundle,
                 policy=policy,
                 clock=TestClock(),  # whose wake-ups are none of those that tests count
                 machine=this_machine(nowhere),
