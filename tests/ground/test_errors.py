@@ -9,7 +9,14 @@ import os
 import pytest
 
 from accountd import errors
-from accountd.errors import AccountdError, RemoteRefused, RequestError, describe_os_error, describe_status
+from accountd.errors import (
+    AccountdError,
+    RemoteRefused,
+    RequestError,
+    describe_os_error,
+    describe_shortage,
+    describe_status,
+)
 
 
 def test_the_tree_at_the_top_of_the_file_is_the_real_one() -> None:
@@ -53,3 +60,23 @@ def test_a_status_is_worded_as_codex_words_it(status: int, text: str) -> None:
 def test_an_os_error_is_worded_as_codex_words_it(error: OSError, text: str) -> None:
     """The system's words and number, without the path; an error without them is known by its class."""
     assert describe_os_error(error) == text
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "out of memory"),
+        (RuntimeError("can't start new thread"), "no thread can be started"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files (os error 24)"),
+        (ImportError("libssl.so.3: cannot open shared object file: Too many open files"), "Too many open files"),
+        (ExceptionGroup("a nursery", [ExceptionGroup("another", [MemoryError()])]), "out of memory"),
+        (RuntimeError("no more sockets"), None),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), None),
+        (ImportError("No module named 'httpx'"), None),
+        (ExceptionGroup("a nursery", [MemoryError(), ValueError()]), None),
+    ],
+    ids=repr,
+)
+def test_a_shortage_is_told_from_a_bug(error: Exception, text: str | None) -> None:
+    """Descriptors, memory and threads, alone and through nurseries; whatever else went wrong is none."""
+    assert describe_shortage(error) == text
