@@ -101,12 +101,12 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
 @pytest.mark.parametrize(
     ("bug", "told"),
     [
-        (ZeroDivisionError(), "internal error; the log of accountd says more"),
-        (MemoryError(), "accountd has no room for this now: out of memory"),
+        (ZeroDivisionError, "internal error; the log of accountd says more"),
+        (MemoryError, "accountd has no room for this now: out of memory"),
     ],
 )
 async def test_a_bug_fails_its_refresh_and_no_more(
-    bug: Exception,
+    bug: type[Exception],
     told: str,
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -123,7 +123,7 @@ async def test_a_bug_fails_its_refresh_and_no_more(
             patch.setattr(world.account, "renew", fail)
             with pytest.raises(RefreshFailed, match=told):
                 await world.services.refresher.refresh("forced")
-        assert ("not foreseen" in caplog.text) == isinstance(bug, ZeroDivisionError)
+        assert ("not foreseen" in caplog.text) == (bug is ZeroDivisionError)
         await world.services.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 
