@@ -138,6 +138,7 @@ async def test_all_initialized_clients_hear_of_a_login(autojump_clock: trio.test
         open_client(world.services, initialize=False) as stranger,
         open_client(world.services, optOutNotificationMethods=["account/updated", "no/such"]) as picky,
     ):
+        assert await stranger.call("account/read", {}) == error(-32600, "Not initialized")
         async with open_client(world.services) as starter:
             await starter.send(DEVICE)
             login_id = (await starter.receive())["result"]["loginId"]
