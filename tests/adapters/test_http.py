@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import ssl
 import subprocess
 import sys
@@ -176,6 +177,19 @@ async def test_an_answer_that_is_too_large_is_refused() -> None:
     async with serving(Origin(body=b"x" * (MAX_ANSWER + 1))) as port, open_http_client("agent/1", None) as http:
         with pytest.raises(RemoteUnreachable, match=f"larger than {MAX_ANSWER} bytes"):
             await http.request("GET", f"http://127.0.0.1:{port}/")
+
+
+async def test_one_compression_is_undone_and_no_two() -> None:
+    """A proxy may add one; what claims several unfolds to anything."""
+    once = gzip.compress(b"hello")
+    for body, encoding in ((once, "gzip"), (gzip.compress(once), "gzip, gzip")):
+        origin = Origin(body=body, headers=[("Content-Encoding", encoding)])
+        async with serving(origin) as port, open_http_client("agent/1", None) as http:
+            if body is once:
+                assert (await http.request("GET", f"http://127.0.0.1:{port}/")).body == b"hello"
+            else:
+                with pytest.raises(RemoteUnreachable, match="in an encoding that was not asked for"):
+                    await http.request("GET", f"http://127.0.0.1:{port}/")
 
 
 async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(
