@@ -16,7 +16,7 @@ import trio
 import trio.testing
 import trustme
 
-from accountd.adapters.http import MAX_ANSWER, open_http_client
+from accountd.adapters.http import MAX_ANSWER, _unfold, open_http_client
 from accountd.errors import RemoteUnreachable
 
 if TYPE_CHECKING:
@@ -190,6 +190,14 @@ async def test_one_compression_is_undone_and_no_two() -> None:
             else:
                 with pytest.raises(RemoteUnreachable, match="in an encoding that was not asked for"):
                     await http.request("GET", f"http://127.0.0.1:{port}/")
+
+
+def test_what_unfolds_is_unfolded_no_further_than_what_is_too_large() -> None:
+    """Some kilobytes that would be gigabytes are not; and of what is cut off, nothing is an answer."""
+    folded = gzip.compress(bytes(4 * MAX_ANSWER))
+    assert len(_unfold(folded, "gzip", "issuer.example")) == MAX_ANSWER + 1
+    with pytest.raises(RemoteUnreachable, match="ends in the middle"):
+        _unfold(gzip.compress(b"hello")[:-4], "gzip", "issuer.example")
 
 
 async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(
