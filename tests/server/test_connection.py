@@ -394,8 +394,10 @@ async def test_a_logout_ends_the_login_that_waits() -> None:
 
 async def test_to_forget_a_login_asks_nothing_of_the_issuer(autojump_clock: trio.testing.MockClock) -> None:
     """What others have of the same login stays good."""
-    ours = {"experimentalApi": True, "extensions": {"accountd": {}}}
-    async with open_logged_in() as world, open_client(world.services, **ours) as client:
+    async with (
+        open_logged_in() as world,
+        open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client,
+    ):
         asked = len(world.sandbox.requests)
         assert (await client.call("account/forget"))["result"] == {}
         assert world.account.current is None
