@@ -12,6 +12,7 @@ from accountd.errors import RefreshFailed
 from accountd.sandbox import Fault, Script
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
+from fakes.client import open_client
 from fakes.logged_in import (
     APPROVED,
     HOUR,
@@ -101,12 +102,12 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
 @pytest.mark.parametrize(
     ("bug", "told"),
     [
-        (ZeroDivisionError(), "internal error; the log of accountd says more"),
-        (MemoryError(), "accountd has no room for this now: out of memory"),
+        (ZeroDivisionError, "internal error; the log of accountd says more"),
+        (MemoryError, "accountd has no room for this now: out of memory"),
     ],
 )
 async def test_a_bug_fails_its_refresh_and_no_more(
-    bug: Exception,
+    bug: type[Exception],
     told: str,
     autojump_clock: trio.testing.MockClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -123,7 +124,7 @@ async def test_a_bug_fails_its_refresh_and_no_more(
             patch.setattr(world.account, "renew", fail)
             with pytest.raises(RefreshFailed, match=told):
                 await world.services.refresher.refresh("forced")
-        assert ("not foreseen" in caplog.text) == isinstance(bug, ZeroDivisionError)
+        assert ("not foreseen" in caplog.text) == (bug is ZeroDivisionError)
         await world.services.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 
@@ -287,3 +288,18 @@ async def test_an_outage_that_is_over_is_forgotten(autojump_clock: trio.testing.
             await trio.sleep(LONGEST_RETRY + 1)
             assert not world.services.refresher.is_due()
         assert waits == pytest.approx([FIRST_RETRY, FIRST_RETRY], abs=1)
+
+
+@pytest.mark.parametrize("method", ["account/read", "getAuthStatus"])
+async def test_who_asks_while_a_token_is_due_is_answered_after_its_refresh(
+    method: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The machine has slept: the first answer is about a token that is good."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        await world.reader.look_up()
+        async with open_client(world.services) as client:
+            before = login_of(world)
+            world.sandbox.script = Script(delay=1)
+            world.clock.jump(8 * HOUR)
+            assert "result" in await client.call(method, {})
+            assert login_of(world) != before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import ssl
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import trio
 import trio.testing
 import trustme
 
-from accountd.adapters.http import MAX_ANSWER, open_http_client
+from accountd.adapters.http import MAX_ANSWER, _unfold, open_http_client
 from accountd.errors import RemoteUnreachable
 
 if TYPE_CHECKING:
@@ -176,6 +177,27 @@ async def test_an_answer_that_is_too_large_is_refused() -> None:
     async with serving(Origin(body=b"x" * (MAX_ANSWER + 1))) as port, open_http_client("agent/1", None) as http:
         with pytest.raises(RemoteUnreachable, match=f"larger than {MAX_ANSWER} bytes"):
             await http.request("GET", f"http://127.0.0.1:{port}/")
+
+
+async def test_one_compression_is_undone_and_no_two() -> None:
+    """A proxy may add one; what claims several unfolds to anything."""
+    once = gzip.compress(b"hello")
+    for body, encoding in ((once, "gzip"), (gzip.compress(once), "gzip, gzip")):
+        origin = Origin(body=body, headers=[("Content-Encoding", encoding)])
+        async with serving(origin) as port, open_http_client("agent/1", None) as http:
+            if body is once:
+                assert (await http.request("GET", f"http://127.0.0.1:{port}/")).body == b"hello"
+            else:
+                with pytest.raises(RemoteUnreachable, match="in an encoding that was not asked for"):
+                    await http.request("GET", f"http://127.0.0.1:{port}/")
+
+
+def test_what_unfolds_is_unfolded_no_further_than_what_is_too_large() -> None:
+    """Some kilobytes that would be gigabytes are not; and of what is cut off, nothing is an answer."""
+    folded = gzip.compress(bytes(4 * MAX_ANSWER))
+    assert len(_unfold(folded, "gzip", "issuer.example")) == MAX_ANSWER + 1
+    with pytest.raises(RemoteUnreachable, match="ends in the middle"):
+        _unfold(gzip.compress(b"hello")[:-4], "gzip", "issuer.example")
 
 
 async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(

@@ -87,6 +87,17 @@ async def test_a_live_socket_is_not_taken(folder: Path) -> None:
         await client.aclose()
 
 
+async def test_a_live_socket_of_one_who_takes_no_lock_is_not_taken_either(folder: Path) -> None:
+    """Another make of server may have the path: whoever connects there goes on to find it."""
+    path = folder / "s"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+        theirs.listen()
+        with pytest.raises(SocketError, match="already in use"), open_unix_listener(path):
+            raise AssertionError("it was taken")
+        assert path.is_socket()
+
+
 async def test_what_is_no_socket_is_not_removed(folder: Path) -> None:
     """A file in the way is somebody's file."""
     (folder / "s").write_text("precious")

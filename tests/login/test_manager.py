@@ -67,7 +67,7 @@ class BuggyAttempt:
 
     lifetime = 60.0
 
-    def __init__(self, bug: Exception) -> None:
+    def __init__(self, bug: type[Exception]) -> None:
         self._bug = bug
 
     def started(self, login_id: str) -> DeviceCodeLoginStarted:
@@ -94,7 +94,7 @@ class BuggyAttempt:
 class BuggyFlow:
     """A flow with a bug."""
 
-    def __init__(self, bug: Exception) -> None:
+    def __init__(self, bug: type[Exception]) -> None:
         self._bug = bug
 
     @asynccontextmanager
@@ -364,12 +364,16 @@ async def test_leaving_the_manager_waits_for_a_commit(autojump_clock: trio.testi
 @pytest.mark.parametrize(
     ("bug", "told", "logged"),
     [
-        (ZeroDivisionError(), "internal error; the log of accountd says more", "not foreseen"),
-        (MemoryError(), "accountd has no room for this now: out of memory", "for want of room"),
+        (ZeroDivisionError, "internal error; the log of accountd says more", "not foreseen"),
+        (MemoryError, "accountd has no room for this now: out of memory", "for want of room"),
     ],
 )
 async def test_a_bug_in_a_flow_ends_its_login_alone(
-    bug: Exception, told: str, logged: str, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    bug: type[Exception],
+    told: str,
+    logged: str,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An exception that nobody foresaw completes the login without details, and the manager goes on.
 

@@ -22,6 +22,7 @@ from accountd.sandbox import Fault, Script
 from accountd.server import connection as module
 from accountd.server.handlers import HANDLERS
 from fakes.client import CONFIG, Client, open_client
+from fakes.logged_in import open_logged_in
 from fakes.world import open_world
 
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
@@ -138,6 +139,7 @@ async def test_all_initialized_clients_hear_of_a_login(autojump_clock: trio.test
         open_client(world.services, initialize=False) as stranger,
         open_client(world.services, optOutNotificationMethods=["account/updated", "no/such"]) as picky,
     ):
+        assert await stranger.call("account/read", {}) == error(-32600, "Not initialized")
         async with open_client(world.services) as starter:
             await starter.send(DEVICE)
             login_id = (await starter.receive())["result"]["loginId"]
@@ -379,3 +381,24 @@ async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing
                 assert "not available on this socket" in refused["error"]["message"]
             assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket
             await ours.send_eof()
+
+
+async def test_a_logout_ends_the_login_that_waits() -> None:
+    """It is cancelled before there is an answer: nobody logs in by a code of before the logout."""
+    async with open_world(Script()) as world, open_client(world.services) as client:
+        waiting = await world.start_device_login()
+        await client.send({"id": 9, "method": "account/logout"})
+        assert (await client.receive())["params"]["loginId"] == waiting
+        assert (await client.receive())["id"] == 9
+
+
+async def test_to_forget_a_login_asks_nothing_of_the_issuer(autojump_clock: trio.testing.MockClock) -> None:
+    """What others have of the same login stays good."""
+    async with (
+        open_logged_in() as world,
+        open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client,
+    ):
+        asked = len(world.sandbox.requests)
+        assert (await client.call("account/forget"))["result"] == {}
+        assert world.account.current is None
+        assert len(world.sandbox.requests) == asked

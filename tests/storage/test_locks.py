@@ -70,10 +70,12 @@ async def test_either_lock_is_waited_for(tmp_path: Path, autojump_clock: trio.te
 
 async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """A program that never lets go is given up after the time that the caller allows."""
+    started = trio.current_time()
     with flock_elsewhere(tmp_path / NAMES[0]):
         with pytest.raises(StorageError, match="another program has held the credential lock for 30 s"):
             async with hold_credential_locks(tmp_path, 30):
                 raise AssertionError("the lock was held")
+        assert 30 <= trio.current_time() - started < 31
         assert is_free(tmp_path / NAMES[1])
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.oauth.refresh import Refreshed
 from accountd.oauth.tokens import TokenSet, parse_claims
 from accountd.secret import Secret
 from accountd.storage.base import (
@@ -18,7 +19,10 @@ from accountd.storage.base import (
     Provenance,
     api_key_record,
     chatgpt_record,
+    is_renewal,
+    is_same_account,
     parse_record,
+    refreshed_record,
     render_record,
     render_time,
 )
@@ -199,3 +203,33 @@ def test_no_part_of_a_document_is_shown() -> None:
     error: BaseException | None = caught.value
     assert CANARY not in str(error)
     assert caught.value.__suppress_context__
+
+
+def test_a_refresh_is_written_with_its_time_and_what_can_be_read_of_it() -> None:
+    """An ID token that cannot be read is left; one who stored it could not read the document again."""
+    record = parse({"auth_mode": "chatgpt", "tokens": TOKENS, "last_refresh": "2026-01-02T03:04:05Z"})
+    assert record.chatgpt is not None
+    refreshed = Refreshed(Secret("no jwt"), Secret("at-2"), Secret("rt-2"))
+    after = refreshed_record(record, record.chatgpt, refreshed, 1_795_351_305_812_286_324)
+    document = json.loads(render_record(after))
+    assert document["last_refresh"] == render_time(1_795_351_305_812_286_324)
+    told = {name: document["tokens"][name] for name in TOKENS}
+    assert told == {"id_token": ID_TOKEN, "access_token": "at-2", "refresh_token": "rt-2"}
+
+
+def test_a_renewal_is_of_the_same_account_and_in_use() -> None:
+    """Not another account's tokens, not those that lie beside an API key, and not the very same ones."""
+    ours = parse({"auth_mode": "chatgpt", "tokens": TOKENS | {"account_id": "acct-1"}})
+    newer = TOKENS | {"refresh_token": "rt-2"}
+    login = ours.chatgpt
+    assert login is not None
+    renewed = parse({"auth_mode": "chatgpt", "tokens": newer | {"account_id": "acct-1"}})
+    theirs = parse({"auth_mode": "chatgpt", "tokens": newer | {"account_id": "acct-2"}})
+    beside = parse({"auth_mode": "apikey", "OPENAI_API_KEY": "sk", "tokens": newer | {"account_id": "acct-1"}})
+    assert [is_renewal(record, login) for record in (renewed, ours, theirs, beside)] == [True, False, False, False]
+    assert [is_same_account(record, login) for record in (renewed, ours, theirs, beside)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
