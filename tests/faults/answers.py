@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from faults.network import Network
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+# Whoever sends such an answer hangs up after it. It says so, or the next request might be sent just then.
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
 SLOWNESS = 5.0
 """Seconds between two bytes of a slow answer."""
 
@@ -78,11 +79,8 @@ async def _slip(stream: FaultyStream, answer: bytes) -> None:
 
 
 def _send(data: bytes) -> Callable[[FaultyStream, bytes], Awaitable[None]]:
-    """Send that, and say that it is the last: the next request must not meet a connection that is being closed."""
-    last = data.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) if data.startswith(b"HTTP/1.1 ") else data
-
     async def send(stream: FaultyStream, answer: bytes) -> None:
-        await stream.write(last)
+        await stream.write(data)
 
     return send
 
@@ -143,10 +141,18 @@ BROKEN_ANSWERS: dict[str, Callable[[FaultyStream, bytes], Awaitable[None]]] = {
     "bomb": _compress,
     "broken gzip": _send(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!"),
     "unknown encoding": _send(HEAD + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"),
-    "redirect": _send(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
-    "redirect to nowhere": _send(b"HTTP/1.1 302 Found\r\nLocation: https://[\r\nContent-Length: 0\r\n\r\n"),
-    "server in trouble": _send(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"),
-    "portal": _send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<html>Pay me.\n"),
+    "redirect": _send(
+        b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "redirect to nowhere": _send(
+        b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: https://[\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "server in trouble": _send(
+        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy"
+    ),
+    "portal": _send(
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<html>Pay me.\n"
+    ),
     "empty answer": _send(HEAD + b"Content-Length: 0\r\n\r\n"),
     "not UTF-8": _send(HEAD + b"Content-Length: 4\r\n\r\n\xff\xfe\xfd\xfc"),
     "deep JSON": _send(HEAD + b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000),
