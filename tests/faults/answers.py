@@ -150,9 +150,7 @@ BROKEN_ANSWERS: dict[str, Callable[[FaultyStream, bytes], Awaitable[None]]] = {
     "server in trouble": _send(
         b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy"
     ),
-    "portal": _send(
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 14\r\n\r\n<html>Pay me.\n"
-    ),
+    "portal": _send(HEAD.replace(b"application/json", b"text/html") + b"Content-Length: 14\r\n\r\n<html>Pay me.\n"),
     "empty answer": _send(HEAD + b"Content-Length: 0\r\n\r\n"),
     "not UTF-8": _send(HEAD + b"Content-Length: 4\r\n\r\n\xff\xfe\xfd\xfc"),
     "deep JSON": _send(HEAD + b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000),

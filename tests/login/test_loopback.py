@@ -226,7 +226,8 @@ async def test_a_port_is_asked_for_once_and_politely() -> None:
     await ours.aclose()
 
 
-def test_whoever_stops_asking_has_no_port() -> None:
+@pytest.mark.parametrize("silence", [0, 10], ids=["hangs up", "says nothing"])
+def test_whoever_stops_asking_has_no_port(silence: float) -> None:
     """A cancellation after each step in turn: none comes between getting the port and having it."""
 
     async def ask_for_a_port(stepper: Stepper, steps: int) -> None:
@@ -236,7 +237,7 @@ def test_whoever_stops_asking_has_no_port() -> None:
         async def hold() -> None:
             async with holder, await holder.accept():
                 await holder.aclose()
-                await trio.sleep(10)  # it lets go without a word
+                await trio.sleep(silence)  # it has let go of the port by now, and not of the one who asked
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hold)
