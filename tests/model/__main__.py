@@ -10,7 +10,7 @@ import time
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from model.test_lifecycle import Lifecycle, done
+from model.lifecycle import Lifecycle, done
 
 BATCH = 50
 """Examples between two looks at the clock."""
