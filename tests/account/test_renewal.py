@@ -127,6 +127,22 @@ async def test_a_refusal_is_final_for_that_credential(
         assert refreshes(world) == 1
 
 
+async def test_what_the_disk_kept_is_no_renewal_of_what_memory_has(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Tokens that the disk would not take are refused: the older ones on it are spent, and not gone back to."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        kept = login_of(world)
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, {"error": {"code": "refresh_token_reused"}}),))
+        with pytest.raises(RefreshRefused):
+            await world.services.refresher.refresh("forced")
+        assert login_of(world) is kept
+        assert world.reader.known() == GetAccountResponse(account=None)
+
+
 async def test_a_refusal_ends_with_a_new_credential(autojump_clock: trio.testing.MockClock) -> None:
     """A login, or what another program stored, makes the account whole again."""
     async with open_logged_in() as world:

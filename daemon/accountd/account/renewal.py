@@ -151,7 +151,8 @@ class Renewal:
                 if state.login is not spent.login:
                     return None
                 stored = await self._look()
-                if stored is not None and is_renewal(stored, spent.login):
+                older = state.is_newer_than(stored)  # what the disk has kept of before is no renewal
+                if stored is not None and not older and is_renewal(stored, spent.login):
                     state.adopt(stored)
                     return "adopted"
                 if not pauses:
