@@ -54,7 +54,7 @@ cancellation: $(VENV)/.development  ## cancel every operation after each of its 
 
 .PHONY: faults
 faults: $(VENV)/.development  ## fail every operation in every way: the whole matrices of network, disk, clock and limits
-	$(BIN)/python -m pytest tests/faults -m "whole or not whole"
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal tests/faults -m "whole or not whole"
 
 .PHONY: chaos
 chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS (1500); SEED=N repeats a run
