@@ -185,6 +185,23 @@ async def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypat
         await store.load()
 
 
+async def test_a_want_of_memory_is_an_error_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is done to it, so that who waits for changes of the file does not end the daemon."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise MemoryError
+
+    store = FileStore(tmp_path)
+    await save(store)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StorageError, match="out of memory"):
+        await store.load()
+    with pytest.raises(StorageError, match="out of memory"):
+        await save(store)
+    with pytest.raises(StorageError, match="out of memory"):
+        await store.delete()
+
+
 async def test_what_a_failed_save_has_kept_aside_is_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
@@ -24,7 +24,7 @@ from accountd.storage.read import read_file
 from accountd.storage.replace import remove_file, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from accountd.storage.base import AuthRecord
 
@@ -50,7 +50,8 @@ class FileStore:
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
         await trio.lowlevel.checkpoint()
-        return _load(self.path)
+        with _memory_permitting():
+            return _load(self.path)
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
@@ -59,19 +60,29 @@ class FileStore:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(describe_os_error(error)) from error
-        async with hold_credential_locks(self._home, COMMIT_TIMEOUT):
+        async with AsyncExitStack() as held:
+            with _memory_permitting():
+                await held.enter_async_context(hold_credential_locks(self._home, COMMIT_TIMEOUT))
             yield
 
     async def save(self, record: AuthRecord) -> None:
         """See AuthStore.save."""
-        try:
+        with _memory_permitting():
             await _wait_for_disk(_save, self.path, render_record(record))
-        except MemoryError as error:
-            raise StorageError("out of memory") from error
 
     async def delete(self) -> None:
         """See AuthStore.delete."""
-        await _wait_for_disk(_delete, self.path)
+        with _memory_permitting():
+            await _wait_for_disk(_delete, self.path)
+
+
+@contextmanager
+def _memory_permitting() -> Iterator[None]:
+    """Take a want of memory for a failure of the store, which may be over the next time."""
+    try:
+        yield
+    except MemoryError as error:
+        raise StorageError("out of memory") from error
 
 
 async def _wait_for_disk(work: Callable[[Unpack[Work]], None], *args: *Work) -> None:
