@@ -25,7 +25,7 @@ def main() -> None:
         prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--peer", metavar="COMMAND", help="another server, which speaks WebSocket on {socket}")
-    parser.add_argument("--rounds", type=int, default=Sizes.rounds, metavar="N", help="turns of each server")
+    parser.add_argument("--rounds", type=int, default=Sizes().rounds, metavar="N", help="turns of each server")
     parser.add_argument("--quick", action="store_true", help="see only that it works; the figures mean nothing")
     parser.add_argument("--into", type=Path, metavar="FILE", help="the document whose table is replaced")
     args = parser.parse_args()
