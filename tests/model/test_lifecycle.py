@@ -8,7 +8,7 @@ from hypothesis import settings
 from model.lifecycle import Lifecycle
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=40)
+TestLifecycle.settings = settings(max_examples=25)
 
 
 @pytest.mark.parametrize("how", ["cancel", "log out", "key", "another", "external"])
