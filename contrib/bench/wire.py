@@ -35,7 +35,7 @@ class Wire:
         try:
             self.socket.connect(path)
             self._initialize()
-        except BaseException:
+        except BaseException:  # whatever it was, the socket does not stay; and it goes on
             self.socket.close()
             raise
 

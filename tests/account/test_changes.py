@@ -12,7 +12,7 @@ from accountd.errors import RefreshRefused, StorageError
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, StoreDescription, api_key_record, parse_record
 from accountd.storage.memory import MemoryStore
-from fakes.logged_in import FullDisk, login_of, open_logged_in, refreshes, stored_login, supply_tokens
+from fakes.logged_in import login_of, open_logged_in, open_unsaved, refreshes, stored_login, supply_tokens
 from fakes.world import open_world
 
 if TYPE_CHECKING:
@@ -131,10 +131,7 @@ async def test_what_a_logout_revokes_is_the_newest_token(
         await trio.lowlevel.checkpoint()
         revoked.append(token)
 
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, _):
         newest = login_of(world).tokens.refresh_token
         monkeypatch.setattr(type(world.services.issuer), "revoke", revoke)
         await world.account.log_out(announce=lambda: None)
@@ -199,10 +196,7 @@ async def test_what_the_disk_would_not_take_is_stored_when_the_daemon_ends(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Nobody would have these tokens any more: it is tried once more, before it would be time to."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, store):
         kept = login_of(world)
         store.full = False
         assert stored_login(world) != kept

@@ -19,9 +19,9 @@ from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     HOUR,
     TOKEN,
-    FullDisk,
     login_of,
     open_logged_in,
+    open_unsaved,
     refresh_elsewhere,
     refreshes,
     stored_login,
@@ -131,10 +131,7 @@ async def test_what_the_disk_kept_is_no_renewal_of_what_memory_has(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Tokens that the disk would not take are refused: the older ones on it are spent, and not gone back to."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, _):
         kept = login_of(world)
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, {"error": {"code": "refresh_token_reused"}}),))
         with pytest.raises(RefreshRefused):
@@ -203,10 +200,7 @@ async def test_a_token_that_the_disk_will_not_take_is_not_lost(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old one is spent, so the new one is used from memory, and stored as soon as that is possible."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, store):
         kept = login_of(world)
         assert stored_login(world) != kept
         assert "in memory alone" in caplog.text
@@ -225,10 +219,7 @@ async def test_a_credential_of_others_wins_over_one_that_was_never_stored(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """What somebody stored after us is newer than what the store would not take."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, store):
         store.full = False
         store.record = other = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
         await world.account.save_again()

@@ -14,9 +14,9 @@ from accountd.secret import Secret
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     TOKEN,
-    FullDisk,
     login_of,
     open_logged_in,
+    open_unsaved,
     refreshes,
     stored_login,
     supply_tokens,
@@ -84,10 +84,7 @@ async def test_a_refusal_is_of_one_login_alone(autojump_clock: trio.testing.Mock
 
 async def test_a_new_login_has_nothing_unsaved(autojump_clock: trio.testing.MockClock) -> None:
     """What the disk would not take of the old one is of no interest any more, and is not tried again."""
-    store = FullDisk()
-    async with open_logged_in(store=store) as world:
-        store.full = True
-        await world.services.refresher.refresh("forced")
+    async with open_unsaved() as (world, store):
         assert world.account.is_unsaved
         store.full = False
         await world.logins.start_api_key(Secret("sk-new"), lambda _: None)

@@ -128,13 +128,14 @@ async def test_a_path_that_is_too_long_is_refused_with_its_length(folder: Path) 
         raise AssertionError("it fits")
 
 
-async def test_a_folder_that_others_can_write_to_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o770], ids=["everybody", "a group"])
+async def test_a_folder_that_others_can_write_to_is_refused(folder: Path, mode: int) -> None:
     """Where another user could put a socket in the place of ours, we do not listen; a sticky folder is safe."""
     (folder / "shared").mkdir()
-    (folder / "shared").chmod(0o777)
+    (folder / "shared").chmod(mode)
     with pytest.raises(SocketError, match="other users can write"), open_unix_listener(folder / "shared" / "s"):
         raise AssertionError("others could replace it")
-    (folder / "shared").chmod(0o1777)
+    (folder / "shared").chmod(0o1000 | mode)
     with open_unix_listener(folder / "shared" / "s"):
         pass
 

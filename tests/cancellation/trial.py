@@ -47,7 +47,7 @@ class Trial(NamedTuple):
         folder = Path(tempfile.mkdtemp(prefix="accountd-", dir=ROOM))
         try:
             return run(partial(self._live, home=folder / "home"), self.seed)
-        except BaseException as error:
+        except BaseException as error:  # it goes on, and says where
             error.add_note(f"in {self!r}")
             raise
         finally:

@@ -94,3 +94,13 @@ def refresh_elsewhere(world: World) -> None:
     assert world.store.record is not None
     login = msgspec.structs.replace(stored_login(world), tokens=world.sandbox.issue_tokens())
     world.store.record = msgspec.structs.replace(world.store.record, chatgpt=login)
+
+
+@asynccontextmanager
+async def open_unsaved() -> AsyncIterator[tuple[World, FullDisk]]:
+    """Give a world in which a refresh gave tokens that the disk would not take, and its disk, which is full."""
+    store = FullDisk()
+    async with open_logged_in(store=store) as world:
+        store.full = True
+        await world.services.refresher.refresh("forced")
+        yield world, store

@@ -145,7 +145,7 @@ def run(seconds: float, seed: int, home: Path) -> Counter[str]:
             case.client.close()
             case.daemon.process.terminate()
             assert case.daemon.process.wait(30) == 0
-        except BaseException:
+        except BaseException:  # which the log explains; and it goes on
             sys.stderr.write("".join(log[-40:]))
             raise
         reading.join(5)

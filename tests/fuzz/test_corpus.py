@@ -19,7 +19,7 @@ def test_every_kept_input_keeps_the_promises(name: str) -> None:
     for path in inputs:
         try:
             TARGETS[name](path.read_bytes())
-        except BaseException as error:
+        except BaseException as error:  # it goes on, and says with what
             error.add_note(f"with {path}")
             raise
     TARGETS[name](b"")

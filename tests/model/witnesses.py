@@ -91,8 +91,8 @@ class History:
             self.note("cancelled", (login_id, cancelled))
             return cancelled
 
-        services.logins.start_api_key = self._noting(services.logins.start_api_key, "key answered")  # type: ignore[method-assign]
-        services.logins.start_external = self._noting(services.logins.start_external, "external answered")  # type: ignore[method-assign]
+        services.logins.start_api_key = self._noting(services.logins.start_api_key, "key answered")  # type: ignore[method-assign]  # it still does what it did
+        services.logins.start_external = self._noting(services.logins.start_external, "external answered")  # type: ignore[method-assign]  # it still does what it did
         log_out = services.account.log_out
 
         async def noted_logout(announce: Callable[[], None], *, revoke: bool = True) -> None:
@@ -102,9 +102,9 @@ class History:
 
             await log_out(noted, revoke=revoke)
 
-        services.account.log_out = noted_logout  # type: ignore[method-assign]
-        services.logins.start = noted_start  # type: ignore[method-assign]  # they still do what they did
-        services.logins.cancel = noted_cancel  # type: ignore[method-assign]
+        services.account.log_out = noted_logout  # type: ignore[method-assign]  # it still does what it did
+        services.logins.start = noted_start  # type: ignore[method-assign]  # it still does what it did
+        services.logins.cancel = noted_cancel  # type: ignore[method-assign]  # it still does what it did
 
     def _noting(self, start: Callable[..., Awaitable[None]], name: str) -> Any:
         """Have the reply of a login that is at once done noted."""

@@ -77,7 +77,7 @@ class HttpClient:
         """Send one request, once. Raises RemoteUnreachable when no whole answer came; cancelling drops it."""
         try:
             return await self._request(method, url, headers or {}, json, form)
-        except Exception as error:
+        except Exception as error:  # a shortage may show as anything; all else goes on
             if (shortage := describe_shortage(error)) is None:
                 raise
             raise RemoteUnreachable(f"there is no room for a request now: {shortage}") from error
