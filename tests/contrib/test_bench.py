@@ -57,7 +57,8 @@ def test_logins_and_sleep_are_real() -> None:
             pass  # it may still be at the end of its start; one that never rests is ended by the tests' timeout
         before = server.activity()
         latency.measure(server, 10)
-        assert server.activity().sleeps > before.sleeps
+        while server.activity().sleeps == before.sleeps:
+            pass  # between quick questions it need not sleep at all; after the last it does, at its own time
         found = login.measure(server)
         assert 0 < found[login.CODE] < found[login.COMPLETED]
         assert server.home.joinpath("auth.json").exists()
