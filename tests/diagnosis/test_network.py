@@ -46,7 +46,9 @@ def test_loopback_has_no_proxy() -> None:
     assert find_proxy("http://127.0.0.1:1", {"HTTP_PROXY": "http://p"}) is None
 
 
-@pytest.mark.parametrize("value", ["nonsense://p", "http://", "http://p:port", "http://[", "http://p:99999"])
+@pytest.mark.parametrize(
+    "value", ["nonsense://p", "http://", "http://p:port", "http://[", "http://p:99999", "http://p[::1]"]
+)
 async def test_what_is_no_proxy_is_told_by_its_variable(tmp_path: Path, value: str) -> None:
     """The value is not repeated, since it may have a password in it; and no request is tried."""
     with pytest.raises(MalformedProxy, match=r"^HTTPS_PROXY is not the URL of a proxy$"):

@@ -191,6 +191,7 @@ async def test_the_delay_is_not_the_clients_fault(autojump_clock: MockClock) -> 
         (b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400),
         (b"GET http://[ HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: [\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: evil.example[::1]\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: -1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: gzip\r\n\r\n", 501),
         (b"POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 999\r\n\r\nshort", 400),

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import trio
 
-from accountd.config import is_loopback
+from accountd.config import is_loopback, split_url
 from accountd.diagnosis.certificate import read_issuer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
         return None
     value = environ[variable].strip()
     try:
-        proxy = urlsplit(value if "://" in value else f"http://{value}")
+        proxy = split_url(value if "://" in value else f"http://{value}")
         named = proxy.hostname
         port = proxy.port or {"https": 443, "socks5": 1080, "socks5h": 1080}.get(proxy.scheme, 80)
     except ValueError:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import h11
 import trio
 
-from accountd.config import is_loopback
+from accountd.config import is_loopback, split_url
 from accountd.sandbox.message import ConnectionDropped, Request, Response, render_oauth_error
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _parse_request(head: h11.Request, body: bytes) -> Request:
         if not target.startswith("/"):  # the absolute form (RFC 9112 section 3.2.2), or no URL at all
             parts = urlsplit(target)
             target = f"{parts.path or '/'}?{parts.query}"
-        host = urlsplit(f"//{headers.setdefault('host', '127.0.0.1')}").hostname
+        host = split_url(f"//{headers.setdefault('host', '127.0.0.1')}").hostname
     except ValueError:
         raise _BadRequest(400, "the request's target or Host is not understood") from None
     if not host or not is_loopback(host):
