@@ -27,8 +27,7 @@ class Sizes(msgspec.Struct, frozen=True):
     """How much of everything. The crowds, which take long and differ little, come in every other round."""
 
     rounds: int = 5
-    requests: int = 1000
-    seconds: float = 0.5
+    seconds: float = 1.5
     starts: int = 3
     idle: int = 1000
     churn: int = 5000
@@ -42,7 +41,7 @@ class Sizes(msgspec.Struct, frozen=True):
         return (self.rounds + 1) // 2
 
 
-QUICK: Final = Sizes(1, requests=20, seconds=0.02, starts=1, idle=20, churn=20, slow=2, slow_requests=10, quiet=0.1)
+QUICK: Final = Sizes(1, seconds=0.02, starts=1, idle=20, churn=20, slow=2, slow_requests=10, quiet=0.1)
 """To see that all of it works, and nothing else."""
 
 
@@ -95,7 +94,7 @@ def _measure_requests(results: Results, everybody: Sequence[Contender], sizes: S
     with ExitStack() as held:
         servers = {who: held.enter_context(running(who.command, who.kind)) for who in everybody}
         for take in (
-            partial(latency.measure, requests=sizes.requests),
+            partial(latency.measure, seconds=sizes.seconds),
             partial(throughput.measure, seconds=sizes.seconds),
             partial(connecting.measure, seconds=sizes.seconds),
         ):

@@ -26,7 +26,7 @@ def is_served(server: Server) -> None:
     """See that a server answers all that is asked of it."""
     assert 0.01 < server.ready < 10
     for take in (
-        partial(latency.measure, requests=QUICK.requests),
+        partial(latency.measure, seconds=QUICK.seconds),
         partial(throughput.measure, seconds=QUICK.seconds),
         partial(connecting.measure, seconds=QUICK.seconds),
     ):
@@ -56,7 +56,7 @@ def test_logins_and_sleep_are_real() -> None:
         while idling.measure([server], 0.05)[0][idling.WAKE_UPS]:
             pass  # it may still be at the end of its start; one that never rests is ended by the tests' timeout
         before = server.activity()
-        latency.measure(server, 10)
+        latency.measure(server, 0.01)
         while server.activity().sleeps == before.sleeps:
             pass  # between quick questions it need not sleep at all; after the last it does, at its own time
         found = login.measure(server)
