@@ -20,7 +20,7 @@ from bench.plan import QUICK, Sizes, run
 
 
 def main() -> None:
-    """Measure all of it; takes some five minutes with a peer."""
+    """Measure all of it; takes some ten minutes with a peer."""
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
