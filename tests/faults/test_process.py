@@ -6,10 +6,10 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.client.errors import ConnectionLost
+from fakes.processes import PATIENCE, PORTS
 from faults.daemon import Case, open_case, wait_until
 
 if TYPE_CHECKING:
@@ -245,25 +246,32 @@ def hold_to_few_descriptors(home: Path, rooms: range) -> None:
         end(case)
 
 
-def test_few_descriptors(home: Path) -> None:
+def test_few_descriptors(home: Path, loopback: None) -> None:
     """A daemon that can open nothing, or not enough, says so; its timers, its login and its tokens survive."""
     hold_to_few_descriptors(home, range(2))
 
 
-def test_the_port_of_a_login_without_descriptors(home: Path) -> None:
-    """Browsers wait until there is room; the log says so once, and not ten times a second."""
+def test_the_port_of_a_login_without_descriptors(home: Path, loopback: None) -> None:
+    """A browser waits until there is room, and has its page then; the log says so once, not ten times a second."""
     with open_case(home) as case:
         assert case.call("account/login/start", {"type": "chatgpt"}) is None
-        case.limit(resource.RLIMIT_NOFILE, case.descriptors())
-        time.sleep(0.5)  # in which it would be tried in vain
-        case.limit(resource.RLIMIT_NOFILE, None)
+        case.limit(resource.RLIMIT_NOFILE, 0)
+        with socket.create_connection(("127.0.0.1", PORTS[0]), PATIENCE) as browser:
+            browser.sendall(b"GET /favicon.ico HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % PORTS[0])
+            browser.settimeout(0.3)
+            with pytest.raises(TimeoutError):  # in this time it is tried three times, in vain
+                browser.recv(4096)
+            browser.settimeout(PATIENCE)
+            case.limit(resource.RLIMIT_NOFILE, None)
+            assert browser.recv(4096).startswith(b"HTTP/1.1 404 ")
         log = end(case)
-    assert log.count("Too many open files") <= 2  # at the port, and at the socket
+    assert log.count("no more clients for now, until there is room: Too many open files (os error 24)") == 1
+    assert log.count("there is room for clients again") == 1
 
 
 @pytest.mark.whole
 @pytest.mark.timeout(300)
-def test_ever_more_descriptors(home: Path) -> None:
+def test_ever_more_descriptors(home: Path, loopback: None) -> None:
     """Wherever it is that they run out."""
     hold_to_few_descriptors(home, range(2, 12))
 
