@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio
 
 from accountd.adapters.port_holder import describe_holder
 from accountd.diagnosis.findings import fail, ok, warn
+from accountd.oauth.callback import PORTS
 
 if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
     from accountd.diagnosis.surroundings import Surroundings
-
-PORTS: Final = (1455, 1457)
-"""As the issuer allows them in a redirect URI."""
 
 
 async def check_ports(surroundings: Surroundings, ports: tuple[int, ...] = PORTS) -> Finding:

@@ -21,11 +21,12 @@ from accountd.errors import (
     WorkspaceForbidden,
 )
 from accountd.login.flow import Granted
-from accountd.login.loopback import PORTS, bind_loopback, serve_loopback
+from accountd.login.loopback import bind_loopback, serve_loopback
 from accountd.oauth import pages
 from accountd.oauth.authorize import render_authorize_url
 from accountd.oauth.callback import (
     CANCELLED,
+    PORTS,
     Callback,
     Cancel,
     Denied,

@@ -16,6 +16,7 @@ import trio
 from accountd.adapters.accepting import accept_clients
 from accountd.adapters.port_holder import describe_holder
 from accountd.errors import RequestFailed, describe_os_error
+from accountd.oauth.callback import PORTS
 from accountd.oauth.pages import render_refused
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from accountd.oauth.pages import Page
 
     Answer = Callable[[h11.Request], Awaitable[Page]]
-
-PORTS: Final = (1455, 1457)
-"""The ports that the issuer allows in a redirect URI, the usual one first."""
 
 HEAD_TIMEOUT: Final = 10.0
 """Seconds for a request's head to arrive. A browser sends it whole, at once."""

@@ -19,6 +19,9 @@ from accountd.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+PORTS: Final = (1455, 1457)
+"""The ports that the issuer allows in a redirect URI, the usual one first."""
+
 CALLBACK_PATH: Final = "/auth/callback"
 SUCCESS_PATH: Final = "/success"
 FAILURE_PATH: Final = "/failure"
