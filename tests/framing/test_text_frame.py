@@ -58,6 +58,7 @@ def test_a_stream_is_read_alike_wherever_it_is_cut(texts: list[str], key: bytes,
         make_frame(b"over the limit" * 10),
         make_frame(b"too long a pong" * 10, first=0x8A),
         b"\x8a\x04pong",
+        b"\x8a\xfe",
     ],
     ids=[
         "ping",
@@ -72,6 +73,7 @@ def test_a_stream_is_read_alike_wherever_it_is_cut(texts: list[str], key: bytes,
         "too large",
         "pong",
         "bare pong",
+        "length of a long pong",
     ],
 )
 def test_everything_else_is_left_alone(other: bytes) -> None:

@@ -28,12 +28,14 @@ def split_text_frames(data: bytes, limit: int) -> tuple[list[bytes], bytes, bool
     start = 0
     while True:
         head = data[start : start + 4]
-        if len(head) < 2 or (head[1] & ~_MASKED == _TWO_BYTES and len(head) < 4):
-            return messages, data[start:], not head or head[0] in _EXPECTED
+        if len(head) < 2:
+            return messages, head, not head or head[0] in _EXPECTED
         length, body = head[1] & ~_MASKED, start + 6
-        if length == _TWO_BYTES:
+        if length == _TWO_BYTES and head[0] == _WHOLE_TEXT:  # a pong is never so long
+            if len(head) < 4:
+                return messages, head, True
             length, body = head[2] << 8 | head[3], start + 8
-            minimal = length >= _TWO_BYTES and head[0] != _PONG  # which is short
+            minimal = length >= _TWO_BYTES
         else:
             minimal = length < _TWO_BYTES
         if head[0] not in _EXPECTED or not head[1] & _MASKED or not minimal or length > limit:
