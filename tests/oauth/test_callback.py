@@ -151,7 +151,9 @@ def test_the_issuer_s_words_are_made_plain() -> None:
     assert len(outcome.description) == 300
     assert outcome.description.endswith("…")
     quoting = callback(error=f"bad {STATE}", error_description=f"state {STATE} is old")
-    assert quoting == Denied("bad", "state is old")
+    assert quoting == Denied("bad ...", "state ... is old")
+    nested = callback(error=f"{STATE[:4]}{STATE}{STATE[4:]}")  # where taking it out would put it together
+    assert nested == Denied(f"{STATE[:4]}...{STATE[4:]}", None)
 
 
 # The wrong state

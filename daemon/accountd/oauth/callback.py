@@ -224,7 +224,7 @@ def _read_redirect(parameters: Mapping[str, str], state: Secret) -> Redirect | W
         if error == "access_denied" and "missing_codex_entitlement" in description.lower():
             return NotEntitled()
         # An issuer that quotes the state in its words would have us show it.
-        error, description = (plain_text(words.replace(bare, "")) for words in (error, description))
+        error, description = (plain_text(words.replace(bare, "...")) for words in (error, description))
         return Denied(error or "unknown error", description or None)
     if code := parameters.get("code"):
         return Callback(Secret(code), None if bare == given else "life_sciences")
