@@ -1,0 +1,129 @@
+"""A world in which an organisation requires something, and the backend that tells what, or does not."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+import trio.testing
+
+from accountd.errors import RemoteRefused, RemoteUnreachable
+from accountd.oauth.tokens import parse_claims
+from accountd.policy import Policy
+from accountd.protocol.requirements import NO_REQUIREMENTS
+from accountd.requirements import BundleFile, RequirementsService, open_requirements
+from accountd.sandbox import Claims, Script
+from accountd.storage.base import Provenance, chatgpt_record
+from accountd.storage.memory import MemoryStore
+from fakes.bundles import MACHINE, bundle
+from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from accountd.oauth.tokens import TokenSet
+    from accountd.protocol.requirements import ConfigRequirementsReadResponse, Layer
+    from accountd.secret import Secret
+    from fakes.world import World
+
+BUSINESS = Claims(plan="business")
+LONG = 60 * 86_400
+"""Seconds that tokens live: long enough for no refresh to come in between."""
+
+Answer = str | int | None
+"""TOML to answer with, or a status to refuse with, or None for no answer at all."""
+
+
+class Office:
+    """The backend as far as requirements go. It gives its answers in turn, and the last one for ever."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self.answers = list(answers)
+        self.delay = 0.0
+        self.asked_at: list[float] = []
+        self.tokens: list[Secret] = []
+
+    async def read(self, token: Secret, account_id: str | None) -> bytes:
+        """See Backend.read_config_bundle."""
+        self.asked_at.append(trio.current_time())
+        self.tokens.append(token)
+        await trio.sleep(self.delay)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is None:
+            raise RemoteUnreachable("error sending request")
+        if isinstance(answer, int):
+            raise RemoteRefused("no", answer)
+        return bundle(answer)
+
+
+class Scene:
+    """A world with requirements in it."""
+
+    def __init__(self, world: World, office: Office, service: RequirementsService) -> None:
+        self.world = world
+        self.office = office
+        self.service = service
+
+    async def load(self, claims: Claims = BUSINESS) -> TokenSet:
+        """Have a login's requirements loaded, as before its commit, and give its tokens."""
+        self.world.sandbox.script = Script(claims=claims, token_lifetime=LONG)
+        tokens = self.world.sandbox.issue_tokens()
+        read = parse_claims(tokens.id_token)
+        await self.service.load_for(read, tokens.access_token, read.account_id)
+        return tokens
+
+    async def commit(self, tokens: TokenSet) -> None:
+        """Make tokens the current account's."""
+        claims = parse_claims(tokens.id_token)
+        record = chatgpt_record(tokens, claims, Provenance("http://127.0.0.1", "client"), 0)
+        await self.world.account.commit(record, announce=lambda: None)
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def log_in(self, claims: Claims = BUSINESS) -> None:
+        """Log in: first the requirements, then the commit."""
+        await self.commit(await self.load(claims))
+
+    async def log_in_elsewhere(self, claims: Claims = BUSINESS) -> None:
+        """Log in as another program does, which has its own requirements."""
+        self.world.sandbox.script = Script(claims=claims, token_lifetime=LONG)
+        await self.commit(self.world.sandbox.issue_tokens())
+
+
+@asynccontextmanager
+async def open_scene(
+    folder: Path, *answers: Answer, policy: Policy | None = None, system: Layer = NO_REQUIREMENTS
+) -> AsyncIterator[Scene]:
+    """Give a scene in which nobody is logged in; its file is in the folder."""
+    office = Office(answers or ["allow_appshots = true"])
+
+    async def require_nothing(*_: object) -> bytes:
+        """Keep the world's own requirements out of the picture."""
+        return bundle("")
+
+    async with open_world(store=MemoryStore(), read_bundle=require_nothing) as world:
+        service = RequirementsService(
+            world.account,
+            read_bundle=office.read,
+            policy=policy or Policy(),
+            clock=world.clock,
+            machine=MACHINE,
+            file=BundleFile(folder / "accountd-requirements.json"),
+            system=system,
+            chance=lambda: 0.5,
+        )
+        async with open_requirements(service):
+            await trio.testing.wait_all_tasks_blocked()
+            yield Scene(world, office, service)
+
+
+def told(answer: ConfigRequirementsReadResponse | None) -> dict[str, Any] | None:
+    """Give what a client is told, without nulls and login methods."""
+    assert answer is not None
+    requirements = json.loads(msgspec.json.encode(answer))["requirements"]
+    return requirements and {
+        key: value for key, value in requirements.items() if value is not None and key != "allowedLoginMethods"
+    }
