@@ -1,94 +1,25 @@
-"""The browser login, with a person who follows links as a browser does, and others who should not."""
+"""The browser login, with a person who follows links as a browser does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-import h11
 import pytest
 import trio
 import trio.testing
 
 from accountd.errors import InvalidRequest, StorageError
-from accountd.login.browser import LIFETIME, LINGER, BrowserFlow
+from accountd.login.browser import LIFETIME, LINGER
 from accountd.policy import Policy
-from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Claims, Fault, Script
-from accountd.storage.base import AuthRecord
 from accountd.storage.memory import MemoryStore
-from fakes.world import World, open_world
+from fakes.browser_login import EXCHANGE, approve, follow, get, start
+from fakes.world import open_world
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-EXCHANGE = "/oauth/token"
-
-
-class Started:
-    """A browser login that waits: its id, its port and the parts of its authorize URL."""
-
-    def __init__(self, login_id: str, url: str) -> None:
-        self.id = login_id
-        self.url = url
-        self.query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-        self.state = self.query["state"]
-        self.redirect_uri = self.query["redirect_uri"]
-        self.port = urlsplit(self.redirect_uri).port or 0
-
-
-async def start(world: World, ports: tuple[int, ...] = (0,), **wishes: Any) -> Started:
-    """Begin a browser login on a free port."""
-    replies: list[Any] = []
-    flow = BrowserFlow(
-        world.services.issuer,
-        originator="tests",
-        workspaces=world.services.policy.workspaces,
-        wishes=BrowserLogin(**wishes),
-        ports=ports,
-    )
-    await world.logins.start(flow, replies.append)
-    return Started(replies[0].login_id, replies[0].auth_url)
-
-
-class Answer:
-    """What a browser got."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: str) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-
-async def get(port: int, target: str, *, method: str = "GET", **headers: str) -> Answer:
-    """Ask the port as a client that says what it is told to say."""
-    http = h11.Connection(h11.CLIENT)
-    fields = {"Host": f"127.0.0.1:{port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    request = h11.Request(method=method, target=target, headers=list(fields.items()))
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        await stream.send_all((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
-        response, body = None, b""
-        while not isinstance(event := http.next_event(), h11.EndOfMessage):
-            if event is h11.NEED_DATA:
-                http.receive_data(bytes(await stream.receive_some(65536)))
-            elif isinstance(event, h11.Response):
-                response = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-    assert response is not None
-    names = {name.decode(): value.decode() for name, value in response.headers}
-    return Answer(response.status_code, names, body.decode())
-
-
-async def approve(world: World, started: Started) -> str:
-    """Approve at the sandbox, and give the address that the browser is sent back to."""
-    return await world.sandbox.authorize(started.url, approve=True)
-
-
-async def follow(location: str, **headers: str) -> Answer:
-    """Load a page of the loopback port."""
-    parts = urlsplit(location)
-    return await get(parts.port or 0, parts.path + (f"?{parts.query}" if parts.query else ""), **headers)
+    from accountd.storage.base import AuthRecord
+    from fakes.browser_login import Answer
 
 
 async def test_one_that_may_not_begin_is_refused_as_any_login_is() -> None:
@@ -286,130 +217,6 @@ async def test_a_cancel_by_its_id_shows_the_waiting_browser_so(autojump_clock: t
             assert await world.logins.cancel(started.id)
         assert "Login cancelled" in answers[0].body
         assert (await world.wait_completion(started.id))["error"] == "Login server error: Login was not completed"
-
-
-async def test_another_local_program_may_have_the_port_but_no_web_page(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    """GET /cancel ends the login if nothing says that a browser sent it."""
-    async with open_world() as world:
-        started = await start(world)
-        for headers in (
-            {"Origin": "https://evil.example"},
-            {"Origin": "null"},
-            {"Sec_Fetch_Site": "cross-site"},
-            {"Sec_Fetch_Site": "none"},
-            {"Referer": "https://evil.example/"},
-            {"User_Agent": "Mozilla/5.0"},
-        ):
-            assert (await get(started.port, "/cancel", **headers)).status == 403
-        assert world.heard == []
-        assert (await get(started.port, "/cancel")).status == 200
-        assert (await world.wait_completion(started.id))["error"] == "Login server error: Login cancelled"
-
-
-async def test_the_newest_browser_login_gets_the_port(autojump_clock: trio.testing.MockClock) -> None:
-    """A second one asks the first for its port, as it would ask Codex, and gets it at once."""
-    async with open_world() as world:
-        first = await start(world)
-        second = await start(world, ports=(first.port,))
-        assert second.port == first.port
-        assert (await world.wait_completion(first.id))["error"] == "Login server error: Login cancelled"
-        assert (await get(first.port, f"/auth/callback?code=c&state={first.state}")).status == 400
-        await follow(await approve(world, second))
-        assert (await world.wait_completion(second.id))["success"]
-
-
-async def test_a_lingering_port_makes_way(autojump_clock: trio.testing.MockClock) -> None:
-    """A login that has ended, and waits for its browser to fetch the page, does not hold up the next."""
-    async with open_world() as world:
-        first = await start(world)
-        await follow(await approve(world, first))
-        second = await start(world, ports=(first.port,))
-        assert second.port == first.port
-        assert await world.logins.cancel(second.id)
-
-
-async def test_a_hostile_web_page_can_do_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    """Whatever a page makes a browser send, without the state the login goes on, and then completes."""
-    async with open_world() as world:
-        started = await start(world)
-        cross = {"Origin": "https://evil.example", "Sec_Fetch_Site": "cross-site", "User_Agent": "Mozilla/5.0"}
-        for target in (
-            "/",
-            "/auth/callback",
-            "/success",
-            "/failure",
-            "/cancel",
-            "/auth/callback/../../x",
-            "/%2e%2e",
-        ):
-            for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
-                answer = await get(started.port, target, method=method, **cross)
-                assert answer.status in (400, 403, 404, 405)
-        for guess in ("", "A" * 43, started.state[:-1], started.state + "A", started.state.swapcase()):
-            for suffix in ("&code=c", "&error=access_denied", ""):
-                assert (await get(started.port, f"/auth/callback?state={guess}{suffix}", **cross)).status == 400
-        rebound = await get(
-            started.port, f"/auth/callback?code=c&state={started.state}", Host=f"evil.example:{started.port}"
-        )
-        assert rebound.status == 421
-        twice = f"/auth/callback?code=c&state={started.state}&state={started.state}"
-        assert (await get(started.port, twice)).status == 400
-        assert world.heard == []
-        answer = await follow(await approve(world, started), **cross)
-        assert answer.headers["location"].endswith("/success")
-
-
-async def test_a_flood_of_wrong_states_does_not_wear_it_down(autojump_clock: trio.testing.MockClock) -> None:
-    """Hundreds of guesses, many at once, and the login completes with the right one."""
-    async with open_world() as world:
-        started = await start(world)
-        limit = trio.CapacityLimiter(20)
-        async with trio.open_nursery() as nursery:
-
-            async def guess(number: int) -> None:
-                async with limit:
-                    assert (await get(started.port, f"/auth/callback?code=c&state={number:043}")).status == 400
-
-            for number in range(300):
-                nursery.start_soon(guess, number)
-        await follow(await approve(world, started))
-        assert (await world.wait_completion(started.id))["success"]
-
-
-async def test_a_pasted_address_completes_the_login(autojump_clock: trio.testing.MockClock) -> None:
-    """A wrong paste is an error and the login goes on; the right one is the same as the redirect."""
-    async with open_world() as world:
-        started = await start(world)
-        location = await approve(world, started)
-        for wrong in ("", "hello", started.url, location.replace(started.state, "x" * 43), started.redirect_uri):
-            with pytest.raises(InvalidRequest, match="Paste the whole address"):
-                world.logins.submit_callback(started.id, wrong)
-        with pytest.raises(InvalidRequest, match="no login with this id"):
-            world.logins.submit_callback("another id", location)
-        world.logins.submit_callback(started.id, f"  {location}\n")
-        assert (await world.wait_completion(started.id))["success"]
-        with pytest.raises(InvalidRequest, match="no login with this id"):
-            world.logins.submit_callback(started.id, location)
-
-
-async def test_a_pasted_refusal_ends_the_login(autojump_clock: trio.testing.MockClock) -> None:
-    """The address of a denial is an answer, too."""
-    async with open_world() as world:
-        started = await start(world)
-        denied = f"{started.redirect_uri}?error=access_denied&state={started.state}"
-        world.logins.submit_callback(started.id, denied)
-        error = (await world.wait_completion(started.id))["error"]
-        assert error == "Login server error: Sign-in failed: access_denied"
-
-
-async def test_a_device_login_takes_no_address(autojump_clock: trio.testing.MockClock) -> None:
-    """What is typed into a page elsewhere has no address that could be pasted."""
-    async with open_world() as world:
-        login_id = await world.start_device_login()
-        with pytest.raises(InvalidRequest, match="waits for its code"):
-            world.logins.submit_callback(login_id, "http://127.0.0.1:1455/auth/callback?code=c")
 
 
 async def test_a_desktop_app_may_want_chatgpts_own_page(autojump_clock: trio.testing.MockClock) -> None:
