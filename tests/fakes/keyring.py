@@ -1,4 +1,4 @@
-"""A keyring in memory that does what its test says, and ways to run it that are no threads."""
+"""A keyring in memory that does what its test says, ways to run it that are no threads, and a store on it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from accountd.storage.keyring import Item
+from accountd.secret import Secret
+from accountd.storage.base import api_key_record
+from accountd.storage.keyring import Item, KeyringStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+    from accountd.storage.base import AuthRecord
     from accountd.storage.keyring import Call, KeyringError
 
 T = TypeVar("T")
+
+RECORD = api_key_record(Secret("sk-new"))
 
 
 class FakeKeyring:
@@ -70,3 +76,20 @@ class Stuck:
             self.left_behind.append(work)
         await trio.sleep_forever()
         raise AssertionError("nobody wakes it")
+
+
+def open_fake(home: Path) -> tuple[KeyringStore, FakeKeyring]:
+    """Make a store on a keyring that answers at once."""
+    keyring = FakeKeyring()
+    return KeyringStore(home, keyring, in_thread=at_once), keyring
+
+
+def operations(store: KeyringStore) -> list[Callable[[], Awaitable[object]]]:
+    """List all that can be asked of a keyring."""
+    return [store.load, store.delete, lambda: store.save(RECORD)]
+
+
+async def save(store: KeyringStore, record: AuthRecord = RECORD) -> None:
+    """Save as the account service does."""
+    async with store.locked():
+        await store.save(record)
