@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
 
 CONFIG = Config(codex_home=Path("/home/ada/.codex"))
+NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
+READ = {"id": 7, "method": "account/read", "params": {}}
+DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
+
+
+def error(code: int, message: str, request_id: object = 1) -> dict[str, Any]:
+    """Write an error as a client sees it."""
+    return {"id": request_id, "error": {"code": code, "message": message}}
 
 
 class Client:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 import trio
@@ -16,23 +15,10 @@ from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.limits import Limits
 from accountd.protocol.account import AccountUpdated
-from accountd.protocol.agent import render_refusal
-from accountd.protocol.methods import METHODS, TOKEN_METHODS
-from accountd.sandbox import Fault, Script
+from accountd.sandbox import Script
 from accountd.server import connection as module
-from accountd.server.handlers import HANDLERS
-from fakes.client import CONFIG, Client, open_client
-from fakes.logged_in import open_logged_in
+from fakes.client import CONFIG, DEVICE, NOBODY, READ, error, open_client
 from fakes.world import open_world
-
-NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
-READ = {"id": 7, "method": "account/read", "params": {}}
-DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
-
-
-def error(code: int, message: str, request_id: object = 1) -> dict[str, Any]:
-    """Write an error as a client sees it."""
-    return {"id": request_id, "error": {"code": code, "message": message}}
 
 
 async def test_initialize_says_who_answers() -> None:
@@ -43,24 +29,6 @@ async def test_initialize_says_who_answers() -> None:
     assert re.fullmatch(r"a test/0\.169\.0 \(.+; .+\) \S+ \(a test; 1\.0\) accountd/\d\S+", answer["userAgent"])
     assert answer["codexHome"] == "/home/ada/.codex"
     assert answer["platformFamily"] == "unix"
-
-
-async def test_nothing_but_initialize_comes_first() -> None:
-    """Before it, methods are refused, though a malformed request is told so; after it, it is refused itself."""
-    async with open_world() as world, open_client(world.services, initialize=False) as client:
-        assert await client.call("account/read", {}) == error(-32600, "Not initialized")
-        assert "invalid type: integer `5`" in (await client.call("account/read", 5))["error"]["message"]
-        assert "unknown variant `nope`" in (await client.call("nope"))["error"]["message"]
-        assert await client.call("thread/start", {}) == error(-32600, "Not initialized")
-        bad_name = {"clientInfo": {"name": "two\nlines", "version": "1"}}
-        assert (await client.call("initialize", bad_name))["error"]["message"] == (
-            "Invalid clientInfo.name: 'two\nlines'. Must be a valid HTTP header value."
-        )
-        assert "result" in await client.initialize()
-        assert await client.call("initialize", {"clientInfo": {"name": "x", "version": "1"}}) == error(
-            -32600, "Already initialized"
-        )
-        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
 
 
 async def test_every_kind_of_rubbish_is_answered_and_costs_nothing() -> None:
@@ -157,32 +125,6 @@ async def test_all_initialized_clients_hear_of_a_login(autojump_clock: trio.test
         assert await stranger.call("account/read", {}) == error(-32600, "Not initialized")
 
 
-async def test_any_client_may_cancel() -> None:
-    """A login is cancelled by its id, in any spelling of it; what is no id is an error."""
-    async with open_world(Script()) as world:
-        async with open_client(world.services) as starter, open_client(world.services) as other:
-            await starter.send(DEVICE)
-            login_id = (await starter.receive())["result"]["loginId"]
-            cancel = {"loginId": login_id.upper()}
-            await other.send({"id": 1, "method": "account/login/cancel", "params": cancel})
-            assert await other.receive() == {"id": 1, "result": {"status": "canceled"}}
-            assert (await other.receive())["params"]["error"] == "Login was not completed"
-            assert await other.call("account/login/cancel", cancel) == {"id": 1, "result": {"status": "notFound"}}
-            assert await other.call("account/login/cancel", {"loginId": "not-a-uuid"}) == error(
-                -32600, "invalid login id: not-a-uuid"
-            )
-
-
-async def test_what_is_experimental_needs_the_capability() -> None:
-    """External tokens are refused without it, in the peer's words."""
-    tokens = {"type": "chatgptAuthTokens", "accessToken": "a.b.c", "chatgptAccountId": "acct-1"}
-    async with open_world() as world:
-        async with open_client(world.services) as client:
-            assert await client.call("account/login/start", tokens) == error(
-                -32600, "account/login/start.chatgptAuthTokens requires experimentalApi capability"
-            )
-
-
 async def test_a_client_that_half_closes_still_gets_its_answers(autojump_clock: trio.testing.MockClock) -> None:
     """A shell that sends its requests and closes its end hears the answers, and then the end."""
     async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
@@ -221,17 +163,6 @@ async def test_too_many_requests_at_once_are_refused_not_queued(
                 assert await client.receive() == error(-32001, "Server overloaded; retry later.", number)
             answered = {(await client.receive())["id"] for _ in range(Limits().requests_per_connection)}
             assert answered == set(range(Limits().requests_per_connection))
-
-
-async def test_a_failing_look_up_is_the_answer(autojump_clock: trio.testing.MockClock) -> None:
-    """What the backend would not tell is an error of the read, with the code for what is not its fault."""
-    async with open_world(Script(approve_after_polls=0)) as world, open_client(world.services) as client:
-        await client.send(DEVICE)
-        for _ in range(3):
-            await client.receive()
-        world.sandbox.script = Script(faults=(Fault("/backend-api/wham/accounts/check", 1, 500),))
-        assert await client.call("account/read", {}) == error(-32603, "workspace routing discovery failed")
-        assert (await client.call("account/read", {}))["result"]["account"]["workspaceName"] == "Sandbox workspace"
 
 
 async def test_a_bug_fails_its_request_and_no_more(
@@ -324,81 +255,3 @@ async def test_nothing_that_a_client_sends_is_logged(caplog: pytest.LogCaptureFi
         await client.call("account/login/start", {"type": "apiKey", "apiKey": ["canary"]})
     assert "canary" not in caplog.text
     assert "account/read" in caplog.text
-
-
-def test_every_method_has_its_handler() -> None:
-    """The table of methods and that of handlers name the same, but for what is the connection's own."""
-    assert set(HANDLERS) == set(METHODS) - {"initialize"}
-
-
-async def test_our_own_methods_are_shown_to_those_who_ask() -> None:
-    """Without the extension they do not exist; with it they do, and are listed."""
-    submit = {"loginId": "7b1b6a5e-0000-4000-8000-000000000000", "callbackUrl": "x"}
-    async with open_world() as world:
-        async with open_client(world.services) as client:
-            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
-            assert "unknown variant `account/login/submitCallback`" in message
-            assert message.count("submitCallback") == 1
-        async with open_client(world.services, extensions={"accountd": {}, "other": 1}) as client:
-            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
-            assert message == "no login with this id waits for the person"
-            assert "submitCallback" in (await client.call("nope"))["error"]["message"]
-
-
-async def test_the_agents_methods_are_answered_with_who_has_them() -> None:
-    """A stock client that takes this for the agent's server is told so; what nobody knows is told as ever."""
-    async with open_world() as world, open_client(world.services) as client:
-        assert await client.call("thread/start", {"cwd": "/"}) == error(-32601, render_refusal("thread/start"))
-        assert await client.call("model/list", None, "a") == error(-32601, render_refusal("model/list"), "a")
-        assert (await client.call("threads/start", {}))["error"]["code"] == -32600
-        await client.send({"method": "turn/interrupt"})  # a notification, which has no answer
-        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
-
-
-async def test_a_shut_manager_begins_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    """A start that is under way when the daemon stops is refused, in the peer's words, and never announced."""
-    async with open_world(Script(delay=1)) as world, open_client(world.services) as client:
-        await client.send(DEVICE)
-        await trio.testing.wait_all_tasks_blocked()
-        await world.logins.shut()
-        assert await client.receive() == error(-32600, "Server is draining; retry after reconnecting", 8)
-        assert world.heard == []
-
-
-async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing.MockClock) -> None:
-    """Who may have a token may read the account, and change nothing, whatever they declare."""
-    async with open_world() as world:
-        ours, theirs = trio.testing.memory_stream_pair()
-        connection = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG, allowed=TOKEN_METHODS)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.run)
-            client = Client(ours, connection)
-            await client.initialize(experimentalApi=True, extensions={"accountd": {}})
-            assert (await client.call("account/read", {}))["result"] == NOBODY
-            assert "result" in await client.call("getAuthStatus", {"includeToken": True})
-            for method in set(METHODS) - TOKEN_METHODS:
-                refused = await client.call(method, {})
-                assert "not available on this socket" in refused["error"]["message"]
-            assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket
-            await ours.send_eof()
-
-
-async def test_a_logout_ends_the_login_that_waits() -> None:
-    """It is cancelled before there is an answer: nobody logs in by a code of before the logout."""
-    async with open_world(Script()) as world, open_client(world.services) as client:
-        waiting = await world.start_device_login()
-        await client.send({"id": 9, "method": "account/logout"})
-        assert (await client.receive())["params"]["loginId"] == waiting
-        assert (await client.receive())["id"] == 9
-
-
-async def test_to_forget_a_login_asks_nothing_of_the_issuer(autojump_clock: trio.testing.MockClock) -> None:
-    """What others have of the same login stays good."""
-    async with (
-        open_logged_in() as world,
-        open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client,
-    ):
-        asked = len(world.sandbox.requests)
-        assert (await client.call("account/forget"))["result"] == {}
-        assert world.account.current is None
-        assert len(world.sandbox.requests) == asked

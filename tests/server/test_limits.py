@@ -21,7 +21,7 @@ from accountd.server.connection import DRAIN_TIMEOUT, Connection
 from accountd.server.load import Load
 from accountd.server.serve import Server
 from accountd.server.turning_away import PATIENCE, render_no_place, turn_away
-from fakes.client import CONFIG, Client
+from fakes.client import CONFIG, DEVICE, READ, Client
 from fakes.world import open_world
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from accountd.server.call import Services
     from fakes.client import MemoryStream
 
-READ = {"id": 7, "method": "account/read", "params": {}}
-DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
 OVERLOADED = {"code": -32001, "message": "Server overloaded; retry later."}
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -1,0 +1,89 @@
+"""Which methods a client has, and what is said to one that asks for another."""
+
+from __future__ import annotations
+
+import trio
+import trio.testing
+
+from accountd.framing.ndjson import NdjsonFraming
+from accountd.protocol.agent import render_refusal
+from accountd.protocol.methods import METHODS, TOKEN_METHODS
+from accountd.server import connection as module
+from accountd.server.handlers import HANDLERS
+from fakes.client import CONFIG, NOBODY, Client, error, open_client
+from fakes.world import open_world
+
+
+async def test_nothing_but_initialize_comes_first() -> None:
+    """Before it, methods are refused, though a malformed request is told so; after it, it is refused itself."""
+    async with open_world() as world, open_client(world.services, initialize=False) as client:
+        assert await client.call("account/read", {}) == error(-32600, "Not initialized")
+        assert "invalid type: integer `5`" in (await client.call("account/read", 5))["error"]["message"]
+        assert "unknown variant `nope`" in (await client.call("nope"))["error"]["message"]
+        assert await client.call("thread/start", {}) == error(-32600, "Not initialized")
+        bad_name = {"clientInfo": {"name": "two\nlines", "version": "1"}}
+        assert (await client.call("initialize", bad_name))["error"]["message"] == (
+            "Invalid clientInfo.name: 'two\nlines'. Must be a valid HTTP header value."
+        )
+        assert "result" in await client.initialize()
+        assert await client.call("initialize", {"clientInfo": {"name": "x", "version": "1"}}) == error(
+            -32600, "Already initialized"
+        )
+        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+
+
+async def test_what_is_experimental_needs_the_capability() -> None:
+    """External tokens are refused without it, in the peer's words."""
+    tokens = {"type": "chatgptAuthTokens", "accessToken": "a.b.c", "chatgptAccountId": "acct-1"}
+    async with open_world() as world:
+        async with open_client(world.services) as client:
+            assert await client.call("account/login/start", tokens) == error(
+                -32600, "account/login/start.chatgptAuthTokens requires experimentalApi capability"
+            )
+
+
+def test_every_method_has_its_handler() -> None:
+    """The table of methods and that of handlers name the same, but for what is the connection's own."""
+    assert set(HANDLERS) == set(METHODS) - {"initialize"}
+
+
+async def test_our_own_methods_are_shown_to_those_who_ask() -> None:
+    """Without the extension they do not exist; with it they do, and are listed."""
+    submit = {"loginId": "7b1b6a5e-0000-4000-8000-000000000000", "callbackUrl": "x"}
+    async with open_world() as world:
+        async with open_client(world.services) as client:
+            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
+            assert "unknown variant `account/login/submitCallback`" in message
+            assert message.count("submitCallback") == 1
+        async with open_client(world.services, extensions={"accountd": {}, "other": 1}) as client:
+            message = (await client.call("account/login/submitCallback", submit))["error"]["message"]
+            assert message == "no login with this id waits for the person"
+            assert "submitCallback" in (await client.call("nope"))["error"]["message"]
+
+
+async def test_the_agents_methods_are_answered_with_who_has_them() -> None:
+    """A stock client that takes this for the agent's server is told so; what nobody knows is told as ever."""
+    async with open_world() as world, open_client(world.services) as client:
+        assert await client.call("thread/start", {"cwd": "/"}) == error(-32601, render_refusal("thread/start"))
+        assert await client.call("model/list", None, "a") == error(-32601, render_refusal("model/list"), "a")
+        assert (await client.call("threads/start", {}))["error"]["code"] == -32600
+        await client.send({"method": "turn/interrupt"})  # a notification, which has no answer
+        assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+
+
+async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing.MockClock) -> None:
+    """Who may have a token may read the account, and change nothing, whatever they declare."""
+    async with open_world() as world:
+        ours, theirs = trio.testing.memory_stream_pair()
+        connection = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG, allowed=TOKEN_METHODS)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            client = Client(ours, connection)
+            await client.initialize(experimentalApi=True, extensions={"accountd": {}})
+            assert (await client.call("account/read", {}))["result"] == NOBODY
+            assert "result" in await client.call("getAuthStatus", {"includeToken": True})
+            for method in set(METHODS) - TOKEN_METHODS:
+                refused = await client.call(method, {})
+                assert "not available on this socket" in refused["error"]["message"]
+            assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket
+            await ours.send_eof()
