@@ -1,4 +1,4 @@
-"""What the tests of real processes run under: an environment of their own."""
+"""What the tests of real processes run under: an environment of their own, or a session of a desktop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.client.errors import NothingListens
+from accountd.storage.keyring import KeyringStore
+from accountd.storage.secret_service import SecretService
+from fakes.desktop import Desktop, running_bus
 from fakes.processes import daemon_pid
 
 if TYPE_CHECKING:
@@ -33,3 +36,28 @@ def environ() -> Iterator[dict[str, str]]:
             assert time.monotonic() < deadline, "the daemon does not stop"
             time.sleep(0.01)
     shutil.rmtree(home)
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
+    """Give a session without a keyring."""
+    folder = Path(tempfile.mkdtemp(prefix="accountd-"))  # with a short path, for the sockets
+    with contextlib.ExitStack() as cleaning:
+        cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
+        desktop = Desktop(folder, cleaning.enter_context(running_bus(folder)))
+        cleaning.callback(desktop.stop_keyring)
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", desktop.address)
+        yield desktop
+
+
+@pytest.fixture
+def desktop(bare: Desktop) -> Desktop:
+    """Give a session with an unlocked keyring."""
+    bare.start_keyring()
+    return bare
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KeyringStore:
+    """Give a store on the keyring of the session."""
+    return KeyringStore(tmp_path, SecretService())
