@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 
     from accountd.protocol.account import Wire
     from accountd.requirements import ReadBundle
-    from accountd.storage.base import AuthStore
+    from accountd.storage.base import AuthRecord, AuthStore
 
 ISSUER = "http://127.0.0.1"
+
+APPROVED = Script(approve_after_polls=2)
+"""A person who takes a moment, and approves."""
 
 
 class TestClock:
@@ -191,3 +194,9 @@ async def open_world(
                 )
                 yield world
     await http.aclose()
+
+
+def stored(store: object) -> AuthRecord | None:
+    """Give what a memory store holds."""
+    assert isinstance(store, MemoryStore)
+    return store.record
