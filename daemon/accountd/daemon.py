@@ -28,7 +28,7 @@ from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.process import harden
-from accountd.adapters.service_manager import take_service_manager
+from accountd.adapters.service_manager import open_service_manager
 from accountd.adapters.stdio import open_stdio
 from accountd.adapters.unix_socket import open_inherited_listener, open_unix_listener
 from accountd.adapters.wall_clock import WallClock
@@ -106,9 +106,8 @@ def main(
     """
     log_format = logs.set_up(log_level, log_format)
     harden()
-    manager = take_service_manager(os.environ)
     try:
-        with open_activated(os.environ) as given:
+        with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
             if given.main is None and exit_when_idle is not None:
                 raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
             if (given.main and (listen or stdio)) or (given.token and token_socket):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -119,6 +120,22 @@ def test_a_stuck_loop_gives_no_sign_of_life(manager: Manager) -> None:
         process.send_signal(signal.SIGCONT)
         manager.told.settimeout(PATIENCE)
         assert manager.hear() == ["WATCHDOG=1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux's")
+def test_a_want_of_descriptors_is_no_stuck_loop(manager: Manager) -> None:
+    """The watchdog is fed by a socket that is there already, however long nothing can be opened."""
+    with manager.start(watchdog=0.2) as process:
+        with Client(str(manager.path)) as client:
+            assert client.call("account/read", {})["account"] is None
+        most = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, most))  # which it has already
+        manager.told.setblocking(False)
+        with suppress(BlockingIOError):
+            while manager.hear():  # what was on its way
+                pass
+        manager.told.settimeout(PATIENCE)
+        assert [manager.hear() for _ in range(3)] == [["WATCHDOG=1"]] * 3
 
 
 def test_it_ends_when_idle_and_the_next_client_loses_nothing(manager: Manager) -> None:

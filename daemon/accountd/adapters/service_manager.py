@@ -6,12 +6,13 @@ import logging
 import os
 import socket
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
 _PATIENCE: Final = 1.0
 """Seconds for a manager to take a message. It empties its socket at once, unless it is in trouble itself."""
@@ -20,12 +21,13 @@ _log = logging.getLogger(__name__)
 
 
 class ServiceManager:
-    """Where to send what it should know; to nowhere, if there is none.
+    """Where to send what it should know: to an address, by this socket; without one, to nowhere.
 
     `watchdog` is for how many seconds it waits for a sign of life before it takes us for stuck.
     """
 
-    def __init__(self, address: str | None = None, watchdog: float | None = None) -> None:
+    def __init__(self, sock: socket.socket | None = None, address: str = "", watchdog: float | None = None) -> None:
+        self._sock = sock
         self._address = address
         self._watchdog = watchdog
 
@@ -46,27 +48,32 @@ class ServiceManager:
 
         It comes from the loop that serves the clients: one that is stuck gives none.
         """
-        while self._address is not None and self._watchdog is not None:
+        while self._sock is not None and self._watchdog is not None:
             self._send("WATCHDOG=1")
             await trio.sleep(self._watchdog / 2)
 
     def _send(self, *lines: str) -> None:
-        if self._address is None:
+        if self._sock is None:
             return
         name = "\0" + self._address[1:] if self._address.startswith("@") else self._address  # `@`: an abstract one
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-                sock.settimeout(_PATIENCE)
-                sock.sendto("\n".join(lines).encode(errors="surrogateescape"), os.fsencode(name))
+            self._sock.sendto("\n".join(lines).encode(errors="surrogateescape"), os.fsencode(name))
         except OSError as error:
             _log.warning("the service manager cannot be told %s: %s", lines[0], error)
 
 
-def take_service_manager(environ: MutableMapping[str, str]) -> ServiceManager:
-    """Find who started us, and take their variables out of the environment: they are for no child of ours."""
+@contextmanager
+def open_service_manager(environ: MutableMapping[str, str]) -> Iterator[ServiceManager]:
+    """Find who started us, and take their variables out of the environment: they are for no child of ours.
+
+    The socket is had from the start, so that who has used up all descriptors is not restarted as if stuck.
+    """
     address = environ.pop("NOTIFY_SOCKET", "")
     microseconds, pid = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", str(os.getpid()))
     if not address.startswith(("/", "@")):  # another kind is for a virtual machine
-        return ServiceManager()
+        yield ServiceManager()
+        return
     watched = microseconds.isdecimal() and int(microseconds) > 0 and pid == str(os.getpid())
-    return ServiceManager(address, int(microseconds) / 1e6 if watched else None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(_PATIENCE)
+        yield ServiceManager(sock, address, int(microseconds) / 1e6 if watched else None)
