@@ -132,6 +132,22 @@ async def test_a_certificate_that_is_not_good_is_named(fault: str, ca: trustme.C
     assert origin.seen == []
 
 
+async def test_an_authority_that_the_system_has_learned_of_is_trusted_at_the_next_try(
+    ca: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who is told that a certificate is not trusted adds its authority; the daemon need not start anew."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    async with (
+        serving(Origin(), ca.issue_cert("127.0.0.1")) as port,
+        open_http_client("agent/1", None) as http,
+    ):
+        with pytest.raises(RemoteUnreachable, match="certificate is not trusted"):
+            await http.request("GET", f"https://127.0.0.1:{port}/")
+        ca.cert_pem.write_to_path(str(tmp_path / "system.pem"))
+        assert (await http.request("GET", f"https://127.0.0.1:{port}/")).status == 200
+
+
 async def test_a_certificate_file_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     """The error names the file and the variables; it is that of the request, and the daemon goes on."""
     (tmp_path / "bad.pem").write_text("no certificate")

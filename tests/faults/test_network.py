@@ -15,6 +15,7 @@ import trio
 import trio.testing
 
 from accountd.adapters.http import _open_httpx
+from accountd.adapters.trust import SystemTrust
 from accountd.protocol.usage import GetAccountRateLimitsParams
 from accountd.sandbox import server
 from fakes.client import open_client
@@ -62,7 +63,7 @@ async def open_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         network = Network(world.sandbox, nursery)
         monkeypatch.setattr(trio, "open_tcp_stream", network.connect)
         http = world.services.issuer._http
-        http._httpx = _open_httpx(write_authority(tmp_path))
+        http._httpx = _open_httpx(SystemTrust(), write_authority(tmp_path))
         async with open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client:
             yield Bench(world, network, client)
         await http.aclose()

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 import msgspec
 import trio
 
+from accountd.adapters.trust import SystemTrust
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     import httpx
@@ -56,12 +57,20 @@ class HttpClient:
     """Requests over one connection pool. Proxies come from the environment.
 
     Redirects are never followed, since a request carries credentials that are meant for its own host alone.
+    `read_trust` is called before the next request after a certificate was not believed.
     """
 
-    def __init__(self, user_agent: str, open_httpx: Callable[[], Awaitable[httpx.AsyncClient]]) -> None:
+    def __init__(
+        self,
+        user_agent: str,
+        open_httpx: Callable[[], Awaitable[httpx.AsyncClient]],
+        read_trust: Callable[[], None] = lambda: None,
+    ) -> None:
         # Compressed answers are not asked for: they are small, and what unfolds has to be watched.
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._open_httpx = open_httpx
+        self._read_trust = read_trust
+        self._distrusts = False
         self._opening = trio.Lock()
         self._httpx: httpx.AsyncClient | None = None
 
@@ -91,6 +100,9 @@ class HttpClient:
         form: Mapping[str, str] | None,
     ) -> HttpAnswer:
         client = await self._client()
+        if self._distrusts:
+            self._read_trust()  # whoever was told may have added the authority since
+            self._distrusts = False
         import httpx
 
         sent = dict(self._headers, **headers)
@@ -109,6 +121,8 @@ class HttpClient:
         except trio.TooSlowError:
             raise RemoteUnreachable(f"{request.url.host} did not answer in {REQUEST_TIMEOUT:.0f} s") from None
         except httpx.HTTPError as error:
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+                self._distrusts = True
             _raise_unreachable(error, request.url.host)
         return HttpAnswer(
             answer.status_code, answer.headers.get("content-type", ""), body, answer.headers.get("date", "")
@@ -129,8 +143,10 @@ class HttpClient:
 @asynccontextmanager
 async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterator[HttpClient]:
     """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
+    trust = SystemTrust()
     # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
-    client = HttpClient(user_agent, partial(trio.to_thread.run_sync, _open_httpx, ca_file))
+    open_httpx = partial(trio.to_thread.run_sync, _open_httpx, trust, ca_file)
+    client = HttpClient(user_agent, open_httpx, trust.read_again)
     try:
         yield client
     finally:
@@ -138,12 +154,11 @@ async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterat
             await client.aclose()
 
 
-def _open_httpx(ca_file: Path | None) -> httpx.AsyncClient:
+def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
     """Build the httpx client. Raises RemoteUnreachable for a proxy or certificate file that cannot be used."""
     import httpx
-    import truststore
 
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = trust.open()
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
@@ -211,8 +226,7 @@ def _find_reason(error: httpx.HTTPError) -> str:
             return f"no connection within {CONNECT_TIMEOUT:.0f} s"
         case httpx.TimeoutException():
             return f"nothing came or went for {READ_TIMEOUT:.0f} s"
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not trusted ({cause.verify_message})"
@@ -222,6 +236,12 @@ def _find_reason(error: httpx.HTTPError) -> str:
                 return f"its name could not be looked up ({words})"
             case OSError(errno=int(), strerror=str()):
                 return describe_os_error(cause)
-        cause = cause.__cause__ or cause.__context__
     # What h11 quotes of an answer that is no HTTP may be anything, such as the middle of a token.
     return str(error).partition(": bytearray(")[0] or "the connection was cut off"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error, and what it came from, step by step."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
