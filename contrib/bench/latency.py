@@ -21,8 +21,8 @@ P99: Final = Quantity("`account/read`, p99", "µs")
 def measure(server: Server, seconds: float) -> Sample:
     """Ask for so long, one after the other; a tenth as long before, for nothing.
 
-    Everybody gets as much time, not as many requests: by how the system places the two processes, all answers take
-    three times as long for some tenths of a second on end. Whoever is quick would be done within one such spell.
+    Everybody gets as much time, not as many requests. By how the system places the two processes, all answers take
+    three times as long for a while, of tenths of a second to seconds: who is quick would be done within one spell.
     """
     client = server.connect()
     _ask(client, seconds / 10)
