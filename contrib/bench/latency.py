@@ -21,8 +21,8 @@ P99: Final = Quantity("`account/read`, p99", "µs")
 def measure(server: Server, seconds: float) -> Sample:
     """Ask for so long, one after the other; a tenth as long before, for nothing.
 
-    Everybody gets as much time, not as many requests. By how the system places the two processes, all answers take
-    three times as long for a while, of tenths of a second to seconds: who is quick would be done within one spell.
+    Everybody gets as much time, not as many requests. A quick server has to be woken for each, or is still awake
+    when the next one comes, which takes a third of the time; either stays so for tenths of a second, or seconds.
     """
     client = server.connect()
     _ask(client, seconds / 10)
