@@ -23,6 +23,8 @@ from accountd.errors import (
     RequestFailed,
     describe_os_error,
 )
+from accountd.files.read import read_file
+from accountd.files.replace import replace_file
 from accountd.protocol.requirements import (
     ELIGIBLE_PLANS,
     NO_REQUIREMENTS,
@@ -36,8 +38,6 @@ from accountd.protocol.requirements import (
     render_response,
     timed_out_after,
 )
-from accountd.storage.read import read_file
-from accountd.storage.replace import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 import trio
 
 from accountd.errors import StorageError, describe_os_error, describe_shortage
+from accountd.files.read import read_file
+from accountd.files.replace import remove_file, replace_file
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
     MalformedRecord,
@@ -20,8 +22,6 @@ from accountd.storage.base import (
     render_record,
 )
 from accountd.storage.locks import hold_credential_locks
-from accountd.storage.read import read_file
-from accountd.storage.replace import remove_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
