@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -191,19 +191,6 @@ async def test_the_forms_policy_allows_the_redirect_alone(caller: Caller) -> Non
     )
     refused = await caller.open(authorize_url(state=None))
     assert "form-action 'self';" in refused.headers["content-security-policy"]
-
-
-async def test_another_site_cannot_approve(caller: Caller) -> None:
-    """The form from another site gets 403 and no code; our own, whose Origin is null, gets one."""
-    body = f"{urlsplit(authorize_url()).query}&decision=approve".encode()
-    kind = "application/x-www-form-urlencoded"
-    for site in ("cross-site", "same-site"):
-        answer = await caller.send("POST", DECISION, body, content_type=kind, sec_fetch_site=site)
-        assert (answer.status, "location" in answer.headers) == (403, False)
-    answer = await caller.send(
-        "POST", DECISION, body, content_type=kind, sec_fetch_site="same-origin", origin="null"
-    )
-    assert answer.status == 303
 
 
 async def test_any_site_may_lead_to_the_page(caller: Caller) -> None:

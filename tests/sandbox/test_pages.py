@@ -63,7 +63,7 @@ def test_no_page_loads_or_runs_anything(response: Response) -> None:
     for name in ("default-src 'none'", "style-src 'unsafe-inline'", "form-action 'self'"):
         assert name in response.headers["content-security-policy"]
     assert response.headers["x-frame-options"] == "DENY"
-    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["referrer-policy"] == "same-origin"
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["content-type"] == "text/html; charset=utf-8"
 
@@ -168,17 +168,53 @@ async def test_an_expired_code_has_a_page(caller: Caller, clock: Clock) -> None:
     assert error_code(await caller.poll(started)) == "expired_token"
 
 
-@pytest.mark.parametrize("path", ["/codex/device", "/codex/device/decision"])
-async def test_another_site_cannot_send_our_forms(caller: Caller, path: str) -> None:
-    """A form from another site gets 403; our own, whose Origin is null, does not."""
+_OURS = "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "cross-site", "origin": _OURS},
+        {"origin": "null"},
+        {"origin": "https://evil.example"},
+        {"origin": "http://127.0.0.1:8001"},
+        {"origin": "http://localhost:8000"},
+        {"origin": f"{_OURS}.evil.example"},
+        {"origin": ""},
+        {"referer": "https://evil.example/?http://127.0.0.1:8000/"},
+        {"referer": "http://127.0.0.1:8001/codex/device"},
+        {"referer": f"{_OURS}@evil.example/"},
+        {"referer": "http://["},
+    ],
+)
+@pytest.mark.parametrize("path", ["/codex/device", "/codex/device/decision", "/oauth/authorize/decision"])
+async def test_another_site_cannot_send_our_forms(caller: Caller, path: str, elsewhere: dict[str, str]) -> None:
+    """A form from another site, of another port, or of a page that hides where it is from, decides nothing."""
+    started = await caller.start_login()
+    asked = urlsplit(authorize_url()).query
+    form = f"user_code={started['user_code']}&decision=approve&{asked}".encode()
+    kind = "application/x-www-form-urlencoded"
+    assert (await caller.send("POST", path, form, content_type=kind, **elsewhere)).status == 403
+    assert (await caller.poll(started)).status == 403
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        {"sec_fetch_site": "same-origin", "origin": _OURS},
+        {"origin": _OURS},
+        {"referer": f"{_OURS}/codex/device"},
+        {},
+    ],
+)
+async def test_our_own_forms_are_taken(caller: Caller, ours: dict[str, str]) -> None:
+    """From our own page, by a browser of any age, or from a program."""
     started = await caller.start_login()
     form = f"user_code={started['user_code']}&decision=approve".encode()
     kind = "application/x-www-form-urlencoded"
-    for site in ("cross-site", "same-site"):
-        answer = await caller.send("POST", path, form, content_type=kind, sec_fetch_site=site)
-        assert answer.status == 403
-    assert (await caller.poll(started)).status == 403
-    answer = await caller.send("POST", path, form, content_type=kind, sec_fetch_site="same-origin", origin="null")
+    answer = await caller.send("POST", "/codex/device/decision", form, content_type=kind, **ours)
     assert answer.status == 200
 
 

@@ -19,8 +19,13 @@ def refuse_web_pages(request: Request) -> None:
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Raise Refused for a form that another site's page sends. Our own forms have `Origin: null`."""
-    if _comes_from_elsewhere(request):
+    """Raise Refused for a form that another site's page sends, or one that hides where it is from.
+
+    A browser names the page's origin in each POST, in Origin or, an older one, in Referer: it has to be ours. A
+    program, which no page can steer, may leave both out.
+    """
+    sender = request.headers.get("origin", request.headers.get("referer", request.origin))
+    if not f"{sender}/".startswith(f"{request.origin}/") or _comes_from_elsewhere(request):
         raise Refused(render_oauth_error("forbidden", "this form was sent by another site", 403))
 
 

@@ -23,7 +23,7 @@ _HEADERS: Final = {
     "content-type": "text/html; charset=utf-8",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer, our own forms would say `Origin: null`, as anybody's may
     "cache-control": "no-store",
 }
 
