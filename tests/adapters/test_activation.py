@@ -108,10 +108,21 @@ def test_what_no_client_could_use_is_refused_in_words(folder: Path, give: Give) 
             take(variables | {"LISTEN_FDS": "1"})
 
 
-@pytest.mark.parametrize("variables", [{"LISTEN_FDS": "two"}, {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "one"}])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LISTEN_FDS": "two"},
+        {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "one"},
+        {"LISTEN_FDS": "3"},
+        {"LISTEN_FDS": "9" * 18},
+        {"LISTEN_FDS": "9" * 5000},  # more digits than int() takes
+        {"LISTEN_FDS": "9" * 18, "LISTEN_FDNAMES": "token"},
+    ],
+    ids=lambda variables: f"{variables['LISTEN_FDS'][:3]} of {len(variables['LISTEN_FDS'])}",
+)
 def test_variables_that_make_no_sense_are_refused(variables: dict[str, str]) -> None:
-    """A number that is none, and names that are too few."""
-    with pytest.raises(SocketError, match="which the service manager has set"):
+    """A number that is none, one that would fill the memory, and names that are too few."""
+    with pytest.raises(SocketError, match=r"the service manager (has set|gave more)"):
         take({"LISTEN_PID": str(os.getpid()), **variables})
 
 

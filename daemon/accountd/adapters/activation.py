@@ -26,6 +26,9 @@ LAUNCHD_LABEL: Final = "accountd"
 """What the job is called there."""
 
 _FIRST: Final = 3  # SD_LISTEN_FDS_START
+_COUNTS: Final = ("0", "1", "2")
+"""How LISTEN_FDS may say that there are no more sockets than the two."""
+_TOO_MANY: Final = "the service manager gave more sockets than one, and one that is named `token`"
 
 
 class Activated(NamedTuple):
@@ -45,7 +48,7 @@ def open_activated(environ: MutableMapping[str, str], platform: str = sys.platfo
     found: dict[bool, int] = {}
     for name, descriptor in given:
         if found.setdefault(name == TOKEN_NAME, descriptor) != descriptor:
-            raise SocketError("the service manager gave more sockets than one, and one that is named `token`")
+            raise SocketError(_TOO_MANY)
     with ExitStack() as stack:
         sockets = {is_token: stack.enter_context(_open(descriptor)) for is_token, descriptor in found.items()}
         yield Activated(sockets.get(False), sockets.get(True))
@@ -57,6 +60,8 @@ def _take_from_systemd(environ: MutableMapping[str, str]) -> list[tuple[str, int
         return []  # none, or those of the process that started us
     if not taken["FDS"].isdecimal():
         raise SocketError("LISTEN_FDS, which the service manager has set, is no number")
+    if taken["FDS"] not in _COUNTS:  # before anything is made that is as large as the number
+        raise SocketError(_TOO_MANY)
     descriptors = range(_FIRST, _FIRST + int(taken["FDS"]))
     names = taken["FDNAMES"].split(":") if taken["FDNAMES"] else [""] * len(descriptors)
     if len(names) != len(descriptors):
