@@ -15,7 +15,14 @@ import pytest
 from accountd.cli import exits, main, service_launchd
 from accountd.cli.service import find_command
 from accountd.cli.service_steps import Steps
-from accountd.cli.service_units import SERVICE, SOCKET, WITHOUT_NAMESPACE, read_unit, render_systemd
+from accountd.cli.service_units import (
+    SERVICE,
+    SOCKET,
+    WITHOUT_NAMESPACE,
+    read_unit,
+    render_launchd,
+    render_systemd,
+)
 
 _TOOL = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$HOME/ran"
@@ -171,9 +178,35 @@ def test_what_no_tool_should_see_is_not_in_its_environment(home: Path, monkeypat
 
 
 def test_paths_are_written_as_systemd_reads_them() -> None:
-    """Blanks, quotes and its own signs are taken as they are."""
-    text = render_systemd(['/a b/%h"\\/accountd'])[SERVICE].decode()
-    assert '\nExecStart="/a b/%%h\\"\\\\/accountd" serve\n' in text
+    """Blanks, letters of any script and its own signs are taken as they are."""
+    text = render_systemd(["/a b/%h;é$HOME/accountd", "-P"])[SERVICE].decode()
+    assert '\nExecStart="/a b/%%h;é$HOME/accountd" -P serve\n' in text
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\t", "\x1b", "\x7f", "\udcff", '"', "'", "\\"])
+def test_a_path_that_no_unit_can_have_is_refused(sign: str) -> None:
+    """Nothing can be added to a unit by the name of a folder, and none is written that systemd would not load."""
+    with pytest.raises(exits.Failure, match="choose another folder"):
+        render_systemd([f"/a{sign}ExecStartPre=b/accountd"])
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("sign", ["\0", "\n", "\r", "\x1b", "\ufffe", "\udcff"])
+def test_a_path_that_no_property_list_can_have_is_refused(place: int, sign: str) -> None:
+    """XML has no escapes for control characters, and makes another one of a carriage return."""
+    paths = ["/opt/accountd", "/run/s", "/log"]
+    paths[place] += sign
+    with pytest.raises(exits.Failure, match="choose another folder"):
+        render_launchd(paths[:1], *paths[1:])
+
+
+@pytest.mark.parametrize("path", ['/a"b', "/a'b", "/a\\b", "/a<&>b", "/a b%é"])
+def test_a_property_list_has_every_other_path_as_it_is(path: str) -> None:
+    """Quotes, backslashes and the signs of XML itself."""
+    job = plistlib.loads(render_launchd([path], path, path))
+    assert (
+        job["ProgramArguments"][0] == job["StandardErrorPath"] == job["Sockets"]["accountd"]["SockPathName"] == path
+    )
 
 
 @pytest.mark.skipif(
