@@ -129,30 +129,55 @@ def test_json_that_is_no_message_says_why(payload: bytes, message_id: object, te
         b"",
         b"{",
         b"not json",
-        b'{"id":1,"method":"m"',
-        b'{"id":1,"method":"m"} {}',
+        b'{"id":1',
+        b'{"id":1} {}',
         b"{'id':1}",
         b"\xef\xbb\xbf{}",
         b'{"id":NaN,"method":"m"}',
         b'{"id":01,"method":"m"}',
         b'{"id":"\xff","method":"m"}',
-        b'{"id":1,"method":"m","params":{"x":"\xff"}}',
-        b'{"id":1,"method":"m","params":{"x":"\xed\xa0\x80"}}',
         b'{"id":"\\ud800","method":"m"}',
-        b'{"id":1,"method":"m","params":{"x":"\\ud800"}}',
-        b'{"id":1,"method":5,"params":{"x":"\\ud800"}}',
+        b'{"id":"\\ud800","method":"m","params":"\xff"}',
+        b'{"id":%b,"method":"m","params":"\xff"}' % (b"9" * 5000),
+        b'{"id":1,"result":"\xff"}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
-        b'{"id":1,"method":"m","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
     ids=lambda payload: repr(payload[:40]),
 )
 def test_what_is_no_json_is_a_parse_error(payload: bytes) -> None:
-    """It is answered with -32700 and a null id: also rubbish in a member that nobody reads, and any nesting."""
+    """It is answered with -32700, and a null id where none can be told; that of an answer is not the client's."""
+    assert parse_error(payload) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "message_id"),
+    [
+        (b'{"id":1,"method":"m","params":{"x":"\xff"}}', 1),
+        (b'{"id":1,"method":"m","params":{"x":"\xed\xa0\x80"}}', 1),
+        (b'{"id":1,"method":"m","params":{"x":"\\ud800"}}', 1),
+        (b'{"id":1,"method":"m","params":{"x":"\\uDC00\\ud800"}}', 1),
+        (b'{"id":1,"method":5,"params":{"x":"\\ud800"}}', 1),
+        (b'{"method":"\xff","params":{"id":2},"id":"a"}', "a"),
+        (b'{"method":"m","\\ud800":"\\\\ud800","id":"\xc3\xa9"}', "\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        (b'{"id":1,"method":"m","params":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 1),
+        (b'{"jsonrpc": "2.0", "id": "a", "method":"m","params":' + b"[" * 100_000, "a"),
+        (b'{"id":1,"method":"m","params":{"x":01}}', 1),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_a_fault_elsewhere_takes_no_id_away(payload: bytes, message_id: object) -> None:
+    """Whoever asked hears that it was not understood, wherever in the message the fault is."""
+    assert parse_error(payload) == message_id
+
+
+def parse_error(payload: bytes) -> object:
+    """Parse what is no JSON, and give the id that its client is told."""
     message_id, code, text = malformed(payload)
-    assert (message_id, code) == (None, -32700)
+    assert code == -32700
     assert text.startswith("Parse error: ")
     assert len(text) < 200
+    return message_id
 
 
 @given(st.binary(max_size=80) | st.text(max_size=40).map(str.encode))

@@ -6,6 +6,7 @@ method is known. So a request with bad params still has an id that its error can
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -50,6 +51,11 @@ class _Envelope(msgspec.Struct):
     error: msgspec.Raw | UnsetType = UNSET
 
 
+class _Identified(msgspec.Struct):
+    id: msgspec.Raw
+    method: msgspec.Raw  # what has none is an answer, and its id is not the client's
+
+
 class Result(msgspec.Struct):
     """The answer to a request that succeeded."""
 
@@ -85,9 +91,16 @@ class _Notification(msgspec.Struct, rename="camel"):
 
 _decoder: Final = msgspec.json.Decoder(_Envelope)
 _members_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_identified_decoder: Final = msgspec.json.Decoder(_Identified)
 _id_decoder: Final[msgspec.json.Decoder[RequestId]] = msgspec.json.Decoder(RequestId)
 _encoder: Final = msgspec.json.Encoder()
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_LEADING_ID: Final = re.compile(
+    rb'\s*+\{(?:\s*+"jsonrpc"\s*+:\s*+"[^"\\]*+"\s*+,)?+'
+    rb'\s*+"id"\s*+:\s*+(-?[0-9]++|"[^"\\]*+")\s*+,\s*+"method"\s*+:'
+)
+"""The beginning of most requests. What follows, JSON or not, does not make it another's."""
 
 
 def parse_message(payload: bytes) -> Request | Response | Malformed:
@@ -98,7 +111,7 @@ def parse_message(payload: bytes) -> Request | Response | Malformed:
     except msgspec.ValidationError:
         return _explain_malformed(payload)
     except _UNDECODABLE as error:
-        return Malformed(None, ParseError(f"Parse error: {error}"))
+        return _explain_unreadable(payload, error)
     if isinstance(envelope.method, str) and envelope.id is not None:
         return Request(envelope.method, envelope.id, envelope.params)
     if envelope.method is UNSET and (envelope.result is not UNSET or envelope.error is not UNSET):
@@ -115,7 +128,7 @@ def _explain_malformed(payload: bytes) -> Malformed:
     except msgspec.ValidationError:
         return Malformed(None, InvalidRequest("Invalid request: a message must be an object"))
     except _UNDECODABLE as error:  # the first decoding stopped before it came to this
-        return Malformed(None, ParseError(f"Parse error: {error}"))
+        return _explain_unreadable(payload, error)
     request_id: RequestId | None = None
     if "id" in members:
         try:
@@ -125,6 +138,35 @@ def _explain_malformed(payload: bytes) -> Malformed:
     if "method" in members:
         return Malformed(request_id, InvalidRequest("Invalid request: method must be a string"))
     return Malformed(request_id, InvalidRequest("Invalid request: missing field `method`"))
+
+
+def _explain_unreadable(payload: bytes, error: Exception) -> Malformed:
+    """Say why bytes are no JSON; with their id, where that can be told, since somebody waits for its answer.
+
+    Half of a surrogate pair, and bytes that are no UTF-8, spoil a text and not what stands around it: the id is
+    looked for in a copy in which other characters stand for them.
+    """
+    copy = payload.decode(errors="replace").encode()
+    for half in (b"\\ud", b"\\uD"):
+        copy = copy.replace(half, b"\\ue")  # a whole pair becomes two characters, which nobody reads
+    try:
+        found: bytes | None = bytes(_identified_decoder.decode(copy).id)
+        told = "a text in it is no Unicode"
+    except _UNDECODABLE:
+        leading = _LEADING_ID.match(payload)
+        found = None if leading is None else leading[1]
+        told = str(error)
+    return Malformed(_read_id(found), ParseError(f"Parse error: {told}"))
+
+
+def _read_id(found: bytes | None) -> RequestId | None:
+    """Read an id; None if it is none, or may have been a text that was changed in the copy."""
+    if found is None or b"\\ue" in found or b"\xef\xbf\xbd" in found:
+        return None
+    try:
+        return _id_decoder.decode(found)
+    except _UNDECODABLE:
+        return None
 
 
 def render_request(request_id: RequestId, method: str, params: object) -> bytes:
