@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trio
@@ -53,9 +56,30 @@ async def test_clients_are_accepted_and_known(folder: Path) -> None:
         client = await trio.open_unix_socket(folder / "s")
         accepted = await listener.accept()
         peer = peer_credentials(accepted.socket)
+        assert peer is not None
         assert (peer.uid, peer.pid) == (os.getuid(), os.getpid())
         await client.aclose()
         await accepted.aclose()
+
+
+def test_of_one_that_has_left_nothing_is_known() -> None:
+    """As on macOS, whose kernel answers such a question with an error; nothing is raised."""
+
+    class Left(socket.socket):
+        def getsockopt(self, *_: int) -> NoReturn:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    with Left(socket.AF_UNIX) as sock:
+        assert peer_credentials(sock) is None
+
+
+async def test_a_crowd_waits_in_the_queue(folder: Path) -> None:
+    """As many clients as the system allows may connect before one is accepted; more than its old 128."""
+    with open_unix_listener(folder / "s"), ExitStack() as crowd:
+        for _ in range(200):
+            client = crowd.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect(str(folder / "s"))
 
 
 def test_nothing_is_left_behind(folder: Path) -> None:

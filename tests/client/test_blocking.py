@@ -192,6 +192,20 @@ def test_a_path_that_cannot_be_a_socket_is_another_error(tmp_path: Path) -> None
     assert not isinstance(failure.value, NothingListens)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot tell a full queue from nobody")
+def test_a_full_queue_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes with a crowd gets in when there is a place, and hears that there is none when time is up."""
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        first = unix_socket.open_socket(path, 10)
+        with pytest.raises(DaemonUnreachable, match="too many clients have been waiting for it for 0 seconds"):
+            unix_socket.open_socket(path, 0)
+        monkeypatch.setattr("accountd.client.unix_socket.time.sleep", lambda _: busy.accept()[0].close())
+        unix_socket.open_socket(path, 10).close()
+        first.close()
+
+
 def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that is served by neither this user nor root is left before anything is said to it."""
     monkeypatch.setattr(unix_socket, "_peer_uid", lambda connection: os.geteuid() + 1)

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 MAX_PATH: Final = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path: the room in sockaddr_un, less the NUL at its end."""
 
-_BACKLOG: Final = 128
+_BACKLOG: Final = 65_535
+"""Clients that wait to be accepted. The system takes what it allows of it (`net.core.somaxconn`, 4096 by default);
+one more is an error at once for whoever connects without waiting."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +41,17 @@ class Peer(msgspec.Struct, frozen=True):
     pid: int
 
 
-def peer_credentials(sock: trio.socket.SocketType | socket.socket) -> Peer:
-    """Ask the kernel who connected."""
-    if sys.platform == "darwin":
-        local_peercred, local_peerpid, sol_local = 1, 2, 0
-        credentials = sock.getsockopt(sol_local, local_peercred, 76)
-        _version, uid = struct.unpack_from("=II", credentials)
-        return Peer(uid, sock.getsockopt(sol_local, local_peerpid))
-    pid, uid, _gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+def peer_credentials(sock: trio.socket.SocketType | socket.socket) -> Peer | None:
+    """Ask the kernel who connected; None where it will not say: macOS knows nothing of one that has left."""
+    try:
+        if sys.platform == "darwin":
+            local_peercred, local_peerpid, sol_local = 1, 2, 0
+            credentials = sock.getsockopt(sol_local, local_peercred, 76)
+            _version, uid = struct.unpack_from("=II", credentials)
+            return Peer(uid, sock.getsockopt(sol_local, local_peerpid))
+        pid, uid, _gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    except OSError:
+        return None
     return Peer(uid, pid)
 
 

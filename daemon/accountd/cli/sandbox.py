@@ -210,7 +210,7 @@ async def _end_daemon(path: Path) -> None:
     with contextlib.suppress(OSError), trio.move_on_after(_ENDING):  # OSError: there is none, or not any more
         async with await trio.open_unix_socket(str(path)) as connection:
             daemon = peer_credentials(connection.socket)
-            if daemon.uid == os.getuid() and daemon.pid > 0:
+            if daemon is not None and daemon.uid == os.getuid() and daemon.pid > 0:
                 os.kill(daemon.pid, signal.SIGTERM)
                 with contextlib.suppress(trio.BrokenResourceError):
                     await connection.receive_some(1)  # ends with the daemon

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from accountd.client.errors import DaemonUnreachable, NothingListens
@@ -12,16 +13,20 @@ from accountd.client.errors import DaemonUnreachable, NothingListens
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PAUSE = 0.01
+"""Seconds until a socket whose queue is full is tried again; nobody tells when there is a place in it."""
+
 
 def open_socket(path: str | Path, timeout: float) -> socket.socket:
     """Connect to the socket at `path` within so many seconds, which stay the timeout of the connection.
 
-    Raises NothingListens, or DaemonUnreachable if it is another person's socket or may not be opened.
+    Raises NothingListens, or DaemonUnreachable if it is another person's socket, may not be opened, or has a queue
+    of clients that stays full for so long.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(timeout)
-        connection.connect(str(path))
+        _connect(connection, str(path), timeout)
         _check_owner(_peer_uid(connection), path)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
         connection.close()
@@ -33,6 +38,19 @@ def open_socket(path: str | Path, timeout: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def _connect(connection: socket.socket, path: str, timeout: float) -> None:
+    """Connect, in turn with a crowd that does the same: a socket with a timeout waits for no place itself."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return connection.connect(path)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                words = f"too many clients have been waiting for it for {timeout:g} seconds"
+                raise OSError(error.errno, words) from error
+        time.sleep(_PAUSE)
 
 
 def _peer_uid(connection: socket.socket) -> int:

@@ -155,6 +155,7 @@ def _find_listener(path: str) -> int | None:
 
     try:
         with open_socket(path, PATIENCE) as connection:
-            return peer_credentials(connection).pid
+            listener = peer_credentials(connection)
     except ClientError:
         return None
+    return None if listener is None else listener.pid

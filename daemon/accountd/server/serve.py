@@ -65,6 +65,9 @@ class Server:
 
     async def _serve_accepted(self, stream: trio.SocketStream, allowed: frozenset[str] | None) -> None:
         peer = peer_credentials(stream.socket)
+        if peer is None:  # it has left, or nobody can tell whose it is
+            await stream.aclose()
+            return
         if peer.uid not in (os.getuid(), 0):
             self._services.counters.connections_refused += 1
             _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
