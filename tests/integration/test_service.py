@@ -229,3 +229,24 @@ def test_without_a_manager_sighup_reloads_too(manager: Manager) -> None:
         assert "Traceback" not in daemon.stop()
         assert daemon.process.returncode == 0
     assert [path.name for path in home.rglob("*")] == ["run"]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no user namespaces without unshare(1)")
+def test_where_its_clients_have_no_number_it_serves_none(manager: Manager) -> None:
+    """In a namespace that knows nobody it ends with one line, before it answers anybody on the socket."""
+    number = manager.listener.fileno()
+    command = ["unshare", "--user", sys.executable, "-c", _STARTER, str(number)]
+    if subprocess.run(["unshare", "--user", "true"], check=False).returncode:
+        pytest.skip("no user namespaces for this user")
+    done = subprocess.run(
+        command,
+        env=environment(manager.home),
+        capture_output=True,
+        text=True,
+        pass_fds=[number],
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "other users cannot be told from this one" in done.stderr

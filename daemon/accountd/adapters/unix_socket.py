@@ -20,6 +20,7 @@ import trio
 
 from accountd.adapters.instance_lock import hold_instance_lock
 from accountd.errors import SocketError, describe_os_error
+from accountd.users import REMEDY, find_lookalikes, read_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -69,6 +70,7 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
     A missing folder is made with mode 0700; one that is there must be safe from other users. The socket has
     mode 0600 from the moment it exists. A stale one is replaced, a live one is not.
     """
+    _require_a_uid_of_our_own()
     encoded = os.fsencode(path)
     if len(encoded) > MAX_PATH:
         raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
@@ -88,11 +90,13 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
 def open_inherited_listener(sock: socket.socket) -> Iterator[trio.SocketListener]:
     """Listen on a socket that belongs to the service manager, and leave its file alone.
 
-    The file and its folder are the manager's to protect; where it did not, that is said, and no more.
+    The file and its folder are the manager's to protect; where it did not, that is said, and no more. Raises
+    SocketError where the kernel does not tell us who connects.
     """
+    _require_a_uid_of_our_own()
     path = Path(sock.getsockname())
     try:
-        _check_folder(path.parent, trusted=[_unknown_uid()])
+        _check_folder(path.parent, trusted=[_root_without_number()])
         if path.lstat().st_mode & 0o077:
             _log.warning("other users may reach %s, and are refused; give the socket the mode 0600", path)
     except (OSError, SocketError) as error:
@@ -127,18 +131,19 @@ def _is_foreign(found: os.stat_result, trusted: Collection[int | None] = ()) -> 
     return found.st_uid not in (os.getuid(), 0, *trusted)
 
 
-def _unknown_uid() -> int | None:
+def _root_without_number() -> int | None:
     """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit.
 
-    Everybody else shows so, too, and cannot be told from root.
+    Everybody else without a number shows so, too, and cannot be told from root.
     """
-    try:
-        ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
-        if any(int(first) == 0 for first, _, _ in ranges):
-            return None
-        return int(Path("/proc/sys/kernel/overflowuid").read_text())
-    except (OSError, ValueError):  # another system than Linux
-        return None
+    namespace = read_namespace()
+    return None if any(0 in known for known in namespace.known) else namespace.others
+
+
+def _require_a_uid_of_our_own() -> None:
+    """Raise SocketError where the uid of a client would not say whether it is ours."""
+    if (reason := find_lookalikes()) is not None:
+        raise SocketError(f"{reason}; {REMEDY}")
 
 
 @contextmanager

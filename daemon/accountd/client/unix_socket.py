@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from accountd.client.errors import DaemonUnreachable, NothingListens
+from accountd.users import REMEDY, find_lookalikes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +72,5 @@ def _check_owner(owner: int, path: str | Path) -> None:
     """
     if owner not in (os.geteuid(), 0):
         raise DaemonUnreachable(f"{path} is served by another user (uid {owner}), who must not see your login")
+    if owner and (reason := find_lookalikes()) is not None:
+        raise DaemonUnreachable(f"{path} may be served by anybody: {reason}; {REMEDY}")

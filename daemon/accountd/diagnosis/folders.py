@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from accountd.adapters.unix_socket import MAX_PATH, find_unsafe_folder
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.errors import ConfigError, describe_os_error
+from accountd.users import REMEDY, find_lookalikes
 
 if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
@@ -48,6 +49,8 @@ def check_socket(surroundings: Surroundings) -> Finding:
     """Look whether another user could reach the socket, or put one of theirs in its place."""
     path = surroundings.socket
     folder = path.parent
+    if (reason := find_lookalikes()) is not None:
+        return fail(reason, REMEDY)
     if not folder.is_dir():
         if folder.exists():
             return fail(f"{folder} is not a folder", f"remove it: `rm {_quote(folder)}`")
