@@ -42,6 +42,12 @@ ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage
 HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor.py"}
 """Verbs that are more than a client; the others, and the blocking client, start in the standard library's time."""
 
+READS = ("files/read.py", "users.py", "oauth/pages.py", "sandbox/pages.py", "cli/service_units.py")
+"""Who reads files: the one reader, and those of what is the kernel's own, or comes with this package."""
+
+READING = {"read_text", "read_bytes", "load_default_certs"}
+"""What reads whatever is at a path, without a bound and without a look at what it is; so does a built-in `open`."""
+
 PRINTS = ("cli/", "sandbox/")
 """Who has a terminal to print to."""
 
@@ -114,6 +120,23 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
         match node:
             case ast.Call(func=ast.Name(id="print")) if not path.startswith(PRINTS):
                 yield f"{path}:{node.lineno}: only {' and '.join(PRINTS)} print"
+            case ast.Call() if path not in READS and (name := _name_of_reading(node)):
+                yield f"{path}:{node.lineno}: {name} reads what may have no end; files/read.py does not"
+
+
+def _name_of_reading(call: ast.Call) -> str | None:
+    """Name what a call reads a file with, if it is one that trusts in what is there."""
+    match call:
+        case ast.Call(func=ast.Attribute(attr=name)) if name in READING:
+            return name
+        case (
+            ast.Call(func=ast.Name(id="open"), args=[_])
+            | ast.Call(func=ast.Name(id="open"), args=[_, ast.Constant(value="r" | "rb")])
+        ):
+            return "open"
+        case ast.Call(func=ast.Attribute(attr="load_verify_locations"), args=[_, *_]):
+            return "load_verify_locations"
+    return None
 
 
 def _import_faults(path: str, found: Import, floors: Mapping[str, int]) -> Iterator[str]:
@@ -218,6 +241,8 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ),
         ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
+        ("config.py", "path.read_text()", "2: read_text reads what may have no end; files/read.py does not"),
+        ("config.py", "open(path, 'rb')", "2: open reads what may have no end; files/read.py does not"),
     ],
 )
 def test_a_planted_fault_is_told_with_its_file_and_line(path: str, source: str, fault: str) -> None:
@@ -239,6 +264,7 @@ def test_the_package_itself_is_under_all_floors() -> None:
         ("adapters/http.py", "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import httpx"),
         ("cli/serve.py", "import trio"),
         ("cli/status.py", "def f():\n    import trio\n    print()"),
+        ("cli/status.py", "open(path, 'wb')\ncontext.load_verify_locations(cadata=text)"),
         ("__main__.py", "from accountd.cli import main"),
     ],
 )

@@ -6,12 +6,15 @@ import os
 import re
 import sys
 from functools import cache
-from pathlib import Path
 
 from accountd import CODEX_VERSION, __version__
+from accountd.files.read import read_file
 
 DEFAULT_ORIGINATOR = "codex_cli_rs"
 """The name that Codex gives itself towards the issuer, whose client id this program shares."""
+
+OS_RELEASE = "/etc/os-release"
+"""Where a Linux system says which it is: os-release(5)."""
 
 
 def render_user_agent(originator: str, *, client: str | None = None) -> str:
@@ -39,7 +42,7 @@ def _operating_system() -> str:
     if sys.platform == "darwin":
         return f"Mac OS {os.uname().release}"
     try:
-        text = Path("/etc/os-release").read_text(encoding="utf-8")
+        text = read_file(OS_RELEASE).decode()
     except (OSError, UnicodeDecodeError):
         return "Linux"
     fields = dict(re.findall(r'^(\w+)="?(.*?)"?$', text, re.MULTILINE))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 import trio
 
+from accountd.adapters.http import MAX_ANSWER
 from accountd.errors import (
     ConfigError,
     RemoteRefused,
@@ -63,6 +64,7 @@ RETRY: Final = 60.0
 TIMEOUT: Final = 20.0
 """Seconds for all tries together, in which a person waits for their login."""
 
+_MAX_FILE: Final = MAX_ANSWER + (64 << 10)  # bytes: a bundle as it came, and whose it is
 _FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
 _TRIES: Final = 5
 _FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
@@ -107,7 +109,7 @@ class BundleFile:
     def load(self) -> Kept | None:
         """Read it; None if there is none, or none that can be read."""
         try:
-            return msgspec.json.decode(read_file(self._path), type=Kept)
+            return msgspec.json.decode(read_file(self._path, _MAX_FILE), type=Kept)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -301,7 +303,7 @@ def this_machine(folder: Path) -> Machine:
 def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
     """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
     try:
-        return parse_layer(path.read_text(encoding="utf-8"), this_machine(path.parent), of_logins=True)
+        return parse_layer(read_file(path).decode(), this_machine(path.parent), of_logins=True)
     except FileNotFoundError:
         return NO_REQUIREMENTS
     except OSError as error:

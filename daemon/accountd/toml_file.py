@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from accountd.errors import ConfigError, describe_os_error
+from accountd.files.read import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ class TomlFile:
     def read(cls, path: Path) -> Self:
         """Read a file, which need not be there. Raises ConfigError: it cannot be read, or is no TOML."""
         try:
-            text = path.read_bytes().decode("utf-8-sig")  # as Codex: a byte order mark is no fault
+            text = read_file(path).decode("utf-8-sig")  # as Codex: a byte order mark is no fault
         except FileNotFoundError:
             return cls(path, "", {})
         except OSError as error:

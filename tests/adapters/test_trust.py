@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from accountd.adapters import trust
-from accountd.adapters.trust import SystemTrust
+from accountd.adapters.trust import SystemTrust, add_authorities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +73,24 @@ def test_who_names_a_folder_trusts_nobody_else(bundle: Path, monkeypatch: pytest
     monkeypatch.setattr(trust, "_BUNDLES", (str(bundle),))
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(SystemTrust().open())
+
+
+@pytest.mark.parametrize("label", [b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"])
+def test_a_bundle_may_have_comments_and_each_label_that_openssl_takes(label: bytes, bundle: Path) -> None:
+    """Those of systems have the names of authorities around them, which are no ASCII, and old ones other labels."""
+    pem = bundle.read_bytes().replace(b"CERTIFICATE", label)
+    bundle.write_bytes("# Főtanúsítvány\n".encode() + pem + b"\xff\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    add_authorities(context, bundle)
+    shake_hands(context)
+
+
+@pytest.mark.parametrize("text", ["", "rubbish"])
+def test_a_bundle_without_a_certificate_is_an_error(text: str, bundle: Path) -> None:
+    """As one with something else in the place of one."""
+    bundle.write_text(text)
+    with pytest.raises(ssl.SSLError):
+        add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), bundle)
 
 
 def test_a_bundle_that_cannot_be_read_is_trusted_for_nobody(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_the_system_is_named_with_three_numbers(
     file = tmp_path / "os-release"
     if release is not None:
         file.write_bytes(release if isinstance(release, bytes) else release.encode())
-    monkeypatch.setattr(identity, "Path", lambda path: file if path == "/etc/os-release" else Path(path))
+    monkeypatch.setattr(identity, "OS_RELEASE", str(file))
     assert f"({name}; " in identity.render_user_agent("tests")
     assert identity.platform_os() == "linux"
 

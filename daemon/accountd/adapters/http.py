@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 import msgspec
 import trio
 
-from accountd.adapters.trust import SystemTrust
+from accountd.adapters.trust import SystemTrust, add_authorities
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
 
 if TYPE_CHECKING:
@@ -161,9 +161,12 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
     context = trust.open()
     if ca_file is not None:
         try:
-            context.load_verify_locations(ca_file)
-        except (OSError, ssl.SSLError) as error:
+            add_authorities(context, ca_file)
+        except ssl.SSLError as error:
             raise RemoteUnreachable(f"cannot read certificates from {ca_file}. {_CA_HINT}") from error
+        except OSError as error:
+            reason = describe_os_error(error)
+            raise RemoteUnreachable(f"cannot read certificates from {ca_file}: {reason}. {_CA_HINT}") from error
     loopback = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
     try:
         return httpx.AsyncClient(

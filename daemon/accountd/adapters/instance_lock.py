@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from accountd.errors import SocketError
+from accountd.files.read import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _name_holder(lock: Path) -> str:
     """Read who holds the lock, as it has noted itself: ` (pid 4711)`, or nothing."""
     try:
-        noted = re.match(r"[0-9]{1,10}", lock.read_text("ascii", "replace"))
+        noted = re.match(rb"[0-9]{1,10}", read_file(lock))
     except OSError:
         return ""
-    return f" (pid {noted[0]})" if noted else ""
+    return f" (pid {int(noted[0])})" if noted else ""

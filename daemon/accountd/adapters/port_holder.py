@@ -7,7 +7,10 @@ from pathlib import Path
 
 import trio
 
+from accountd.files.read import read_file
+
 _LISTENING = "0A"  # the state TCP_LISTEN in /proc/net/tcp
+_MAX_TABLE = 16 << 20  # bytes of it: a hundred thousand sockets
 
 
 async def describe_holder(port: int) -> str:
@@ -20,7 +23,7 @@ def _describe_holder(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if any(str(link.readlink()) in sockets for link in (process / "fd").iterdir()):
-                return f"{(process / 'comm').read_text('utf-8', 'replace').strip()} (pid {process.name})"
+                return f"{read_file(process / 'comm').decode('utf-8', 'replace').strip()} (pid {process.name})"
         except OSError:
             continue  # it has ended, or is another user's
     return "a program that cannot be named from here"
@@ -31,7 +34,7 @@ def _listening_sockets(port: int) -> set[str]:
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
-            text = Path(table).read_text()
+            text = read_file(table, _MAX_TABLE).decode()
         except OSError:
             continue  # another system than Linux
         for line in text.splitlines()[1:]:

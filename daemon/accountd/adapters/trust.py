@@ -6,7 +6,15 @@ import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from accountd.files.read import read_file
+
+if TYPE_CHECKING:
+    import os
+
+MAX_BUNDLE: Final = 16 << 20
+"""Bytes of a file of authorities: that of a system has a quarter of a megabyte, the largest known some three."""
 
 _BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
@@ -42,10 +50,22 @@ class SystemTrust:
         """Have what was opened trust those, too, whom the system trusts by now."""
         if self._context is None:  # not opened; or it is macOS, which is asked each time
             return
-        self._context.load_default_certs()
         places = ssl.get_default_verify_paths()
-        if not places.cafile and not (places.capath and any(Path(places.capath).glob("*.0"))):
-            for bundle in filter(Path.is_file, map(Path, _BUNDLES)):
-                with suppress(OSError):  # an SSLError, too: what cannot be read has nobody to trust
-                    self._context.load_verify_locations(bundle)
-                break
+        bundle: str | None = places.cafile
+        if places.capath:
+            self._context.load_verify_locations(capath=places.capath)  # which is looked into when a name comes up
+        if not bundle and not (places.capath and any(Path(places.capath).glob("*.0"))):
+            bundle = next((path for path in _BUNDLES if Path(path).is_file()), None)
+        if bundle:
+            with suppress(OSError):  # an SSLError, too: what cannot be read has nobody to trust
+                add_authorities(self._context, bundle)
+
+
+def add_authorities(context: ssl.SSLContext, bundle: str | os.PathLike[str]) -> None:
+    """Have a context trust those of a PEM file, too. Raises OSError: an SSLError where no certificate is in it.
+
+    OpenSSL is not given the path, which it would open and wait for whatever it is.
+    """
+    # As for OpenSSL, there may be text of any language around them, and settings behind each, which are not heeded.
+    text = read_file(bundle, MAX_BUNDLE).decode("ascii", "ignore").replace("TRUSTED CERTIFICATE", "CERTIFICATE")
+    context.load_verify_locations(cadata=text or "\n")  # no text at all is another kind of error

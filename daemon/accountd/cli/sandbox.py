@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.terminal import say
 from accountd.errors import ConfigError, describe_os_error
+from accountd.files.read import read_file
 
 if TYPE_CHECKING:
     import argparse
@@ -127,7 +128,7 @@ def _read_script(args: argparse.Namespace) -> Script:
     script = Script()
     try:
         if args.script is not None:
-            script = merge_script(script, Path(args.script).expanduser().read_bytes())
+            script = merge_script(script, read_file(Path(args.script).expanduser()))
     except OSError as error:
         raise Failure(f"{args.script}: cannot be read: {describe_os_error(error)}", USAGE) from error
     except ConfigError as error:
@@ -169,7 +170,7 @@ def _open_home(folder: str | None) -> Iterator[Path]:
 def _refuse_real_home(home: Path) -> None:
     config = home / "config.toml"
     if config.exists():
-        if not config.read_bytes().startswith(_MARK.encode()):
+        if not read_file(config).startswith(_MARK.encode()):
             raise Failure(
                 f"{config}: was not written by the sandbox, and is left alone; choose another --home", USAGE
             )

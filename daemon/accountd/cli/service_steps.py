@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from accountd.cli.exits import Failure
 from accountd.cli.terminal import one_line, say
+from accountd.files.read import read_file
 
 _KEPT = (
     "HOME",
@@ -99,7 +100,6 @@ class Steps:
 def read(path: str) -> bytes | None:
     """Give what a file has in it; None if it is not there, or not to be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path)
     except OSError:
         return None

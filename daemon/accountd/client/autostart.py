@@ -25,6 +25,8 @@ _PAUSE = 0.02
 """Seconds between two looks at a socket that is about to be there; there is nothing to wait on."""
 _LOSERS_PATIENCE = 0.25
 """Seconds that a daemon which lost a race is given for the winner to listen."""
+_LAST_WORDS = 1 << 16
+"""Bytes at the end of a log in which the last line of a daemon that gave up is looked for."""
 _PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
 """Variables that may hold a path relative to this folder, which is not the daemon's."""
 
@@ -46,7 +48,7 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
         connection = _wait_until_it_listens(path, child, timeout)
         if connection is not None:
             return connection
-        log.seek(begin)
+        log.seek(max(begin, os.fstat(log.fileno()).st_size - _LAST_WORDS))
         raise DaemonNotStarted(f"the daemon did not start: {_last_words(log.read())}; see {log_path}")
 
 

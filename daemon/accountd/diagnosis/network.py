@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.adapters.trust import add_authorities
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.diagnosis.route import MalformedProxy, find_fault, find_proxy
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_status
@@ -48,7 +49,7 @@ def _look_at_certificates(path: Path, variable: str) -> Finding:
     remedy = f"set {variable} to a PEM file that you can read, or unset it"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(path)
+        add_authorities(context, path)
     except ssl.SSLError:
         return fail(f"{path}, of {variable}, has no certificate that can be read", remedy)
     except OSError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 import trio
 
 from accountd.errors import StorageError, describe_os_error, describe_shortage
-from accountd.files.read import read_file
+from accountd.files.read import FileTooLarge, read_file
 from accountd.files.replace import remove_file, replace_file
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
@@ -100,6 +100,8 @@ def _load(path: Path) -> AuthRecord | None:
         document = read_file(path)
     except FileNotFoundError:
         return None
+    except FileTooLarge as error:
+        raise MalformedRecord(f"the document is {error.strerror}, and so no credential") from error
     except OSError as error:
         raise StorageError(describe_os_error(error)) from error
     return parse_record(document)
