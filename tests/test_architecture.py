@@ -64,7 +64,8 @@ class Import(NamedTuple):
 
 def read_floors(package_docstring: str) -> dict[str, int]:
     """Read the map in the package's docstring: each top-level name with the number of its floor, ground is 0."""
-    lines = re.findall(r"^(\w+) +(\w+(?: · \w+)*)(?:  |$)", package_docstring, re.MULTILINE)
+    whole = re.sub(r" ·\n +", " · ", package_docstring)  # a floor with many names goes on in a second line
+    lines = re.findall(r"^(\w+) +(\w+(?: · \w+)*)(?:  |$)", whole, re.MULTILINE)
     assert [floor for floor, _ in reversed(lines)] == list(THIRD_PARTIES), "the map has other floors than this test"
     return {name: height for height, (_, names) in enumerate(reversed(lines)) for name in names.split(" · ")}
 

@@ -8,7 +8,8 @@ doors     server · client                        the socket seen from inside, a
 services  hub · audit · account · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
-ground    errors · secret · files · toml_file · limits · config · paths · users · identity · counters · logs
+ground    errors · secret · files · toml_file · limits · config · paths · safe_path · users ·
+          identity · counters · logs
 """
 
 __version__ = "0.1.0"

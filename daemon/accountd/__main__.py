@@ -1,7 +1,17 @@
-"""`python -m accountd` is the `accountd` command."""
+"""The `accountd` command, as its script and `python -m accountd` run it: first a safe path, then the command."""
 
 import sys
 
-from accountd.cli import main
+from accountd.safe_path import leave_out_working_folder
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line and give its exit code."""
+    leave_out_working_folder()
+    from accountd.cli import main as run  # what it imports comes from the path as it is now
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

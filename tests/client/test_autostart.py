@@ -100,7 +100,7 @@ def test_relative_paths_in_the_environment_mean_the_same_to_the_daemon(
 def test_the_real_daemon_is_this_python_and_this_package(tmp_path: Path) -> None:
     """What is started is `accountd serve` on the verb's socket."""
     command = autostart.daemon_command(tmp_path / "s")
-    assert command == [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{tmp_path}/s"]
+    assert command == [sys.executable, "-P", "-m", "accountd", "serve", "--listen", f"unix://{tmp_path}/s"]
 
 
 def test_no_start_refuses(path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
