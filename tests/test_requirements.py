@@ -189,4 +189,5 @@ def test_this_machine_has_a_name_and_a_home() -> None:
     """Which some layers ask for."""
     machine = this_machine(Path("/codex"))
     assert machine.hostname
+    assert machine.user_home is not None
     assert machine.user_home.is_absolute()

@@ -5,10 +5,10 @@ Imports go down only; each floor knows those below it and nothing above:
 street    cli · sandbox · diagnosis              what people run: clients of the socket, a stand-in issuer
 roof      daemon · signals · reload              builds everything, nests the lifetimes; changes what it can
 doors     server · client                        the socket seen from inside, and from outside
-services  hub · audit · account · usage · requirements · login   what lives
+services  supervisor · hub · audit · account · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
-ground    errors · secret · files · toml_file · limits · config · paths · safe_path · users ·
+ground    errors · unforeseen · secret · files · toml_file · limits · config · paths · safe_path · users ·
           identity · counters · logs
 """
 

@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 import sys
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,11 +21,11 @@ from accountd import logs, paths
 from accountd.account.reader import AccountReader
 from accountd.account.refresher import open_refresher
 from accountd.account.service import open_account
+from accountd.account.store_watch import StoreWatch
 from accountd.adapters.activation import open_activated
 from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
 from accountd.adapters.descriptors import make_room
-from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.process import harden
@@ -34,7 +35,7 @@ from accountd.adapters.unix_socket import open_inherited_listener, open_unix_lis
 from accountd.adapters.wall_clock import WallClock
 from accountd.audit import AuditLog
 from accountd.counters import Counters
-from accountd.errors import AccountdError, SocketError
+from accountd.errors import SocketError
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
@@ -54,13 +55,15 @@ from accountd.server.serve import Server
 from accountd.signals import open_signals
 from accountd.storage.base import Provenance
 from accountd.storage.choose import open_store
+from accountd.supervisor import supervise
+from accountd.unforeseen import describe_way, explain_end
 from accountd.usage import UsageService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from contextlib import AbstractContextManager
 
-    from accountd.account.service import AccountService
+    from accountd.adapters.activation import Activated
     from accountd.adapters.service_manager import ServiceManager
     from accountd.config import Config
     from accountd.limits import Limits
@@ -105,24 +108,35 @@ def main(
     else.
     """
     log_format = logs.set_up(log_level, log_format)
-    harden()
     try:
+        harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
-            if given.main is None and exit_when_idle is not None:
-                raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
-            if (given.main and (listen or stdio)) or (given.token and token_socket):
-                raise SocketError("a service manager gave the socket, and the command line names another")
-            usual = None if stdio else listen or Path(paths.socket_path(os.environ))
-            doors = Doors(given.main or usual, given.token or token_socket, exit_when_idle)
+            doors = _choose_doors(given, listen, token_socket, stdio=stdio, exit_when_idle=exit_when_idle)
             config = configuration.load(os.environ)
             trio.run(run_daemon, config, doors, manager, _open_audit_log(config, wanted=audit))
-    except AccountdError as error:
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
+        _log.debug("the end came on this way: %s", describe_way(error))
         if log_format == "text":
-            sys.stderr.write(f"accountd: {error}\n")
+            sys.stderr.write(f"accountd: {explain_end(error)}\n")
         else:  # for whoever reads every line in that format
-            _log.critical("%s", error)
+            _log.critical("%s", explain_end(error))
         return 1
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise KeyboardInterrupt from None
     return 0
+
+
+def _choose_doors(
+    given: Activated, listen: Path | None, token_socket: Path | None, *, stdio: bool, exit_when_idle: float | None
+) -> Doors:
+    if given.main is None and exit_when_idle is not None:
+        raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
+    if (given.main and (listen or stdio)) or (given.token and token_socket):
+        raise SocketError("a service manager gave the socket, and the command line names another")
+    usual = None if stdio else listen or Path(paths.socket_path(os.environ))
+    return Doors(given.main or usual, given.token or token_socket, exit_when_idle)
 
 
 async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audit: AuditLog) -> None:
@@ -148,14 +162,15 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
             trio.open_nursery() as watching,
         ):
             server = Server(services, config, make_room(config.limits.connections))
-            watching.start_soon(_watch_store, config, services.account)
+            watch = StoreWatch(config.codex_home / "auth.json", services.account)
+            watching.start_soon(supervise, "watching auth.json", watch.run)
             with staying:
                 async with trio.open_nursery() as connections:
                     with accepting:
                         async with trio.open_nursery() as reloading:
                             status = f"serving {_name(doors.main)} for {config.codex_home}"
                             reloader = Reloader(config, services, os.environ, manager, status)
-                            reloading.start_soon(reloader.serve, hang_ups)
+                            reloading.start_soon(supervise, "reloading", reloader.serve, hang_ups)
                             if doors.main is None:
                                 connections.start_soon(_serve_stdio, server, config.limits, accepting)
                             _log.info(status)
@@ -195,14 +210,20 @@ async def _admit(
     while True:
         async with trio.open_nursery() as doors:
             for listener, allowed in listeners:
-                # A copy, because who accepts on it closes it.
-                copy = trio.SocketListener(listener.socket.dup())
-                doors.start_soon(server.serve_socket, copy, connections, allowed)
-            await _wait_idle(server, services, exit_when_idle)
+                accept = partial(_accept, server, listener, connections, allowed)
+                doors.start_soon(supervise, "accepting clients", accept)
+            await supervise("waiting for an idle moment", _wait_idle, server, services, exit_when_idle)
             doors.cancel_scope.cancel()
         if not connections.child_tasks:
             _log.info("stopping, since nobody has been here for %g seconds", exit_when_idle)
             return
+
+
+async def _accept(
+    server: Server, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None
+) -> None:
+    # A copy, because who accepts on it closes it.
+    await server.serve_socket(trio.SocketListener(listener.socket.dup()), connections, allowed)
 
 
 async def _wait_idle(server: Server, services: Services, seconds: float | None) -> None:
@@ -255,7 +276,7 @@ def _open_audit_log(config: Config, *, wanted: bool) -> AuditLog:
 @asynccontextmanager
 async def _open_watchdog(manager: ServiceManager) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(manager.feed_watchdog)
+        nursery.start_soon(supervise, "feeding the watchdog", manager.feed_watchdog)
         yield
         nursery.cancel_scope.cancel()
 
@@ -263,11 +284,3 @@ async def _open_watchdog(manager: ServiceManager) -> AsyncIterator[None]:
 async def _serve_stdio(server: Server, limits: Limits, accepting: trio.CancelScope) -> None:
     await server.serve_stream(open_stdio(), NdjsonFraming(limits.message_bytes))
     accepting.cancel()
-
-
-async def _watch_store(config: Config, account: AccountService) -> None:
-    """Notice what other programs do to the credential: `codex login`, an editor, another daemon."""
-    path = config.codex_home / "auth.json"
-    with suppress(OSError):  # then the first login makes the folder, or says why it cannot
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    await watch_file(path, account.reload)

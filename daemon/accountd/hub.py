@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,11 +11,14 @@ import msgspec
 
 from accountd.protocol.jsonrpc import render_notification
 from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, NOTIFICATIONS
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from accountd.protocol.account import Wire
+
+_log = logging.getLogger(__name__)
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -43,7 +47,10 @@ class Hub:
         payload = render_notification(method, body, self._now_ns() // 1_000_000)
         notification = Notification(method, payload, extension)
         for deliver in tuple(self._subscriptions.values()):
-            deliver(notification)
+            try:
+                deliver(notification)
+            except Exception as error:  # noqa: BLE001 - a bug of one must not keep the others from hearing
+                report(_log, "a notification to one of the clients", error)
 
     @contextmanager
     def subscribe(self, deliver: Callable[[Notification], None]) -> Iterator[None]:

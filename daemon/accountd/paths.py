@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_USUAL_HOME = "~/.codex"
-
-
 def codex_home(environ: Mapping[str, str]) -> str:
     """Give the folder that holds `auth.json` and `config.toml`: `CODEX_HOME`, else `~/.codex`."""
-    return expand(environ.get("CODEX_HOME", "").strip() or _USUAL_HOME, where="CODEX_HOME")
+    return expand(environ.get("CODEX_HOME", "").strip() or "~/.codex", where="CODEX_HOME")
+
+
+def user_home() -> str | None:
+    """Give this person's home folder; None where there is none: no HOME, and an id that nobody knows."""
+    try:
+        return expand("~", where="HOME")
+    except ConfigError:
+        return None
 
 
 def expand(path: str, where: str) -> str:
@@ -50,7 +55,8 @@ def socket_path(environ: Mapping[str, str]) -> str:
     if configured:
         return expand(configured, where="ACCOUNTD_SOCKET")
     home = os.path.realpath(codex_home(environ))
-    if home == os.path.realpath(os.path.expanduser(_USUAL_HOME)):
+    person = user_home()
+    if person is not None and home == os.path.realpath(os.path.join(person, ".codex")):
         return os.path.join(runtime_folder(environ), "accountd.sock")
     import hashlib  # takes a tenth of the time that a verb needs to start
 

@@ -78,13 +78,15 @@ class Reloader:
     async def serve(self, hang_ups: trio.MemoryReceiveChannel[None]) -> None:
         """Reload once for each that comes, for ever."""
         async for _ in hang_ups:
+            status = f"{self._status}; the configuration was not reloaded, see the log"
             self._manager.tell_reloading()
             try:
                 await self.reload()
-                self._manager.tell_ready(self._status)
+                status = self._status
             except AccountdError as error:
                 _log.error("the configuration stays as it was: %s", error)
-                self._manager.tell_ready(f"{self._status}; the configuration was not reloaded, see the log")
+            finally:
+                self._manager.tell_ready(status)
 
     async def reload(self) -> None:
         """Read the files again, and apply what can be. Raises ConfigError, and then nothing has changed.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 import trio
 
+from accountd import paths
 from accountd.adapters.http import MAX_ANSWER
 from accountd.errors import (
     ConfigError,
@@ -39,6 +40,8 @@ from accountd.protocol.requirements import (
     render_response,
     timed_out_after,
 )
+from accountd.supervisor import supervise
+from accountd.unforeseen import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from accountd.policy import Policy
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
     from accountd.secret import Secret
+    from accountd.storage.base import ChatgptLogin
 
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
 
@@ -68,6 +72,8 @@ _MAX_FILE: Final = MAX_ANSWER + (64 << 10)  # bytes: a bundle as it came, and wh
 _FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
 _TRIES: Final = 5
 _FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
+
+_TASK: Final = "keeping requirements current"
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +118,7 @@ class BundleFile:
             return msgspec.json.decode(read_file(self._path, _MAX_FILE), type=Kept)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is in it, no requirements must depend on a copy of them
             _log.warning("%s cannot be read: %s", self._path.name, type(error).__name__)
             return None
 
@@ -207,15 +213,25 @@ class RequirementsService:
             changed = self._account.changed
             self._tell()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_these_current)
+                nursery.start_soon(supervise, _TASK, self._keep_these_current)
                 await changed.wait()
                 nursery.cancel_scope.cancel()
 
     async def _keep_these_current(self) -> None:
-        """Do so for the account as it is now, until it is cancelled, or finds that it is another."""
+        """Do so for the account as it is now, until it is cancelled, or finds that it is another.
+
+        Whatever it fails at is an answer for those who wait, until the supervisor's next try.
+        """
         login, owner = self._account.login, self._find_owner()
         if login is None or owner is None:
             await trio.sleep_forever()
+        try:
+            await self._keep_current_for(owner, login)
+        except Exception as error:
+            self._fail(owner, RequirementsUnavailable(explain(error)))
+            raise
+
+    async def _keep_current_for(self, owner: Owner, login: ChatgptLogin) -> None:
         while True:
             had = self._recall(owner)
             if had is not None:
@@ -233,8 +249,7 @@ class RequirementsService:
                     if await self._account.recover(login):
                         return
                 _log.warning("%s", error)
-                self._failure = (owner, error)
-                self._tell()
+                self._fail(owner, error)
                 await self._clock.sleep_until(self._clock.now() + RETRY)
 
     def _find_owner(self) -> Owner | None:
@@ -246,6 +261,11 @@ class RequirementsService:
 
     def _find_failure(self) -> RequirementsUnavailable | None:
         return self._failure[1] if self._failure is not None and self._failure[0] == self._find_owner() else None
+
+    def _fail(self, owner: Owner, failure: RequirementsUnavailable) -> None:
+        """Have those who wait know that these requirements are not to be had, for now."""
+        self._failure = (owner, failure)
+        self._tell()
 
     def _tell(self) -> None:
         """Have those who wait look again."""
@@ -291,13 +311,14 @@ class RequirementsService:
 
     def _save(self, kept: Kept) -> None:
         if kept is not self._saved and kept.owner.is_known:
+            self._saved = kept  # before it is: what fails is not tried again, nor in the way of what is newer
             self._file.save(kept)
-            self._saved = kept
 
 
 def this_machine(folder: Path) -> Machine:
     """Describe this machine, for a layer whose relative paths start at a folder."""
-    return Machine(folder, Path.home(), socket.gethostname())
+    home = paths.user_home()
+    return Machine(folder, None if home is None else Path(home), socket.gethostname())
 
 
 def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
@@ -318,6 +339,6 @@ def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
 async def open_requirements(service: RequirementsService) -> AsyncIterator[RequirementsService]:
     """Have a service's requirements kept current during the block."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(service.keep_current)
+        nursery.start_soon(supervise, _TASK, service.keep_current)
         yield service
         nursery.cancel_scope.cancel()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.supervisor import supervise
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -30,21 +32,20 @@ async def open_signals(
     # Who runs us on a terminal has closed it; a service manager means something else.
     ends = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hang_up_ends or sys.stderr.isatty() else [])}
 
-    async def obey(task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(*_OURS) as signals:
-            task_status.started()
-            async for number in signals:
-                if number in ends:
-                    _log.info("stopping on %s", signal.Signals(number).name)
-                    (staying if accepting.cancel_called else accepting).cancel()
-                else:
-                    with suppress(trio.WouldBlock):  # the one that waits will see what this one means, too
-                        hang_ups.send_nowait(None)
+    async def obey(signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            if number in ends:
+                (staying if accepting.cancel_called else accepting).cancel()
+                _log.info("stopping on %s", signal.Signals(number).name)
+            else:
+                with suppress(trio.WouldBlock):  # the one that waits will see what this one means, too
+                    hang_ups.send_nowait(None)
 
-    async with trio.open_nursery() as nursery:
-        await nursery.start(obey)
-        with hang_ups, received:
-            yield received
-        nursery.cancel_scope.cancel()
+    with trio.open_signal_receiver(*_OURS) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervise, "obeying signals", obey, signals)
+            with hang_ups, received:
+                yield received
+            nursery.cancel_scope.cancel()
     for number in _OURS:
         signal.signal(number, signal.SIG_IGN)

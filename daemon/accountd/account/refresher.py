@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, describe_shortage
+from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
 from accountd.oauth.refresh import parse_expiry
+from accountd.supervisor import supervise
+from accountd.unforeseen import INTERNAL_ERROR, report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,11 +40,11 @@ _log = logging.getLogger(__name__)
 
 
 class _Flight:
-    """One refresh: `landed` is set when it is over, and `error` tells how."""
+    """One refresh: `landed` is set when it is over, and `error` tells how. It has failed until it has gone well."""
 
     def __init__(self) -> None:
         self.landed = trio.Event()
-        self.error: RefreshError | None = None
+        self.error: RefreshError | None = RefreshFailed(INTERNAL_ERROR)
 
 
 class Refresher:
@@ -86,8 +88,9 @@ class Refresher:
         Cancelling this stops the waiting and nothing else.
         """
         if self._flight is None:
-            self._flight = _Flight()
-            self._nursery.start_soon(self._fly, self._flight, reason)
+            flight = _Flight()
+            self._nursery.start_soon(self._fly, flight, reason)
+            self._flight = flight
         flight = self._flight
         await flight.landed.wait()
         if flight.error is not None:
@@ -109,16 +112,12 @@ class Refresher:
         try:
             await self._account.renew(reason)
             self._refreshed_at = self._clock.now()
+            flight.error = None
         except RefreshError as error:
-            _log.warning("the access token was not refreshed: %s", error)
             flight.error = error
+            _log.warning("the access token was not refreshed: %s", error)
         except Exception as error:  # noqa: BLE001 - a bug fails its refresh, not the daemon
-            if (shortage := describe_shortage(error)) is not None:
-                _log.error("a refresh failed for want of room: %s", shortage)
-                flight.error = RefreshFailed(f"accountd has no room for this now: {shortage}")
-            else:
-                _log.exception("a refresh failed in a way that was not foreseen")
-                flight.error = RefreshFailed("internal error; the log of accountd says more")
+            flight.error = RefreshFailed(report(_log, "a refresh", error))
         finally:
             self._flight = None
             flight.landed.set()
@@ -172,7 +171,7 @@ async def open_refresher(account: AccountService, clock: Clock) -> AsyncIterator
     """Give the refresher, at work; leaving the block lets a refresh that has been sent come home."""
     async with trio.open_nursery() as nursery:
         refresher = Refresher(nursery, account, clock)
-        nursery.start_soon(refresher.keep_fresh)
+        nursery.start_soon(supervise, "refreshing ahead of time", refresher.keep_fresh)
         yield refresher
         nursery.cancel_scope.cancel()
     if account.is_unsaved:  # nobody will have these tokens any more, unless the store takes them now

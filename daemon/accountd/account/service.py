@@ -13,6 +13,7 @@ from accountd.account.renewal import Renewal
 from accountd.account.state import AccountState
 from accountd.errors import ClientFailed, LoginFailed, RefreshError, RemoteError, StorageError
 from accountd.storage.base import MalformedRecord
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -54,8 +55,15 @@ class AccountService(AccountState):
         return self.record is None or self._store.describe().kind != "memory"
 
     async def load(self) -> None:
-        """Read the store for the first time. A credential that cannot be read counts as none, and is warned of."""
-        self.hold(await self._read_store())
+        """Read the store for the first time. A credential that cannot be read counts as none, and is warned of.
+
+        Whatever is wrong with it, there is a daemon, in which one can log in and out.
+        """
+        try:
+            self.hold(await self._read_store())
+        except Exception as error:  # noqa: BLE001 - a bug fails this look, not the start
+            report(_log, "reading what is stored", error)
+            self._unread = True
         self.take_as_told()
 
     async def reload(self) -> None:

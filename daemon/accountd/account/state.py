@@ -105,11 +105,11 @@ class AccountState:
         self._unsaved = stored
 
     def hold(self, record: AuthRecord | None) -> None:
-        """Have this credential, and say nothing."""
-        self.record = record
+        """Have this credential, and say nothing. A failure leaves what there was."""
         login = record.chatgpt if record is not None else None
         # Found once, and not at each request: it takes decoding a token.
         self._due_time = find_due_time(login.tokens, record.last_refresh) if record and login else None
+        self.record = record
         self._changed.set()
         self._changed = trio.Event()
 

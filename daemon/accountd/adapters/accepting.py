@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from accountd.errors import describe_os_error
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,6 +32,9 @@ async def accept_clients(
     clients: trio.Nursery,
 ) -> NoReturn:
     """Have each client served, and closed, by a task in `clients`, until cancelled; then close the listener.
+
+    Serving one ends at its failure, and nobody else's connection does. What accept(2) fails with for good, or for
+    a reason that is not known to pass, is raised.
 
     Differs from trio.serve_listeners in what it logs while there is no room: two lines, not ten a second.
     """
@@ -55,6 +60,14 @@ async def accept_clients(
 async def _serve(serve: Callable[[trio.SocketStream], Awaitable[None]], stream: trio.SocketStream) -> None:
     try:
         await serve(stream)
+    except Exception as error:  # noqa: BLE001 - a bug ends its connection, not whoever accepts others
+        report(_log, "a connection", error)
+        await _hang_up(stream)
     except BaseException:  # it closes the stream itself, if it comes that far
-        await trio.aclose_forcefully(stream)
+        await _hang_up(stream)
         raise
+
+
+async def _hang_up(stream: trio.SocketStream) -> None:
+    with suppress(Exception):
+        await trio.aclose_forcefully(stream)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -21,37 +21,37 @@ SETTLE: Final = 0.05
 """Seconds after a change in which further ones belong to it: a program that replaces a file touches it often."""
 
 _EVENTS: Final = 0x8 | 0x40 | 0x80 | 0x200  # IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE
-_ARRIVALS: Final = 0x80 | 0x100  # IN_MOVED_TO, IN_CREATE
+_ARRIVALS: Final = 0x4 | 0x80 | 0x100  # IN_ATTRIB, for permissions; IN_MOVED_TO, IN_CREATE
+_ONLY_FOLDERS: Final = 0x1000000  # IN_ONLYDIR
 _FAREWELLS: Final = 0x400 | 0x800  # IN_DELETE_SELF, IN_MOVE_SELF: of the folder itself
 _IGNORED: Final = 0x8000  # IN_IGNORED: the watch has ended, with its folder or its file system
 _ENTRY_HEAD: Final = 16  # of `struct inotify_event`, whose name follows
 
 
-async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]]) -> None:
-    """Call `on_change` after each change of the file, for ever.
+async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]], *, missed: bool = False) -> None:
+    """Call `on_change` after each change of the file, for ever; with `missed`, also for what was before this.
 
-    What is watched is its folder: a file that is replaced is another file afterwards. A folder that vanishes is
-    waited for. Returns where the system has no such thing, or no room for another watch.
+    What is watched is its folder: a file that is replaced is another file afterwards. A folder that vanishes, or
+    that cannot be reached any more, is waited for at the nearest one above it that can be. Returns where the
+    system has no such thing, or no room for another watch.
     """
-    again = False
+    folder = path.parent
     while sys.platform == "linux":
-        folder = path.parent
-        is_there = folder.is_dir()
-        watched = folder if is_there else next(parent for parent in folder.parents if parent.is_dir())
-        descriptor = _open_watch(watched, (_EVENTS if is_there else _ARRIVALS) | _FAREWELLS)
-        if descriptor is None:
-            return
-        try:
-            if again:
-                await on_change()  # with the watch open, so that nothing is missed
-            if is_there:
-                await _watch_folder(descriptor, path.name, on_change)
-            elif not folder.is_dir():  # it may have come just before it was waited for
-                await trio.lowlevel.wait_readable(descriptor)
-        finally:
-            trio.lowlevel.notify_closing(descriptor)
-            os.close(descriptor)
-        again = True
+        with _open_watch(folder, _EVENTS) as here:
+            if here is not None:
+                if missed:
+                    await on_change()  # with the watch open, so that nothing is missed
+                await _watch_folder(here, path.name, on_change)
+        if here is None:
+            with _open_watch_above(folder) as above:
+                if above is None:
+                    return
+                if missed:
+                    await on_change()
+                if not _can_be_watched(folder):  # it may have come just before it was waited for
+                    await trio.lowlevel.wait_readable(above)
+                    await trio.sleep(SETTLE)
+        missed = True
 
 
 async def _watch_folder(descriptor: int, name: str, on_change: Callable[[], Awaitable[None]]) -> None:
@@ -69,17 +69,35 @@ async def _watch_folder(descriptor: int, name: str, on_change: Callable[[], Awai
             await on_change()
 
 
-def _open_watch(folder: Path, events: int) -> int | None:
+@contextmanager
+def _open_watch(folder: Path, events: int) -> Iterator[int | None]:
+    """Give the descriptor on which what happens in a folder can be read; None where it cannot be watched."""
     import ctypes  # after the first client has been answered, if it is there already
 
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if descriptor < 0:
-        return None
-    if libc.inotify_add_watch(descriptor, os.fsencode(folder), events) < 0:
+        yield None
+        return
+    try:
+        watch = libc.inotify_add_watch(descriptor, os.fsencode(folder), events | _FAREWELLS | _ONLY_FOLDERS)
+        yield descriptor if watch >= 0 else None
+    finally:
+        trio.lowlevel.notify_closing(descriptor)
         os.close(descriptor)
-        return None
-    return descriptor
+
+
+@contextmanager
+def _open_watch_above(folder: Path) -> Iterator[int | None]:
+    """Watch the nearest of the folders above one for its coming."""
+    with ExitStack() as stack:
+        watches = (stack.enter_context(_open_watch(parent, _ARRIVALS)) for parent in folder.parents)
+        yield next((found for found in watches if found is not None), None)
+
+
+def _can_be_watched(folder: Path) -> bool:
+    with _open_watch(folder, _EVENTS) as found:
+        return found is not None
 
 
 def _drain(descriptor: int) -> Iterator[tuple[int, str]]:

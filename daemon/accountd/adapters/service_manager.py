@@ -58,8 +58,8 @@ class ServiceManager:
         name = "\0" + self._address[1:] if self._address.startswith("@") else self._address  # `@`: an abstract one
         try:
             self._sock.sendto("\n".join(lines).encode(errors="surrogateescape"), os.fsencode(name))
-        except OSError as error:
-            _log.warning("the service manager cannot be told %s: %s", lines[0], error)
+        except (OSError, ValueError) as error:  # nobody there, or a path that is no text
+            _log.warning("the service manager cannot be told %s: %s", lines[0], type(error).__name__)
 
 
 @contextmanager

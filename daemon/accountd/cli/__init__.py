@@ -57,6 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     except Failure as failure:
         complain(str(failure))
         return failure.code
+    except Exception as error:  # noqa: BLE001 - a traceback helps nobody here, and its text may quote a secret
+        from accountd.unforeseen import explain_end
+
+        complain(explain_end(error))
+        return ERROR
     return code
 
 

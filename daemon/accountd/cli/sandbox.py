@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accountd import paths
 from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.terminal import say
 from accountd.errors import ConfigError, describe_os_error
@@ -156,7 +157,7 @@ def _open_home(folder: str | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="accountd-sandbox-", ignore_cleanup_errors=True) as made:
             yield Path(made)
         return
-    home = Path(folder).expanduser().absolute()
+    home = Path(paths.expand(folder, where="--home"))
     if len(os.fsencode(_socket_path(home))) > _LONGEST_SOCKET_PATH:
         raise Failure(f"{home}: too long for a socket in it; choose a shorter --home", USAGE)
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd import paths
 from accountd.diagnosis.findings import fail, ok, warn
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def check_service(surroundings: Surroundings) -> Finding:
 
 def _places(environ: Mapping[str, str]) -> Iterator[Path]:
     """List where a unit or a LaunchAgent may be, in the order in which they count."""
-    home = Path(environ.get("HOME") or "~").expanduser()
+    home = Path(environ.get("HOME") or paths.user_home() or "/")
     if sys.platform == "darwin":
         yield from sorted((home / "Library/LaunchAgents").glob("*accountd*.plist"))
         return

@@ -18,6 +18,7 @@ from accountd.adapters.port_holder import describe_holder
 from accountd.errors import RequestFailed, describe_os_error
 from accountd.oauth.callback import PORTS
 from accountd.oauth.pages import render_refused
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -129,8 +130,8 @@ class _Door:
                 await self._respond(http, stream)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 _log.debug("a browser went away")
-            except Exception:  # noqa: BLE001 - a bug ends its connection, not the login
-                _log.exception("a request to the loopback port failed in a way that was not foreseen")
+            except Exception as error:  # noqa: BLE001 - a bug ends its connection, not the login
+                report(_log, "a request to the loopback port", error)
 
     async def _respond(self, http: h11.Connection, stream: trio.SocketStream) -> None:
         request = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
@@ -20,7 +20,6 @@ from accountd.errors import (
     LoginFailed,
     RequestFailed,
     StorageError,
-    describe_shortage,
 )
 from accountd.login.lifecycle import Login, State
 from accountd.logs import about
@@ -30,6 +29,7 @@ from accountd.protocol.account import (
     ExternalTokensLoginDone,
     LoginUnderWay,
 )
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -191,26 +191,37 @@ class LoginManager:
         await self.cancel_all()
 
     async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
-        """Live one login from its beginning to its completion."""
-        async with flow.open() as attempt:
-            refusal = self._find_refusal()  # once more: it has taken a while to prepare
-            if refusal is None:
-                await self._begin(attempt, reply, task_status)
+        """Live one login from its beginning to its completion. Raises nothing of it once it has begun."""
+        begun = False
+
+        async def live(attempt: Attempt[ApprovalT]) -> None:
+            nonlocal begun
+            login = self._begin(attempt, reply)
+            begun = True
+            task_status.started()
+            with about(login=login.id):
+                await self._live(login, attempt)
+
+        try:
+            async with flow.open() as attempt:
+                refusal = self._find_refusal()  # once more: it has taken a while to prepare
+                if refusal is None:
+                    await live(attempt)
+        except Exception as error:
+            if not begun:
+                raise
+            report(_log, "the end of a login", error)  # a bug ends its login, not the daemon
         if refusal is not None:
             raise refusal  # here, since a nursery of the flow's would make a group of it
 
-    async def _begin(self, attempt: Attempt[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
+    def _begin(self, attempt: Attempt[Any], reply: Reply) -> Login:
+        """Have a login wait for its person. A failure leaves everything as it was."""
         login = Login(str(uuid.uuid4()), attempt, self._clock.now())
+        reply(login.started)
         self._cancel_what_can_be()  # the newest wins
         self._logins[login.id] = login
         self._counters.logins_started[login.kind] += 1
-        with about(login=login.id):
-            _log.info("the login waits for the person")
-            self._audit.note("login.started", method=login.kind)
-            reply(login.started)
-            self._tell(login)
-            task_status.started()
-            await self._live(login, attempt)
+        return login
 
     async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """See that a login completes, whatever happens. Raises nothing but a cancellation from outside."""
@@ -220,12 +231,7 @@ class LoginManager:
         except (LoginFailed, StorageError) as error:
             self._complete(login, error)
         except Exception as error:  # noqa: BLE001 - a bug ends its login, not the daemon
-            if (shortage := describe_shortage(error)) is not None:
-                _log.error("the login failed for want of room: %s", shortage)
-                self._complete(login, LoginFailed(f"accountd has no room for this now: {shortage}"))
-                return
-            _log.exception("the login failed in a way that was not foreseen")
-            self._complete(login, LoginFailed("internal error; the log of accountd says more"))
+            self._complete(login, LoginFailed(report(_log, "the login", error)))
         finally:
             if not login.ended.is_set():  # cancelled: by its scope, or with everything else
                 self._complete(login, LoginCancelled(NOT_COMPLETED))
@@ -237,6 +243,9 @@ class LoginManager:
             login.note_retry(retries, cause)
             self._tell(login)
 
+        _log.info("the login waits for the person")
+        self._audit.note("login.started", method=login.kind)
+        self._tell(login)
         approval = await attempt.wait_approval(retrying)
         await self._advance(login, State.EXCHANGING)
         granted = await attempt.exchange(approval)
@@ -259,19 +268,28 @@ class LoginManager:
             self._hub.publish(progress)
 
     def _complete(self, login: Login, error: AccountdError | None, entrypoint: Entrypoint | None = None) -> None:
-        """Say how a login ended. Cannot be cancelled, and the states let it happen only once."""
+        """Say how a login ended, to all, whatever goes wrong in it. Cannot be cancelled, and happens only once."""
+        del self._logins[login.id]
+        login.ended.set()
+        words = None if error is None else str(error)
+        try:
+            words = self._conclude(login, error)
+        except Exception as bug:  # noqa: BLE001 - those who wait for the completion get one
+            report(_log, "the end of a login", bug)
+        self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
+
+    def _conclude(self, login: Login, error: AccountdError | None) -> str | None:
+        """Write down how a login ended, show it to the person, and give the words for clients."""
         if login.state is not State.CANCELLED:
             login.move(State.COMPLETED if error is None else State.FAILED)
         counters = self._counters
         ends = {State.COMPLETED: counters.logins_completed, State.FAILED: counters.logins_failed}
         ends.get(login.state, counters.logins_cancelled)[login.kind] += 1
-        del self._logins[login.id]
-        login.ended.set()
         words = login.attempt.conclude(error)
         _log.info("the login has %s%s", _ENDS[login.state], f": {error}" if error else "")
         reason = type(error).__name__ if login.state is State.FAILED else None
         self._audit.note(_EVENTS[login.state], method=login.kind, reason=reason)
-        self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
+        return words
 
 
 @asynccontextmanager

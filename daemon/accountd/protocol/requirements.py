@@ -79,10 +79,13 @@ class MalformedLayer(ValueError):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where a layer applies: relative paths in it start at `folder`, and some keys are for some hosts alone."""
+    """Where a layer applies: relative paths in it start at `folder`, and some keys are for some hosts alone.
+
+    A person without a home has no paths that start with `~/`.
+    """
 
     folder: Path
-    user_home: Path
+    user_home: Path | None
     hostname: str
 
 
@@ -171,6 +174,8 @@ def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
     for key in _PATHS:
         if isinstance(path := keys.get(key), str):
             base = machine.user_home if path.startswith("~/") else machine.folder
+            if base is None:
+                raise MalformedLayer(f"`{key}` starts with ~/, and this user has no home folder; set HOME")
             keys[key] = (base / path.removeprefix("~/")).as_uri()
     values = _convert(keys)
     for remote in values.remote_sandbox_config or ():

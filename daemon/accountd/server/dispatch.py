@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from accountd import identity, paths
-from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed, describe_shortage
+from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
 from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.agent import is_of_the_agent, render_refusal
@@ -19,6 +19,7 @@ from accountd.protocol.methods import METHODS, experimental_reason, find_method,
 from accountd.server.call import Call
 from accountd.server.handlers import HANDLERS
 from accountd.server.session import open_session
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,12 +86,8 @@ class Dispatcher:
 
     def refuse(self, request: Request, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
-        if (shortage := describe_shortage(error)) is not None:
-            _log.error("%.60r failed for want of room: %s", request.method, shortage)
-            error = RequestFailed(f"accountd has no room for this now: {shortage}")
-        elif not isinstance(error, RequestError):
-            _log.error("%.60r failed in a way that was not foreseen", request.method, exc_info=error)
-            error = RequestFailed("internal error; the log of accountd says more")
+        if not isinstance(error, RequestError):
+            error = RequestFailed(report(_log, f"{request.method!r:.60}", error))
         else:
             # Not the text: it may quote what the client sent, and a client may send a token in a wrong place.
             _log.info("%.60r was refused (%d)", request.method, error.code)

@@ -12,13 +12,13 @@ import trio
 
 from accountd.adapters.accepting import accept_clients
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
-from accountd.errors import describe_shortage
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
 from accountd.server.connection import Connection
 from accountd.server.idleness import Idleness
 from accountd.server.load import Load
 from accountd.server.turning_away import turn_away
+from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from accountd.config import Config
@@ -123,10 +123,7 @@ class Server:
                 with self.idleness.busy():
                     await connection.run()
             except Exception as error:  # noqa: BLE001 - a bug ends its connection, not the daemon
-                if (shortage := describe_shortage(error)) is not None:
-                    _log.error("a connection ends for want of room: %s", shortage)
-                else:
-                    _log.exception("a connection failed in a way that was not foreseen")
+                report(_log, "a connection", error)
             finally:
                 self._connections.discard(connection)
                 counters.connections -= 1
