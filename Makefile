@@ -81,6 +81,13 @@ bench: $(VENV)/.development  ## write docs/performance.md's table; PEER=COMMAND,
 contrib: $(VENV)/.runtime  ## write the completions, man pages and units that are made from the package
 	PYTHONPATH=contrib $(BIN)/python -m generators
 
+.PHONY: lock
+lock: $(VENV)/.runtime  ## write requirements.lock anew: every runtime package, in its latest release, with its hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
 .PHONY: clean
 clean:  ## remove what the other words made
 	rm -rf $(VENV) build dist .autobahn .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
