@@ -27,6 +27,7 @@ THIRD_PARTIES = {
 """What a floor may import besides the standard library."""
 
 ONLY_IN = {
+    "tomllib": "toml/parse.py",
     "platformdirs": "paths.py",
     "wsproto": "framing/frames.py",
     "httpx": "adapters/http.py",
@@ -34,7 +35,7 @@ ONLY_IN = {
     "keyring": "storage/keyring.py",
     "secretstorage": "storage/secret_service.py",
 }
-"""Foreign things with one file each."""
+"""Foreign things with one file each; so has what reads foreign text, and only that file holds it to bounds."""
 
 ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage", "segno"}
 """What takes long to import, so that it is imported in the function that needs it."""
@@ -153,12 +154,12 @@ def _import_faults(path: str, found: Import, floors: Mapping[str, int]) -> Itera
         target = _target(found)
         if target is not None and floors.get(target, 0) > height:
             yield f"{here} climbs to {target}, {floors[target] - height} floor(s) up"
+    elif ONLY_IN.get(root, path) != path:
+        yield f"{root} is imported in {ONLY_IN[root]} only"
     elif root not in sys.stdlib_module_names:
         floor = list(THIRD_PARTIES)[height] if 0 <= height < len(THIRD_PARTIES) else "top"
         if root not in THIRD_PARTIES.get(floor, set()):
             yield f"{floor} does not import {root}"
-        elif ONLY_IN.get(root, path) != path:
-            yield f"{root} is imported in {ONLY_IN[root]} only"
         elif root in ON_FIRST_USE and found.runs_at_import:
             yield f"{root} is imported on first use, in a function"
 
@@ -228,6 +229,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("oauth/pkce.py", "import trio", "2: paper does not import trio"),
         ("secret.py", "import requests", "2: ground does not import requests"),
         ("__main__.py", "import trio", "2: top does not import trio"),
+        ("limits.py", "import tomllib", "2: tomllib is imported in toml/parse.py only"),
         ("config.py", "import platformdirs", "2: platformdirs is imported in paths.py only"),
         ("paths.py", "import platformdirs", "2: platformdirs is imported on first use, in a function"),
         ("adapters/http.py", "import httpx", "2: httpx is imported on first use, in a function"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from accountd import reload
 from accountd.adapters.service_manager import ServiceManager
 from accountd.config import Config, load
 from accountd.errors import ConfigError
 from accountd.policy import Policy
+from accountd.protocol.requirements import NO_REQUIREMENTS, Layer
 from accountd.reload import Reloader, describe_changes
 from accountd.secret import Secret
 from fakes.world import open_world
@@ -56,6 +59,20 @@ async def test_changed_limits_are_told_one_by_one(tmp_path: Path, caplog: pytest
         await reloader.reload()
     told = "configuration reloaded: connections is 100, and was 4096; this takes effect at the next start"
     assert [record.message for record in caplog.records if "reloaded" in record.message] == [told]
+
+
+async def test_files_are_read_where_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be as large as TOML may be, and clients are served meanwhile."""
+    threads = list[int]()
+
+    def read() -> Layer:
+        threads.append(threading.get_ident())
+        return NO_REQUIREMENTS
+
+    monkeypatch.setattr(reload, "read_system_layer", read)
+    async with open_world() as world:
+        await make(world, tmp_path).reload()
+    assert threads != [threading.get_ident()]
 
 
 async def test_a_forbidden_account_is_hidden_and_comes_back(

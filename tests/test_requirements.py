@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,18 @@ import pytest
 import trio
 import trio.testing
 
+from accountd import requirements
 from accountd.errors import ConfigError
 from accountd.policy import Policy
-from accountd.protocol.requirements import ELIGIBLE_PLANS, NO_REQUIREMENTS, RequirementsUnavailable, parse_layer
+from accountd.protocol.requirements import (
+    ELIGIBLE_PLANS,
+    NO_REQUIREMENTS,
+    Layer,
+    Machine,
+    RequirementsUnavailable,
+    parse_bundle,
+    parse_layer,
+)
 from accountd.requirements import TTL, read_system_layer, this_machine
 from accountd.sandbox import Claims
 from fakes.bundles import MACHINE
@@ -160,11 +170,35 @@ async def test_what_the_machine_requires_can_be_replaced_beneath(
     """When its file is read again, the organisation's requirements stay above it; the backend is not asked."""
     async with open_scene(tmp_path) as scene:
         await scene.log_in()
-        scene.service.replace_system(
+        await scene.service.replace_system(
             parse_layer("allow_appshots = false\nenforce_residency = 'us'", MACHINE, of_logins=True)
         )
         assert told(scene.service.known()) == {"allowAppshots": True, "enforceResidency": "us"}
         assert len(scene.office.asked_at) == 1
+
+
+async def test_a_bundle_is_parsed_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be as large as TOML may be, and clients are served meanwhile."""
+    threads = list[int]()
+    monkeypatch.setattr(requirements, "parse_bundle", lambda *_: threads.append(threading.get_ident()))
+    await requirements.parse_bundle_in_thread(b"", MACHINE, NO_REQUIREMENTS)
+    assert threads != [threading.get_ident()]
+
+
+async def test_a_change_of_the_machines_file_overtakes_a_bundle(tmp_path: Path) -> None:
+    """A bundle that is parsed meanwhile is put above what the machine requires then, and not before."""
+    async with open_scene(tmp_path) as scene:
+
+        async def parse(body: bytes, machine: Machine, system: Layer) -> Layer:
+            if system is NO_REQUIREMENTS:
+                await scene.service.replace_system(
+                    parse_layer("allow_login_shell = false", machine, of_logins=True)
+                )
+            return parse_bundle(body, machine, system)
+
+        scene.service._parse_bundle = parse
+        await scene.log_in()
+        assert told(scene.service.known()) == {"allowAppshots": True, "allowLoginShell": False}
 
 
 def test_the_machines_file_is_read_strictly(tmp_path: Path) -> None:
@@ -177,7 +211,7 @@ def test_the_machines_file_is_read_strictly(tmp_path: Path) -> None:
     assert values.log_dir == (tmp_path / "x").as_uri()
     for content in (b"x = [", b"\xff", b'allowed_login_methods = ["bogus"]'):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"requirements\.toml: "):
+        with pytest.raises(ConfigError, match=r"requirements\.toml:(1:)? "):
             read_system_layer(path)
     path.unlink()
     path.mkdir()

@@ -16,7 +16,7 @@ import msgspec
 from accountd import paths
 from accountd.errors import ConfigError
 from accountd.limits import Limits, read_limits
-from accountd.toml_file import TomlFile
+from accountd.toml.file import TomlFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

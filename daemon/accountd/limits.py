@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from accountd.toml_file import TomlFile
+from accountd.toml.file import TomlFile
 
 if TYPE_CHECKING:
     from pathlib import Path

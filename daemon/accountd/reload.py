@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from accountd import config as configuration
+from accountd.adapters.threads import run_in_thread
 from accountd.errors import AccountdError
 from accountd.policy import Policy
 from accountd.requirements import read_system_layer
@@ -93,19 +94,22 @@ class Reloader:
 
         A login under way that is permitted no more is cancelled.
         """
-        config, system = configuration.load(self._environ), read_system_layer()
+        config, system = await run_in_thread(self._read)
         policy, services = make_policy(config, system), self._services
         changes = list(describe_changes(self._config, config))
         if policy != services.policy:
             services.policy.become(policy)
             changes.append(f"logins are permitted by {' and '.join(policy.methods)}")
         self._config = msgspec.structs.replace(self._config, **{field: getattr(config, field) for field in _LIVE})
-        services.requirements.replace_system(system)
+        await services.requirements.replace_system(system)
         if not policy.permits("chatgpt"):
             await services.logins.cancel_all()
         await services.account.heed_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
+
+    def _read(self) -> tuple[Config, Layer]:
+        return configuration.load(self._environ), read_system_layer()
 
 
 def _render(value: object) -> str:

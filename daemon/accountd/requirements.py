@@ -17,30 +17,26 @@ import msgspec
 import trio
 
 from accountd import paths
-from accountd.adapters.http import MAX_ANSWER
-from accountd.errors import (
-    ConfigError,
-    RemoteRefused,
-    RemoteUnreachable,
-    RequestFailed,
-    describe_os_error,
-)
+from accountd.adapters.threads import run_in_thread
+from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
 from accountd.files.read import read_file
 from accountd.files.replace import replace_file
 from accountd.protocol.requirements import (
     ELIGIBLE_PLANS,
+    MAX_BUNDLE,
     NO_REQUIREMENTS,
     Layer,
     Machine,
     MalformedLayer,
     RequirementsUnavailable,
+    make_layer,
     parse_bundle,
-    parse_layer,
     refused_with,
     render_response,
     timed_out_after,
 )
 from accountd.supervisor import supervise
+from accountd.toml.file import TomlFile
 from accountd.unforeseen import explain
 
 if TYPE_CHECKING:
@@ -55,6 +51,7 @@ if TYPE_CHECKING:
     from accountd.storage.base import ChatgptLogin
 
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
+    ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
 
 SYSTEM_FILE: Final = Path("/etc/codex/requirements.toml")
 """Where whoever runs the machine says what is required, of every account. Codex reads the same."""
@@ -68,7 +65,7 @@ RETRY: Final = 60.0
 TIMEOUT: Final = 20.0
 """Seconds for all tries together, in which a person waits for their login."""
 
-_MAX_FILE: Final = MAX_ANSWER + (64 << 10)  # bytes: a bundle as it came, and whose it is
+_MAX_FILE: Final = MAX_BUNDLE + 4096  # bytes: a bundle as it came, and whose it is
 _FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
 _TRIES: Final = 5
 _FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
@@ -130,6 +127,11 @@ class BundleFile:
             _log.warning("%s cannot be written: %s", self._path.name, error.strerror)
 
 
+async def parse_bundle_in_thread(body: bytes, machine: Machine, system: Layer) -> Layer:
+    """Parse a bundle, which may be large, while others are served. Raises RequirementsUnavailable."""
+    return await run_in_thread(parse_bundle, body, machine, system)
+
+
 class RequirementsService:
     """The requirements of the current account. Opened by `open_requirements`."""
 
@@ -143,6 +145,7 @@ class RequirementsService:
         machine: Machine,
         file: BundleFile,
         system: Layer = NO_REQUIREMENTS,
+        parse: ParseBundle = parse_bundle_in_thread,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._account = account
@@ -152,6 +155,7 @@ class RequirementsService:
         self._machine = machine
         self._file = file
         self._system = system
+        self._parse_bundle = parse
         self._chance = chance
         self._had: dict[Owner, tuple[Kept, Layer]] = {}
         self._saved: Kept | None = None
@@ -196,16 +200,18 @@ class RequirementsService:
         if claims.plan not in ELIGIBLE_PLANS:
             return
         owner = Owner(claims.user_id, account_id)
-        had = self._recall(owner)
+        had = await self._recall(owner)
         if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
             self._keep(owner, await self._fetch(owner, access_token))
 
-    def replace_system(self, system: Layer) -> None:
+    async def replace_system(self, system: Layer) -> None:
         """Have what the machine requires replaced, below what the workspace does."""
         self._system = system
         for owner, (kept, _) in tuple(self._had.items()):
             with suppress(RequirementsUnavailable):  # then what is known of it stays
-                self._had[owner] = (kept, parse_bundle(bytes(kept.bundle), self._machine, system))
+                layer = await self._parse(bytes(kept.bundle))
+                if owner in self._had and self._had[owner][0] is kept:
+                    self._had[owner] = (kept, layer)
 
     async def keep_current(self) -> NoReturn:
         """Fetch what is missing and what gets old, for ever: one wake-up for the next time, and none besides."""
@@ -233,7 +239,7 @@ class RequirementsService:
 
     async def _keep_current_for(self, owner: Owner, login: ChatgptLogin) -> None:
         while True:
-            had = self._recall(owner)
+            had = await self._recall(owner)
             if had is not None:
                 self._save(had[0])
                 if had[0].is_fresh(self._clock.now()):
@@ -294,19 +300,29 @@ class RequirementsService:
             raise refused_with(error.status or None) from error
         except RemoteUnreachable as error:
             raise refused_with(None) from error
-        layer = parse_bundle(body, self._machine, self._system)
+        layer = await self._parse(body)
         return Kept(owner, self._clock.now(), msgspec.Raw(body)), layer
+
+    async def _parse(self, body: bytes) -> Layer:
+        """Parse a bundle above what the machine requires by the time it is done. Raises RequirementsUnavailable."""
+        while True:
+            system = self._system
+            layer = await self._parse_bundle(body, self._machine, system)
+            if system is self._system:
+                return layer
 
     def _keep(self, owner: Owner, had: tuple[Kept, Layer]) -> None:
         current = self._find_owner()
         self._had = {each: of_each for each, of_each in self._had.items() if each == current} | {owner: had}
 
-    def _recall(self, owner: Owner) -> tuple[Kept, Layer] | None:
+    async def _recall(self, owner: Owner) -> tuple[Kept, Layer] | None:
         """Find what there is, in memory or in the file, however old."""
         if owner not in self._had and owner.is_known and (kept := self._file.load()) and kept.owner == owner:
             with suppress(RequirementsUnavailable):
-                self._had[owner] = (kept, parse_bundle(bytes(kept.bundle), self._machine, self._system))
-                self._saved = kept
+                layer = await self._parse(bytes(kept.bundle))
+                if owner not in self._had:  # by now, newer ones may have come
+                    self._had[owner] = (kept, layer)
+                    self._saved = kept
         return self._had.get(owner)
 
     def _save(self, kept: Kept) -> None:
@@ -324,13 +340,7 @@ def this_machine(folder: Path) -> Machine:
 def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
     """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
     try:
-        return parse_layer(read_file(path).decode(), this_machine(path.parent), of_logins=True)
-    except FileNotFoundError:
-        return NO_REQUIREMENTS
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
+        return make_layer(TomlFile.read(path).values, this_machine(path.parent), of_logins=True)
     except MalformedLayer as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -17,6 +17,9 @@ from accountd.protocol.requirements import (
     render_response,
 )
 
+if TYPE_CHECKING:
+    from accountd.protocol.requirements import Layer
+
 MACHINE = Machine(Path("/codex"), Path("/home/me"), "Build-7")
 BOTH = {"allowedLoginMethods": ["api", "chatgpt"]}
 
@@ -28,6 +31,11 @@ def bundle(*fragments: str, config: tuple[str, ...] = ()) -> bytes:
         return {"enterprise_managed": [{"id": f"r{i}", "name": "Org", "contents": t} for i, t in enumerate(texts)]}
 
     return json.dumps({"config_toml": managed(config), "requirements_toml": managed(fragments)}).encode()
+
+
+async def parse_here(body: bytes, machine: Machine, system: Layer) -> Layer:
+    """Parse a bundle at once, for tests whose clock jumps while a thread is waited for."""
+    return parse_bundle(body, machine, system)
 
 
 def told(*fragments: str) -> dict[str, Any] | None:

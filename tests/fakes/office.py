@@ -18,7 +18,7 @@ from accountd.requirements import BundleFile, RequirementsService, open_requirem
 from accountd.sandbox import Claims, Script
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore
-from fakes.bundles import MACHINE, bundle
+from fakes.bundles import MACHINE, bundle, parse_here
 from fakes.world import open_world
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ async def open_scene(
             machine=MACHINE,
             file=BundleFile(folder / "accountd-requirements.json"),
             system=system,
+            parse=parse_here,
             chance=lambda: 0.5,
         )
         async with open_requirements(service):

@@ -30,6 +30,7 @@ from accountd.server.call import Services
 from accountd.storage.base import Provenance
 from accountd.storage.memory import MemoryStore
 from accountd.usage import UsageService
+from fakes.bundles import parse_here
 from fakes.sandbox_transport import SandboxTransport
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ async def open_world(
                 clock=TestClock(),  # whose wake-ups are none of those that tests count
                 machine=this_machine(nowhere),
                 file=BundleFile(nowhere / "accountd-requirements.json"),
+                parse=parse_here,
             )
             admission = Admission(policy, Provenance(issuer, DEFAULT_CLIENT_ID))
             async with (

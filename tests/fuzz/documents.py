@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ import msgspec
 from accountd.config import DEFAULT_BACKEND, Config, is_loopback, load
 from accountd.errors import ConfigError
 from accountd.limits import Limits, limit_range, read_limits
+from accountd.protocol.host_patterns import matches_host
 from accountd.protocol.requirements import (
     NO_REQUIREMENTS,
     Machine,
@@ -29,6 +31,7 @@ from accountd.protocol.requirements import (
     render_response,
 )
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record, render_record
+from accountd.toml.parse import MalformedToml, find_line, parse_toml
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:
@@ -106,6 +109,48 @@ class _Home:
 _home: Final = _Home()
 
 
+def fuzz_toml(data: bytes) -> None:
+    """Parse TOML as the standard library does, but for what is too much; and find the line of each key in it."""
+    text = data.decode("utf-8", "replace")
+    try:
+        values = parse_toml(text)
+    except MalformedToml as error:
+        assert error.line is None or 1 <= error.line <= text.count("\n") + 1
+        if not error.complaint.startswith(_TOO_MUCH):
+            _check_malformed(text)
+        return
+    assert repr(values) == repr(tomllib.loads(text))  # of which "nan" is the same as itself
+    for key in values:
+        line = find_line(text, key)
+        assert line is None or set(text.split("\n")[line - 1]) & set("=[")
+        assert line is not None or "\\" in text
+
+
+_TOO_MUCH: Final = ("a key has more than", "is nested deeper than", "has more than", "is longer than")
+
+
+def _check_malformed(text: str) -> None:
+    try:
+        tomllib.loads(text)
+    except ValueError:
+        return
+    raise AssertionError("it is TOML")
+
+
+def fuzz_host_pattern(data: bytes) -> None:
+    """Match a host's name as `fnmatch` does, which is given no more stars than it can bear."""
+    name, pattern = choose(data, ("build-7", "", "-", "a" * 20, "]", "ab[!-]c^\\", "\n", "\u0130i\u0307"))
+    glob = pattern.decode("latin-1")
+    matches = matches_host(name, glob)
+    if len(glob) <= _FEW:
+        assert matches == fnmatchcase(name.lower(), glob.lower())
+    assert matches_host(name, f"{glob}*") >= matches
+    assert matches_host(name, "*" * 1000 + glob) >= matches
+
+
+_FEW: Final = 30
+
+
 def fuzz_config(data: bytes) -> None:
     """Read Codex's `config.toml`, of which only a few keys are ours, and hold it to the standard library's TOML."""
     home = _home.write("config.toml", data)
@@ -122,9 +167,10 @@ def fuzz_config(data: bytes) -> None:
 
 
 def _read_toml(data: bytes) -> dict[str, Any] | None:
+    """Read a file's TOML; None for what is none, or too much of it, of which `fuzz_toml` is the judge."""
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
+        return parse_toml(data.decode("utf-8-sig"))
+    except ValueError:
         return None
 
 

@@ -32,6 +32,8 @@ TARGETS: Final[dict[str, Target]] = {
         issuer.fuzz_refresh,
         issuer.fuzz_token_answer,
         documents.fuzz_record,
+        documents.fuzz_toml,
+        documents.fuzz_host_pattern,
         documents.fuzz_config,
         documents.fuzz_limits,
         documents.fuzz_requirements,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -131,3 +132,29 @@ def test_containers_leave_places_for_the_others(home: Path) -> None:
             Client(str(hatch))
         with daemon.connect() as client:
             assert client.call("account/read", {}) == NOBODY
+
+
+@linux
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (".".join(["a"] * 10_000) + " = 1", "1: a key has more than 16 parts"),
+        ("a = [" + "1," * 120_000 + "]", " has more than 16384 keys and values"),
+        (
+            'x = """\n' + "forced_login_method = 1\n" * 10_000 + '"""\nforced_login_method = 1',
+            "10003: forced_login",
+        ),
+    ],
+    ids=["a dotted key", "values", "lines like the one at fault"],
+)
+def test_a_configuration_that_would_take_long_is_refused(home: Path, text: str, complaint: str) -> None:
+    """On SIGHUP the old one stays, clients are served, and no gigabyte is taken; each took seconds or a minute."""
+    with running(home) as daemon, daemon.connect() as client:
+        (home / "config.toml").write_text(text)
+        daemon.process.send_signal(signal.SIGHUP)
+        assert client.call("account/read", {}) == NOBODY
+        assert daemon.process.stderr is not None
+        told = next(line for line in daemon.process.stderr if "stays as it was" in line)
+        assert f"{home}/config.toml:{complaint}" in told
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        assert int(status.partition("VmHWM:")[2].split()[0]) < 200 << 10

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 
 import msgspec
-import pytest
 
 from accountd.protocol.requirements import (
-    Layer,
-    MalformedLayer,
     merge_layers,
     parse_bundle,
     parse_layer,
     render_response,
 )
 from accountd.protocol.requirements_toml import RequirementsToml
+from accountd.toml.parse import MAX_DEPTH, MAX_PARTS
 from fakes.bundles import BOTH, MACHINE, bundle, failure, told
 
 
@@ -96,11 +94,10 @@ def test_a_layer_shows_no_values() -> None:
     assert repr(layer) == "Layer(model_providers)"
 
 
-def test_tables_without_bottom_are_refused() -> None:
-    """Dotted keys nest as deep as a line is long; two such layers are more than Python can walk."""
-    deep = Layer({"mcp_servers": {}}, RequirementsToml())
-    table = deep.keys["mcp_servers"]
-    for _ in range(100_000):
-        table["a"] = table = {}
-    with pytest.raises(MalformedLayer):
-        merge_layers(deep, Layer({"mcp_servers": deep.keys["mcp_servers"].copy()}, RequirementsToml()))
+def test_the_deepest_tables_can_be_merged_and_told() -> None:
+    """Brackets within brackets, each with the longest of keys, in two layers: no walk comes to Python's limit."""
+    key = ".".join(["a"] * MAX_PARTS)
+    value = f"{{ {key} = " * MAX_DEPTH + "1" + " }" * MAX_DEPTH
+    text = f"[model_providers.p]\nname = 'n'\n[model_providers.p.auth]\n{key} = {value}"
+    first, second = (parse_layer(text, MACHINE, of_logins=False) for _ in range(2))
+    assert merge_layers(first, second).keys == first.keys

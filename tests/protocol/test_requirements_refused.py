@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
 import msgspec
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.protocol.requirements import (
+    MAX_BUNDLE,
+    MAX_FRAGMENTS,
     NO_REQUIREMENTS,
     RequirementsUnavailable,
     parse_bundle,
@@ -63,6 +66,8 @@ def test_what_is_no_bundle_is_a_failed_request(body: bytes) -> None:
         f'[model_providers.c]\nname = "C"\n{"capabilities." * 1500}a = 1',
         f"x = {'9' * 5000}",
         f"x = {'[' * 5000}",
+        f"{'a.' * 20_000}b = 1",
+        f"[[remote_sandbox_config]]\nhostname_patterns = ['{'*a' * 127}']\nallowed_sandbox_modes = ['read-only']",
     ],
 )
 def test_a_fragment_that_cannot_be_is_told_as_such(toml: str) -> None:
@@ -82,6 +87,21 @@ def test_a_fragment_of_configuration_must_be_toml() -> None:
     assert str(error) == "failed to load workspace requirements: cloud config: invalid bundle"
     assert error.reading.endswith(": invalid cloud config bundle: invalid TOML")
     assert parse_bundle(bundle(config=('forced_login_method = "api"',)), MACHINE, NO_REQUIREMENTS).keys == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (bundle("#" * MAX_BUNDLE), f"larger than {MAX_BUNDLE} bytes"),
+        (bundle(*[""] * MAX_FRAGMENTS, config=("",)), f"more than {MAX_FRAGMENTS} fragments"),
+    ],
+    ids=["bytes", "fragments"],
+)
+def test_a_bundle_is_bounded(body: bytes, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any of its fragments is looked at; as many as there may be are read."""
+    assert parse_bundle(bundle(*[""] * MAX_FRAGMENTS), MACHINE, NO_REQUIREMENTS).keys == {}
+    monkeypatch.setattr(tomllib, "loads", lambda _: pytest.fail("it was parsed"))
+    assert failure(body).reading.endswith(f": invalid cloud config bundle: {complaint}")
 
 
 @pytest.mark.parametrize(

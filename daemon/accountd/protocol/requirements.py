@@ -7,8 +7,6 @@ agents: it is checked, so that nobody is told half a policy, and passed on.
 
 from __future__ import annotations
 
-import tomllib
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -16,11 +14,13 @@ import msgspec
 from accountd.config import CredentialsStore, LoginMethod
 from accountd.errors import LoginFailed
 from accountd.protocol.account import Wire
+from accountd.protocol.host_patterns import matches_host
 from accountd.protocol.requirements_sections import is_unset, render_value
 from accountd.protocol.requirements_toml import RequirementsToml
+from accountd.toml.parse import MalformedToml, parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 ELIGIBLE_PLANS: Final = frozenset(
@@ -35,6 +35,12 @@ _OF_LOGINS: Final = (
     "chatgpt_base_url",
     "cli_auth_credentials_store",
 )
+MAX_BUNDLE: Final = 512 << 10
+"""Bytes of a bundle, which has some fragments of a few kilobytes each."""
+
+MAX_FRAGMENTS: Final = 64
+"""Fragments of a bundle. An organisation has one for each group that a person is in."""
+
 _PATHS: Final = ("sqlite_home", "log_dir", "model_catalog_json")
 _KEYS: Final = frozenset(RequirementsToml.__struct_encode_fields__)
 
@@ -120,22 +126,25 @@ class _Bundle(msgspec.Struct):
 def parse_bundle(body: bytes, machine: Machine, system: Layer) -> Layer:
     """Read the backend's answer. Raises RequirementsUnavailable, for all that is not wholly usable.
 
-    Of two fragments the earlier one wins, key by key, and all of them win over `system`.
+    Of two fragments the earlier one wins, key by key, and all of them win over `system`. It may take a third of a
+    second, if all is as large as it may be.
     """
+    if len(body) > MAX_BUNDLE:
+        raise _invalid(f"larger than {MAX_BUNDLE} bytes")
     try:
         bundle = msgspec.json.decode(body, type=_Bundle)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise refused_with(None) from None
-    for fragment in _fragments(bundle.config_toml):
+    configs, requirements = _fragments(bundle.config_toml), _fragments(bundle.requirements_toml)
+    if len(configs) + len(requirements) > MAX_FRAGMENTS:
+        raise _invalid(f"more than {MAX_FRAGMENTS} fragments")
+    for fragment in configs:
         try:
             _parse_toml(fragment.contents)
         except MalformedLayer as error:
             raise _invalid("invalid TOML") from error
     try:
-        layers = [
-            parse_layer(fragment.contents, machine, of_logins=False)
-            for fragment in _fragments(bundle.requirements_toml)
-        ]
+        layers = [parse_layer(fragment.contents, machine, of_logins=False) for fragment in requirements]
         merged = merge_layers(*layers, system)
     except MalformedLayer as error:
         raise _invalid("invalid requirements") from error
@@ -143,8 +152,8 @@ def parse_bundle(body: bytes, machine: Machine, system: Layer) -> Layer:
     return merged
 
 
-def _fragments(of: _Fragments | None) -> Iterator[_Fragment]:
-    yield from (of.enterprise_managed or ()) if of is not None else ()
+def _fragments(of: _Fragments | None) -> list[_Fragment]:
+    return (of.enterprise_managed or []) if of is not None else []
 
 
 def _invalid(reason: str) -> RequirementsUnavailable:
@@ -165,11 +174,15 @@ def _check_usable(values: RequirementsToml) -> None:
 
 
 def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
-    """Read one file or fragment. Raises MalformedLayer.
+    """Read one fragment. Raises MalformedLayer."""
+    return make_layer(_parse_toml(text), machine, of_logins=of_logins)
+
+
+def make_layer(found: Mapping[str, Any], machine: Machine, *, of_logins: bool) -> Layer:
+    """Make a layer of the top level of a file or fragment. Raises MalformedLayer.
 
     Keys that are not known are ignored, for newer ones come. `of_logins`: what is said of logins counts.
     """
-    found = _parse_toml(text)
     keys = {key: value for key, value in found.items() if key in _KEYS and (of_logins or key not in _OF_LOGINS)}
     for key in _PATHS:
         if isinstance(path := keys.get(key), str):
@@ -179,7 +192,7 @@ def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
             keys[key] = (base / path.removeprefix("~/")).as_uri()
     values = _convert(keys)
     for remote in values.remote_sandbox_config or ():
-        if any(fnmatchcase(machine.hostname.lower(), pattern.lower()) for pattern in remote.hostname_patterns):
+        if any(matches_host(machine.hostname, pattern) for pattern in remote.hostname_patterns):
             keys["allowed_sandbox_modes"] = list(remote.allowed_sandbox_modes)
             return Layer(keys, _convert(keys))
     return Layer(keys, values)
@@ -187,8 +200,8 @@ def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
 
 def _parse_toml(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:  # also for a number, or a nesting, beyond Python's limits
+        return parse_toml(text.removeprefix("\ufeff"))
+    except MalformedToml as error:
         raise MalformedLayer(str(error)) from error
 
 
@@ -196,7 +209,7 @@ def _convert(keys: Mapping[str, Any]) -> RequirementsToml:
     try:
         values = msgspec.convert(keys, RequirementsToml)
         msgspec.json.encode(_render(values, ()))  # what is passed on as it is may hold what JSON cannot
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except (msgspec.ValidationError, OverflowError) as error:
         raise MalformedLayer(str(error)) from error
     return values
 
@@ -207,11 +220,8 @@ def merge_layers(*layers: Layer) -> Layer:
     Raises MalformedLayer for layers that are good alone and contradict each other.
     """
     keys: dict[str, Any] = {}
-    try:
-        for layer in layers:
-            keys = _merge(keys, layer.keys)
-    except RecursionError as error:
-        raise MalformedLayer("tables are nested too deep") from error
+    for layer in layers:
+        keys = _merge(keys, layer.keys)
     return Layer(keys, _convert(keys))
 
 

@@ -15,6 +15,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 AbsolutePath = Annotated[str, msgspec.Meta(pattern="^/")]
+HostPattern = Annotated[str, msgspec.Meta(max_length=253)]  # as a name in the DNS (RFC 1035 section 2.3.4)
 WebSearch = Literal["disabled", "cached", "indexed", "live"]
 WindowsSandbox = Literal["elevated", "unelevated", "mxc"]
 SandboxMode = Literal["read-only", "workspace-write", "danger-full-access", "external-sandbox"]
@@ -90,7 +91,7 @@ ApprovalPolicy = Literal["untrusted", "on-failure", "on-request", "never"] | Gra
 class RemoteSandbox(Section, frozen=True):
     """Sandbox modes for some hosts; patterns are globs."""
 
-    hostname_patterns: list[str]
+    hostname_patterns: list[HostPattern]
     allowed_sandbox_modes: list[SandboxMode]
 
 

@@ -7,11 +7,12 @@ import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING
 
 import trio
 
-from accountd.errors import StorageError, describe_os_error, describe_shortage
+from accountd.adapters.threads import run_in_thread
+from accountd.errors import StorageError, describe_os_error
 from accountd.files.read import FileTooLarge, read_file
 from accountd.files.replace import remove_file, replace_file
 from accountd.storage.base import (
@@ -24,11 +25,9 @@ from accountd.storage.base import (
 from accountd.storage.locks import hold_credential_locks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from accountd.storage.base import AuthRecord
-
-Work = TypeVarTuple("Work")
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +67,12 @@ class FileStore:
     async def save(self, record: AuthRecord) -> None:
         """See AuthStore.save."""
         with _memory_permitting():
-            await _wait_for_disk(_save, self.path, render_record(record))
+            await run_in_thread(_save, self.path, render_record(record))
 
     async def delete(self) -> None:
         """See AuthStore.delete."""
         with _memory_permitting():
-            await _wait_for_disk(_delete, self.path)
+            await run_in_thread(_delete, self.path)
 
 
 @contextmanager
@@ -83,16 +82,6 @@ def _memory_permitting() -> Iterator[None]:
         yield
     except MemoryError as error:
         raise StorageError("out of memory") from error
-
-
-async def _wait_for_disk(work: Callable[[Unpack[Work]], None], *args: *Work) -> None:
-    """Do it in a thread; where none can be had, here: that everybody waits is better than that a token is lost."""
-    try:
-        await trio.to_thread.run_sync(work, *args)
-    except RuntimeError as error:
-        if describe_shortage(error) is None:
-            raise
-        work(*args)
 
 
 def _load(path: Path) -> AuthRecord | None:

@@ -1,0 +1,116 @@
+"""The one place that parses TOML: within bounds, since anybody may have written it.
+
+tomllib compares each part of a dotted key with all parts before it, and remembers what it saw: a key of 20,000
+parts, which is 40 KB, takes four seconds and 1.5 GiB. All else grows with the number of values, or with the text.
+So each of these is counted before a text is parsed, in one pass over what is neither a string nor a comment. What
+keeps within all the bounds takes some 0.1 s and 35 MiB at worst.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, Final
+
+MAX_LENGTH: Final = 256 << 10
+"""Characters of a text. A `config.toml` that trusts a thousand projects has a third of that."""
+
+MAX_VALUES: Final = 16_384
+"""Keys and values, counted by the marks that part them. A line of 16 characters for each fills the text."""
+
+MAX_PARTS: Final = 16
+"""Parts of a dotted key, or of a table's name. Codex's own have six at most."""
+
+MAX_DEPTH: Final = 16
+"""Brackets and braces within each other. Codex's own files have three or four."""
+
+_OPAQUE: Final = re.compile(
+    r'''
+      """(?: [^"\\]++ | \\. | "{1,2}(?!") )*+ "{3,5}
+    | \'\'\'(?: [^']++ | '{1,2}(?!') )*+ '{3,5}
+    | " (?: [^"\\\n]++ | \\[^\n] )*+ "
+    | ' [^'\n]*+ '
+    | \#[^\n]*+
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+"""A string or a comment. None is tried twice. A string without an end is none, nor is it TOML."""
+
+_MARKS: Final = ".=,[{"
+_TOO_MANY_PARTS: Final = re.compile(rf"(?:\.[^\n.,=\[\]{{}}]*+){{{MAX_PARTS}}}")
+_PART: Final = re.compile(r""" "((?:[^"\\]|\\.)*+)" | '([^']*+)' | ([A-Za-z0-9_-]++) """, re.VERBOSE)
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_BROKEN_KEY: Final = re.compile(r"\s*([\w.\"'-]{1,100})\s*=")
+
+
+class MalformedToml(ValueError):
+    """A text that is no TOML, or more of it than is read. `line` is None where no single one is to blame."""
+
+    def __init__(self, complaint: str, line: int | None = None) -> None:
+        super().__init__(complaint if line is None else f"line {line}: {complaint}")
+        self.complaint = complaint
+        self.line = line
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse a text. Raises MalformedToml."""
+    _check_bounds(text)
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # also for a number beyond Python's limits
+        raise _explain(text, error) from error
+
+
+def find_line(text: str, *key: str) -> int | None:
+    """Find on which line a key stands, else the table that it is in; None if both are spelled oddly.
+
+    The text is one that has been parsed.
+    """
+    bare = _hide_opaque(text)
+    found, best = None, 0
+    table: tuple[str, ...] = ()
+    start = depth = 0
+    for line in bare.split("\n"):
+        if depth == 0 and (end := line.find("]" if (heads := line.lstrip().startswith("[")) else "=")) >= 0:
+            name = tuple(part[part.lastindex or 0] for part in _PART.finditer(text, start, start + end))
+            path = table + name if not heads else name
+            table = path if heads else table
+            common = min(len(path), len(key))
+            if common > best and path[:common] == key[:common]:
+                found, best = start, common
+        depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
+        start += len(line) + 1
+    return None if found is None else text.count("\n", 0, found) + 1
+
+
+def _check_bounds(text: str) -> None:
+    """Raise MalformedToml for a text that would take too long, by a look at its marks alone."""
+    if len(text) > MAX_LENGTH:
+        raise MalformedToml(f"is longer than {MAX_LENGTH} characters")
+    bare = _hide_opaque(text)
+    if sum(map(bare.count, _MARKS)) > MAX_VALUES:
+        raise MalformedToml(f"has more than {MAX_VALUES} keys and values")
+    if long := _TOO_MANY_PARTS.search(bare):
+        raise MalformedToml(f"a key has more than {MAX_PARTS} parts", text.count("\n", 0, long.start()) + 1)
+    depth = 0
+    for bracket in re.finditer(r"[\[\]{}]", bare):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_DEPTH:
+            line = text.count("\n", 0, bracket.start()) + 1
+            raise MalformedToml(f"is nested deeper than {MAX_DEPTH} brackets", line)
+
+
+def _hide_opaque(text: str) -> str:
+    """Put as many underlines in the place of each string and comment, so that only what has a meaning is left."""
+    return _OPAQUE.sub(lambda found: "_" * len(found[0]), text)
+
+
+def _explain(text: str, error: ValueError) -> MalformedToml:
+    """Name the line and, where it has one, the key. tomllib tells the line in its text alone."""
+    place = _PLACE.search(str(error))
+    if place is None:
+        return MalformedToml("a number is too long")
+    lines = text.rstrip("\n").split("\n")
+    line = int(place[1] or len(lines))
+    key = _BROKEN_KEY.match(lines[min(line, len(lines)) - 1])
+    return MalformedToml(f"{key[1] + ': ' if key else ''}{str(error)[: place.start()]}", line)
