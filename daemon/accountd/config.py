@@ -5,11 +5,9 @@ Of Codex's file only the keys that bear on accounts are read; the rest of it is 
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +15,7 @@ from accountd import paths
 from accountd.errors import ConfigError
 from accountd.limits import Limits, read_limits
 from accountd.toml.file import TomlFile
+from accountd.urls import find_url_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +26,6 @@ CredentialsStore = Literal["file", "keyring", "auto", "ephemeral"]
 DEFAULT_ISSUER = "https://auth.openai.com"
 DEFAULT_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 DEFAULT_BACKEND = "https://chatgpt.com/backend-api"
-
-_IN_BRACKETS = re.compile(r"\[[^][]*\](:\d*)?")  # an IPv6 address, and a port (RFC 3986 section 3.2.2)
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +59,8 @@ def load(environ: Mapping[str, str]) -> Config:
 
     def url(name: str) -> str | None:
         value = variable(name)
-        if value is not None and (complaint := _url_complaint(value)):
-            raise ConfigError(f"{name} {complaint}")
+        if value is not None and (fault := find_url_fault(value)):
+            raise ConfigError(f"{name} {fault}")
         return value and value.rstrip("/")
 
     def path(name: str) -> Path | None:
@@ -114,52 +111,13 @@ class _CodexFile(TomlFile):
             return None
         if not isinstance(value, str):
             raise self.error(key, complaint="must be a URL")
-        if complaint := _url_complaint(value.strip()):
-            raise self.error(key, complaint=complaint)
+        if fault := find_url_fault(value.strip()):
+            raise self.error(key, complaint=fault)
         url = value.strip().rstrip("/")
         public = url.startswith(("https://chatgpt.com", "https://chat.openai.com"))
         return url + "/backend-api" if public and "/backend-api" not in url else url
 
 
-def _url_complaint(value: str) -> str | None:
-    """Say what a base URL must be and this value is not. Does not quote it: it may hold a password."""
-    try:
-        parts = split_url(value)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    plain = value.isprintable() and not set(value) & set(" ?#")  # urlsplit cannot tell an empty query from none
-    if not host or parts.username is not None or not plain:
-        return "must be a URL with a host, and without user, query and fragment"
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        return "must be an https URL; http is for loopback addresses only"
-    return None
-
-
-def split_url(url: str) -> SplitResult:
-    """Take a URL apart, with a host and a port that can be relied on. Raises ValueError.
-
-    The standard library looks at a port only when it is asked for; and until its later releases it takes
-    `evil.example[::1]`, and `[::1]evil.example`, for the host `::1`, which is loopback.
-    """
-    parts = urlsplit(url)
-    _ = parts.port
-    host = parts.netloc.rpartition("@")[2]
-    if "[" in host and not _IN_BRACKETS.fullmatch(host):
-        raise ValueError("something stands beside an address in brackets")
-    return parts
-
-
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a URL's host names this machine's loopback interface, without asking a resolver."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

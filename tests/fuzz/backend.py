@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from accountd.adapters.backend import parse_workspace
-from accountd.config import is_loopback
 from accountd.errors import RemoteRefused
 from accountd.protocol import usage as wire
 from accountd.protocol.payloads import (
@@ -29,6 +28,7 @@ from accountd.protocol.rate_limits import (
     render_rate_limits,
     render_reset_credits,
 )
+from accountd.urls import is_loopback
 from fuzz.pieces import choose
 
 if TYPE_CHECKING:

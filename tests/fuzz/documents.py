@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from accountd.config import DEFAULT_BACKEND, Config, is_loopback, load
+from accountd.config import DEFAULT_BACKEND, Config, load
 from accountd.errors import ConfigError
 from accountd.limits import Limits, limit_range, read_limits
 from accountd.protocol.host_patterns import matches_host
@@ -33,6 +33,7 @@ from accountd.protocol.requirements import (
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record, render_record
 from accountd.toml.parse import MalformedToml, find_line, parse_toml
 from fuzz.pieces import UNKNOWN, choose, read_json
+from accountd.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

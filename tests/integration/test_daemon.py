@@ -213,6 +213,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(home: Path) -> None:
             'config.toml:1: forced_login_method must be one of "chatgpt", "api"',
         ),
         ('cli_auth_credentials_store = "vault"\n', "s", "cli_auth_credentials_store must be one of"),
+        ('chatgpt_base_url = "https://256.256.256.256"\n', "s", "chatgpt_base_url must be a URL whose host is"),
         ("", "x" * 120, "bytes long, and 107 is the most" if sys.platform == "linux" else "is the most"),
     ],
 )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 import trio
 
-from accountd.config import is_loopback, split_url
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
 from accountd.protocol.account import RoutingOverride
 from accountd.protocol.payloads import (
@@ -23,6 +22,7 @@ from accountd.protocol.payloads import (
     parse_word,
 )
 from accountd.protocol.rate_limits import ConsumePayload, ResetCreditsPayload, UsagePayload
+from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

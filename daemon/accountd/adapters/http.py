@@ -6,30 +6,26 @@ loaded on the first request, in a thread, and a daemon that only reads a stored 
 
 from __future__ import annotations
 
-import socket
+import logging
 import ssl
 import zlib
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import trio
 
+from accountd.adapters.failures import CONNECT_TIMEOUT, READ_TIMEOUT, describe_failure, find_distrust
 from accountd.adapters.trust import SystemTrust, add_authorities
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
+from accountd.urls import split_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
 
     import httpx
-
-CONNECT_TIMEOUT: Final = 10.0
-"""Seconds for name resolution, TCP, proxy and TLS together; then the network is taken to be down."""
-
-READ_TIMEOUT: Final = 30.0
-"""Seconds between two pieces of an answer. The issuer's slow days are below ten."""
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds for a request from its first step to the last byte of its answer, however it dribbles."""
@@ -41,6 +37,8 @@ _CA_HINT: Final = (
     "If you set CODEX_CA_CERTIFICATE or SSL_CERT_FILE, ensure it points to a PEM file containing one or more "
     "CERTIFICATE blocks, or unset it to use system roots."
 )
+
+_log = logging.getLogger(__name__)
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -83,18 +81,33 @@ class HttpClient:
         json: Mapping[str, object] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> HttpAnswer:
-        """Send one request, once. Raises RemoteUnreachable when no whole answer came; cancelling drops it."""
+        """Send one request, once. Raises RemoteUnreachable when no whole answer came; cancelling drops it.
+
+        Nothing else is raised, whatever the libraries below raise. The error is chained to a certificate that is
+        not trusted, and to nothing besides, since what is raised below may quote what was to be sent.
+        """
+        host = _find_host(url)
         try:
-            return await self._request(method, url, headers or {}, json, form)
-        except Exception as error:  # a shortage may show as anything; all else goes on
-            if (shortage := describe_shortage(error)) is None:
-                raise
-            raise RemoteUnreachable(f"there is no room for a request now: {shortage}") from error
+            with trio.fail_after(REQUEST_TIMEOUT):
+                return await self._request(host, method, url, headers=headers or {}, json=json, form=form)
+        except RemoteUnreachable:
+            raise
+        except trio.TooSlowError:
+            words, distrusted = f"{host} did not answer in {REQUEST_TIMEOUT:.0f} s", None
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - anything: see above
+            if isinstance(error, BaseExceptionGroup) and (vital := error.split(Exception)[1]) is not None:
+                raise vital from None  # a cancellation, beside which something failed
+            words, distrusted = describe_failure(error, host), find_distrust(error)
+        if distrusted is not None:
+            self._distrusts = True
+        raise RemoteUnreachable(words) from distrusted  # here, where no foreign error is its context
 
     async def _request(
         self,
+        host: str,
         method: str,
         url: str,
+        *,
         headers: Mapping[str, str],
         json: Mapping[str, object] | None,
         form: Mapping[str, str] | None,
@@ -103,35 +116,29 @@ class HttpClient:
         if self._distrusts:
             self._read_trust()  # whoever was told may have added the authority since
             self._distrusts = False
-        import httpx
-
         sent = dict(self._headers, **headers)
         content = None
         if json is not None:
             content, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
+        request = client.build_request(method, url, headers=sent, content=content, data=form)
+        answer = await client.send(request, stream=True)
         try:
-            with trio.fail_after(REQUEST_TIMEOUT):
-                request = client.build_request(method, url, headers=sent, content=content, data=form)
-                answer = await client.send(request, stream=True)
-                try:
-                    body = await _read(answer)
-                finally:
-                    with trio.move_on_after(1, shield=True):
-                        await answer.aclose()
-        except trio.TooSlowError:
-            raise RemoteUnreachable(f"{request.url.host} did not answer in {REQUEST_TIMEOUT:.0f} s") from None
-        except httpx.HTTPError as error:
-            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
-                self._distrusts = True
-            _raise_unreachable(error, request.url.host)
+            body = await _read(answer, host)
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await answer.aclose()
         return HttpAnswer(
             answer.status_code, answer.headers.get("content-type", ""), body, answer.headers.get("date", "")
         )
 
     async def aclose(self) -> None:
-        """Close the pool, if there is one."""
-        if self._httpx is not None:
+        """Close the pool, if there is one. Nobody waits for that, so a failure is for the log alone."""
+        if self._httpx is None:
+            return
+        try:
             await self._httpx.aclose()
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the daemon ends in order
+            _log.info("the connections were not closed in order: %s", type(error).__name__)
 
     async def _client(self) -> httpx.AsyncClient:
         async with self._opening:
@@ -162,11 +169,11 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
     if ca_file is not None:
         try:
             add_authorities(context, ca_file)
-        except ssl.SSLError as error:
-            raise RemoteUnreachable(f"cannot read certificates from {ca_file}. {_CA_HINT}") from error
+        except ssl.SSLError:
+            raise RemoteUnreachable(f"cannot read certificates from {ca_file}. {_CA_HINT}") from None
         except OSError as error:
             reason = describe_os_error(error)
-            raise RemoteUnreachable(f"cannot read certificates from {ca_file}: {reason}. {_CA_HINT}") from error
+            raise RemoteUnreachable(f"cannot read certificates from {ca_file}: {reason}. {_CA_HINT}") from None
     loopback = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
     try:
         return httpx.AsyncClient(
@@ -175,12 +182,21 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
             follow_redirects=False,
             mounts=loopback,  # a proxy for the world has no way to this machine's own loopback
         )
-    except (ImportError, ValueError) as error:
-        # httpx parses HTTPS_PROXY here. Its complaint may quote the proxy's password, so it is not passed on.
-        raise RemoteUnreachable("the proxy in HTTPS_PROXY or ALL_PROXY cannot be used") from error
+    except Exception as error:  # httpx parses HTTPS_PROXY here; what it raises then may quote a password
+        if describe_shortage(error) is not None:
+            raise
+        raise RemoteUnreachable("the proxy in HTTPS_PROXY or ALL_PROXY cannot be used") from None
 
 
-async def _read(answer: httpx.Response) -> bytes:
+def _find_host(url: str) -> str:
+    """Name a URL's host for an error, also where it is no URL."""
+    try:
+        return split_url(url).hostname or "nowhere"
+    except ValueError:
+        return "nowhere"
+
+
+async def _read(answer: httpx.Response, host: str) -> bytes:
     """Read a body of bounded size. Raises RemoteUnreachable."""
     body = bytearray()
     # Cancelled, not left: that unwinds the generators within httpx, which nobody else would close in time.
@@ -189,8 +205,7 @@ async def _read(answer: httpx.Response) -> bytes:
             body += piece
             if len(body) > MAX_ANSWER:
                 too_large.cancel()
-    host, encoding = answer.url.host, answer.headers.get("content-encoding", "identity").lower()
-    unfolded = _unfold(bytes(body), encoding, host)
+    unfolded = _unfold(bytes(body), answer.headers.get("content-encoding", "identity").lower(), host)
     if len(unfolded) > MAX_ANSWER:
         raise RemoteUnreachable(f"the answer of {host} is larger than {MAX_ANSWER} bytes")
     return unfolded
@@ -213,38 +228,3 @@ def _unfold(body: bytes, encoding: str, host: str) -> bytes:
     if not unpacking.eof and len(unpacked) <= MAX_ANSWER:
         raise RemoteUnreachable(f"the answer of {host} ends in the middle")
     return unpacked
-
-
-def _raise_unreachable(error: httpx.HTTPError, host: str) -> NoReturn:
-    """Say in a line what went wrong on the way to a host."""
-    raise RemoteUnreachable(f"error sending request to {host}: {_find_reason(error)}") from error
-
-
-def _find_reason(error: httpx.HTTPError) -> str:
-    """Find words for a failure: of its TLS, of the system, of a deadline, or of HTTP."""
-    import httpx
-
-    match error:
-        case httpx.ConnectTimeout():
-            return f"no connection within {CONNECT_TIMEOUT:.0f} s"
-        case httpx.TimeoutException():
-            return f"nothing came or went for {READ_TIMEOUT:.0f} s"
-    for cause in _causes(error):
-        match cause:
-            case ssl.SSLCertVerificationError():
-                return f"its certificate is not trusted ({cause.verify_message})"
-            case ssl.SSLError():  # an OSError, too, whose number is not the system's
-                return f"TLS failed ({(cause.reason or 'unknown reason').replace('_', ' ').lower()})"
-            case socket.gaierror(strerror=str(words)):  # likewise
-                return f"its name could not be looked up ({words})"
-            case OSError(errno=int(), strerror=str()):
-                return describe_os_error(cause)
-    # What h11 quotes of an answer that is no HTTP may be anything, such as the middle of a token.
-    return str(error).partition(": bytearray(")[0] or "the connection was cut off"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Give an error, and what it came from, step by step."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import trio
 
-from accountd.config import is_loopback, split_url
+from accountd.adapters.failures import find_distrust
 from accountd.diagnosis.certificate import read_issuer
+from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -196,7 +197,7 @@ async def _find_fault_of_tls(stream: trio.SocketStream, host: str, error: Remote
     except (trio.BrokenResourceError, trio.TooSlowError):
         text = f"{host} does not speak TLS: {error}"
         return Fault("tls", text, "see whether a proxy or a firewall on the way takes TLS apart")
-    refused = _find_verification_error(error)
+    refused = find_distrust(error)
     if refused is None:
         return None
     signer = read_issuer(secure.getpeercert(binary_form=True) or b"") or "somebody who cannot be named"
@@ -207,9 +208,3 @@ async def _find_fault_of_tls(stream: trio.SocketStream, host: str, error: Remote
         return Fault("tls", text, "see whether the clock is right: `date`")
     remedy = f"if you trust {signer}, have its certificate as a PEM file, and name that in CODEX_CA_CERTIFICATE"
     return Fault("tls", text, remedy)
-
-
-def _find_verification_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error
