@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.errors import ClientFailed
+from accountd.oauth.fields import Uncarried
 from accountd.oauth.tokens import MalformedToken
 from accountd.protocol.account import ChatgptAuthTokensRefreshParams
 from accountd.secret import Secret
@@ -51,6 +52,6 @@ class ExternalTokens:
                 self.record = external_record(
                     Secret(answer.access_token), answer.chatgpt_account_id, answer.chatgpt_plan_type
                 )
-            except MalformedToken as error:
+            except (MalformedToken, Uncarried) as error:
                 raise ClientFailed(str(error)) from error
             return True

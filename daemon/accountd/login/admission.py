@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from accountd.errors import InvalidRequest, LoginFailed, RequestFailed
+from accountd.oauth.fields import Uncarried
 from accountd.oauth.tokens import MalformedToken, parse_claims
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record, chatgpt_record, external_record
@@ -36,7 +37,10 @@ class Admission:
     def admit_key(self, key: Secret) -> AuthRecord:
         """Make a record of an API key, which is not tried. Raises InvalidRequest if it may not be used."""
         self.policy.check_method("api")
-        return api_key_record(key)
+        try:
+            return api_key_record(key)
+        except Uncarried as error:
+            raise InvalidRequest(f"{error}; give it as it was issued") from None
 
     def admit_tokens(self, tokens: TokenSet, api_key: Secret | None) -> AuthRecord:
         """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden."""
@@ -45,7 +49,10 @@ class Admission:
         except MalformedToken as error:
             raise LoginFailed(str(error)) from error
         self.policy.check_workspace(claims.account_id)
-        return chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
+        try:
+            return chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
+        except Uncarried as error:
+            raise LoginFailed(f"what the issuer gave cannot be used: {error}") from None
 
     def admit_external(self, given: ExternalTokensLogin) -> AuthRecord:
         """Make a record of a client's own tokens. Raises RequestError if they are malformed, or forbidden."""
@@ -58,5 +65,7 @@ class Admission:
             )
         try:
             return external_record(Secret(given.access_token), given.chatgpt_account_id, given.chatgpt_plan_type)
+        except Uncarried as error:
+            raise InvalidRequest(f"{error}; give it as it was issued") from None
         except MalformedToken as error:
             raise RequestFailed(f"failed to set external auth: {error}") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from accountd.errors import RefreshFailed, RefreshRefused, describe_status
+from accountd.oauth.fields import Uncarried, check_token
 from accountd.oauth.tokens import (
     MalformedToken,
     describe_oauth_error,
@@ -31,6 +32,8 @@ MARGIN: Final = 5 * 60.0
 
 MAX_AGE: Final = 8 * 86_400.0
 """Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
+
+_NOTHING: Final = Secret("")
 
 _LAST_MOMENT: Final = 253_402_300_799  # of the year 9999, the last that a datetime can be in
 
@@ -93,7 +96,13 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise RefreshFailed("the answer to the refresh could not be understood") from None
         tokens = (answer.id_token, answer.access_token, answer.refresh_token)
-        return Refreshed(*(Secret(token) if token else None for token in tokens))
+        refreshed = Refreshed(*(Secret(token) if token else None for token in tokens))
+        try:
+            check_token("the access token", refreshed.access_token or _NOTHING)
+            check_token("the refresh token", refreshed.refresh_token or _NOTHING)
+        except Uncarried as error:
+            raise RefreshFailed(f"what the issuer gave cannot be used: {error}") from None
+        return refreshed
     code = parse_oauth_error_code(body)
     if code in _REFUSALS:
         raise RefreshRefused(_REFUSALS[code], code)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 
 from accountd.errors import RemoteRefused, describe_status
+from accountd.oauth.fields import Uncarried, check_token
 from accountd.secret import Secret
 
 PlanType = Literal[
@@ -120,7 +121,11 @@ class _TokenResponse(msgspec.Struct):
 def parse_token_response(status: int, body: bytes) -> TokenSet:
     """Read the answer to a code exchange (RFC 6749 sections 5.1 and 5.2). Raises RemoteRefused."""
     answer = _parse_response(status, body, _TokenResponse)
-    return TokenSet(Secret(answer.id_token), Secret(answer.access_token), Secret(answer.refresh_token))
+    tokens = TokenSet(Secret(answer.id_token), Secret(answer.access_token), Secret(answer.refresh_token))
+    _check_given("the ID token", tokens.id_token)
+    _check_given("the access token", tokens.access_token)
+    _check_given("the refresh token", tokens.refresh_token)
+    return tokens
 
 
 class _ApiKeyResponse(msgspec.Struct):
@@ -129,7 +134,16 @@ class _ApiKeyResponse(msgspec.Struct):
 
 def parse_api_key_response(status: int, body: bytes) -> Secret:
     """Read the answer to an exchange for an API key (RFC 8693 section 2.2). Raises RemoteRefused."""
-    return Secret(_parse_response(status, body, _ApiKeyResponse).access_token)
+    key = Secret(_parse_response(status, body, _ApiKeyResponse).access_token)
+    _check_given("the API key", key)
+    return key
+
+
+def _check_given(name: str, token: Secret) -> None:
+    try:
+        check_token(name, token)
+    except Uncarried as error:
+        raise RemoteRefused(f"what the issuer gave cannot be used: {error}", 0) from None
 
 
 def _parse_response(status: int, body: bytes, wanted: type[_ResponseT]) -> _ResponseT:

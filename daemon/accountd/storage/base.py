@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import msgspec
 
 from accountd.errors import StorageError
+from accountd.oauth.fields import Uncarried, check_id, check_token
 from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims, parse_plan
 from accountd.secret import Secret
 
@@ -110,26 +111,33 @@ class AuthStore(Protocol):
 
 
 def api_key_record(api_key: Secret) -> AuthRecord:
-    """Make the record of a login with an API key."""
+    """Make the record of a login with an API key. Raises Uncarried."""
+    check_token("the API key", api_key)
     return AuthRecord("apikey", api_key=api_key)
 
 
 def chatgpt_record(
     tokens: TokenSet, claims: Claims, provenance: Provenance, now_ns: int, api_key: Secret | None = None
 ) -> AuthRecord:
-    """Make the record of a login that has just got its tokens. `now_ns` is Unix time in nanoseconds."""
+    """Make the record of a login that has just got its tokens. `now_ns` is Unix time in nanoseconds.
+
+    Raises Uncarried for an account that no request could name.
+    """
+    check_id("the account id", claims.account_id or "")
     owner = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
     login = ChatgptLogin(tokens, claims, claims.account_id, owner, provenance)
     return AuthRecord("chatgpt", api_key, login, render_time(now_ns))
 
 
 def external_record(access_token: Secret, account_id: str, plan: str | None) -> AuthRecord:
-    """Make the record of a client's own token, which is never stored. Raises MalformedToken.
+    """Make the record of a client's own token, which is never stored. Raises MalformedToken or Uncarried.
 
     Its claims are those of the access token; the plan that the client names goes before the token's. It has
     neither ID token nor refresh token.
     """
     claims = parse_claims(access_token)
+    check_token("accessToken", access_token)
+    check_id("chatgptAccountId", account_id)
     if plan is not None:
         claims = msgspec.structs.replace(claims, plan=parse_plan(plan))
     tokens = TokenSet(Secret(""), access_token, Secret(""))
@@ -234,6 +242,7 @@ def parse_record(document: bytes) -> AuthRecord:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MalformedToken):
         raise MalformedRecord("the document is not a credential that Codex could have written") from None
     mode = _parse_mode(known, members)
+    _check_carried(mode, known)
     unknown = _unknown(members, _Document)
     if mode is None and known.auth_mode is not None:  # else it would come back as a credential that can be used
         unknown.members["auth_mode"] = known.auth_mode
@@ -271,6 +280,18 @@ def _parse_mode(known: _Document, members: dict[str, Any]) -> Mode | None:
     if known.auth_mode in (None, "chatgpt") and known.tokens is not None:
         return "chatgpt"
     return None
+
+
+def _check_carried(mode: Mode | None, known: _Document) -> None:
+    """Raise MalformedRecord if no request could be made with the credential that counts."""
+    try:
+        if mode == "apikey":
+            check_token("the API key in the document", Secret(known.api_key or ""))
+        elif mode == "chatgpt" and known.tokens is not None:
+            check_token("the access token in the document", Secret(known.tokens.access_token))
+            check_id("the account id in the document", known.tokens.account_id or "")
+    except Uncarried as error:
+        raise MalformedRecord(str(error)) from None
 
 
 def _unknown(members: dict[str, Any], known: type[msgspec.Struct]) -> Unknown:
