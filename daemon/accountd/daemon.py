@@ -36,6 +36,7 @@ from accountd.adapters.wall_clock import WallClock
 from accountd.audit import AuditLog
 from accountd.counters import Counters
 from accountd.errors import SocketError
+from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
@@ -145,6 +146,8 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
     and ConfigError before anything is served.
     """
+    if trusts_unsafe_paths():
+        _log.warning("%s is set: paths are used that other users may write to", OPT_OUT)
     system = read_system_layer()
     policy = make_policy(config, system)  # which may not permit anything: say so before anything is open
     accepting, staying = trio.CancelScope(), trio.CancelScope()

@@ -19,7 +19,7 @@ import trio
 from accountd import paths
 from accountd.adapters.threads import run_in_thread
 from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
-from accountd.files.read import read_file
+from accountd.files.read import read_own_file
 from accountd.files.replace import replace_file
 from accountd.protocol.requirements import (
     ELIGIBLE_PLANS,
@@ -112,7 +112,7 @@ class BundleFile:
     def load(self) -> Kept | None:
         """Read it; None if there is none, or none that can be read."""
         try:
-            return msgspec.json.decode(read_file(self._path, _MAX_FILE), type=Kept)
+            return msgspec.json.decode(read_own_file(self._path, _MAX_FILE), type=Kept)
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001 - whatever is in it, no requirements must depend on a copy of them

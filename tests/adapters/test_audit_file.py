@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -101,10 +102,15 @@ def test_a_folder_that_cannot_be_made_is_warned_of(tmp_path: Path, caplog: pytes
     assert "cannot be written: Not a directory" in caplog.text
 
 
-def test_a_full_disk_is_warned_of(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_warned_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing is raised where there is no room at all."""
-    path.parent.mkdir()
-    path.symlink_to("/dev/full")
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", refuse)
     AuditFile(path).append(b"1\n")
     assert "cannot be written: No space left on device" in caplog.text
 

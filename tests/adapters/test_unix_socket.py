@@ -15,6 +15,7 @@ import trio
 
 from accountd.adapters.unix_socket import MAX_PATH, open_unix_listener, peer_credentials
 from accountd.errors import SocketError
+from accountd.files import ownership
 
 
 @pytest.fixture
@@ -153,8 +154,11 @@ async def test_a_path_that_is_too_long_is_refused_with_its_length(folder: Path) 
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770], ids=["everybody", "a group"])
-async def test_a_folder_that_others_can_write_to_is_refused(folder: Path, mode: int) -> None:
+async def test_a_folder_that_others_can_write_to_is_refused(
+    folder: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where another user could put a socket in the place of ours, we do not listen; a sticky folder is safe."""
+    monkeypatch.setattr(ownership, "_is_own_group", lambda _gid, _me: False)
     (folder / "shared").mkdir()
     (folder / "shared").chmod(mode)
     with pytest.raises(SocketError, match="other users can write"), open_unix_listener(folder / "shared" / "s"):
@@ -170,8 +174,26 @@ async def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
     (folder / "theirs" / "ours").mkdir(parents=True)
     os.chown(folder / "theirs", 65534, 65534)
     for path in (folder / "theirs" / "s", folder / "theirs" / "ours" / "s"):
-        with pytest.raises(SocketError, match="belongs to somebody else"), open_unix_listener(path):
+        with (
+            pytest.raises(SocketError, match=r"theirs belongs to \w+ \(uid 65534\), not to you"),
+            open_unix_listener(path),
+        ):
             raise AssertionError("they could replace it")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a link away")
+async def test_a_link_of_somebody_else_on_the_way_is_not_followed(folder: Path) -> None:
+    """They could lead us, or a client, elsewhere at any time; a link of our own is followed."""
+    (folder / "ours").mkdir()
+    (folder / "link").symlink_to("ours")
+    with open_unix_listener(folder / "link" / "s"):
+        pass
+    os.chown(folder / "link", 65534, 65534, follow_symlinks=False)
+    with (
+        pytest.raises(SocketError, match=r"link belongs to .*uid 65534"),
+        open_unix_listener(folder / "link" / "s"),
+    ):
+        raise AssertionError("it was followed")
 
 
 async def test_a_folder_that_cannot_be_made_is_an_error(folder: Path) -> None:

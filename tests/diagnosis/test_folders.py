@@ -13,6 +13,7 @@ import pytest
 
 from accountd.adapters.unix_socket import MAX_PATH
 from accountd.diagnosis.folders import PORTABLE_PATH, check_disk, check_home, check_socket, check_socket_path
+from accountd.files import ownership
 from fakes.surroundings import surroundings
 
 if TYPE_CHECKING:
@@ -108,12 +109,14 @@ def test_a_credential_is_for_its_owner_alone(home: Path, mode: int, verdict: str
         assert check_home(surroundings(home)).verdict == "ok"
 
 
-def test_a_home_is_a_folder_that_others_cannot_write_to(home: Path) -> None:
+def test_a_home_is_a_folder_that_others_cannot_write_to(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is not there yet is no fault."""
     assert check_home(surroundings(home / "new")).verdict == "ok"
     (home / "file").touch()
     assert check_home(surroundings(home / "file")).verdict == "fail"
     home.chmod(0o770)
+    assert check_home(surroundings(home)).verdict == "ok"  # the group is the user's own
+    monkeypatch.setattr(ownership, "_is_own_group", lambda _gid, _me: False)
     assert check_home(surroundings(home)).remedy == f"`chmod go-w {home}`"
 
 

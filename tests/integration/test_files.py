@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from accountd.client.errors import CallFailed
 from fakes.processes import PATIENCE, environment, running
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def run(home: Path, *verb: str, **variables: str) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "sparse file"])
 def test_a_configuration_without_an_end_stops_nobody(kind: str, home: Path) -> None:
-    """At the start it is one line, to the doctor a finding, and at SIGHUP a line in the log of a daemon that goes on."""
+    """At the start it is one line, to the doctor a finding, and at SIGHUP a line in the log, which goes on."""
     path = home / "config.toml"
     words = "larger than 1048576 bytes" if kind == "sparse file" else "Not a regular file"
     with running(home) as daemon:
@@ -47,3 +49,56 @@ def test_a_configuration_without_an_end_stops_nobody(kind: str, home: Path) -> N
         with daemon.connect() as client:
             assert client.call("account/read", {})["account"] is None
         assert f"{path}: cannot be read: {words}" in daemon.stop()
+
+
+def test_a_configuration_of_somebody_else_s_is_not_used(home: Path) -> None:
+    """Where others may write, they could have the token sent to a backend of theirs. The remedy is told."""
+    home.chmod(0o777)
+    start = run(home, "serve")
+    assert (start.returncode, start.stderr.count("\n")) == (1, 1)
+    assert f"other users can write to {home}: mode 0777; `chmod go-w {home}`" in start.stderr
+    report = json.loads(run(home, "doctor", "--json").stdout)["checks"]
+    assert {report[name]["remediation"] for name in ("config.load", "home.modes")} == {f"`chmod go-w {home}`"}
+    subprocess.run(["sh", "-c", report["home.modes"]["remediation"].strip("`")], check=True)
+    with running(home) as daemon, daemon.connect() as client:
+        assert client.call("accountd/status", {})["trustsUnsafePaths"] is False
+
+
+def test_a_container_may_have_it_otherwise(home: Path) -> None:
+    """The daemon starts, its log and `accountd status` say what was given up."""
+    home.chmod(0o777)
+    with running(home, ACCOUNTD_TRUST_UNSAFE_PATHS="1") as daemon:
+        with daemon.connect() as client:
+            assert client.call("accountd/status", {})["trustsUnsafePaths"] is True
+        environ = environment(home, ACCOUNTD_SOCKET=str(daemon.path))
+        command = [sys.executable, "-m", "accountd", "status"]
+        said = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert "ACCOUNTD_TRUST_UNSAFE_PATHS is set" in said.stdout
+        assert "ACCOUNTD_TRUST_UNSAFE_PATHS is set: paths are used that other users may write to" in daemon.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a file belong to another user")
+@pytest.mark.parametrize("planted", ["config.toml", "accountd.toml", "auth.json", "log"])
+def test_what_another_user_has_planted_is_not_used(planted: str, home: Path) -> None:
+    """Neither a file of theirs nor a link: what it leads to, though it is ours, is neither read nor replaced."""
+    home.chmod(0o1777)  # as /tmp: everybody may put something there
+    precious = home / "precious"
+    precious.mkdir()
+    (precious / "accountd-audit.jsonl").write_text("mine")
+    (precious / "file").write_text("mine")
+    link = home / planted
+    link.symlink_to(precious if planted == "log" else precious / "file")
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    if planted in ("auth.json", "log"):
+        with running(home) as daemon:
+            with daemon.connect() as client:
+                params = {"type": "apiKey", "apiKey": "sk-a-key-of-this-test"}
+                if planted == "auth.json":
+                    with pytest.raises(CallFailed, match=r"auth.json belongs to .*65534"):
+                        client.call("account/login/start", params)
+                else:
+                    client.call("account/login/start", params)
+            assert f"{link} belongs to " in daemon.stop() or planted == "auth.json"
+    else:
+        assert f"{link} belongs to " in run(home, "serve").stderr
+    assert {path.read_text() for path in precious.iterdir()} == {"mine"}

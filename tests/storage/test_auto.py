@@ -279,7 +279,7 @@ async def test_a_file_that_cannot_even_be_looked_at_is_an_error(
 ) -> None:
     """A login may be in it, so an empty keyring does not mean that nobody is logged in."""
 
-    def refuse(*_: object) -> NoReturn:
+    def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     with monkeypatch.context() as patch:

@@ -27,9 +27,9 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.error = 0
-        self._fsync, self._replace = os.fsync, Path.replace
+        self._fsync, self._replace = os.fsync, os.replace
         monkeypatch.setattr(os, "fsync", self.fsync)
-        monkeypatch.setattr(Path, "replace", self.replacing())
+        monkeypatch.setattr(os, "replace", self.replace)
 
     def fsync(self, descriptor: int) -> None:
         """See os.fsync."""
@@ -42,14 +42,10 @@ class Disk:
             self.calls.append(f"{found.st_size} bytes")
         self._fsync(descriptor)
 
-    def replacing(self) -> Callable[[Path, Path], Path]:
-        """Give a Path.replace."""
-
-        def replace(source: Path, target: Path) -> Path:
-            self.calls.append("rename")
-            return self._replace(source, target)
-
-        return replace
+    def replace(self, source: str, target: str, **folders: int) -> None:
+        """See os.replace."""
+        self.calls.append("rename")
+        self._replace(source, target, **folders)
 
 
 def open_descriptors() -> int:
@@ -106,13 +102,13 @@ async def test_the_error_is_the_one_that_came_first(store: FileStore, monkeypatc
     """A temporary file that cannot be removed, as on a disk that has become read-only, hides nothing."""
 
     def fail_with(number: int) -> Callable[..., None]:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
 
         return fail
 
-    monkeypatch.setattr(Path, "replace", fail_with(errno.EIO))
-    monkeypatch.setattr(Path, "unlink", fail_with(errno.EROFS))
+    monkeypatch.setattr(os, "replace", fail_with(errno.EIO))
+    monkeypatch.setattr(os, "unlink", fail_with(errno.EROFS))
     with pytest.raises(StorageError, match="Input/output error"):
         await store.save(RECORD)
 

@@ -30,7 +30,7 @@ def files(home: Path) -> set[str]:
     return {path.name for path in home.iterdir()} - {"auth.json.lock", "auth.lock"}
 
 
-def refuse_to_rename(_source: Path, _target: Path) -> NoReturn:
+def refuse_to_rename(*_: object, **__: object) -> NoReturn:
     """Be a disk that is full by then."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -77,7 +77,7 @@ async def test_a_disk_that_fails_leaves_the_old_content(
     store = FileStore(tmp_path)
     await save(store, api_key_record(Secret("sk-old")))
 
-    def fail(*_args: object) -> NoReturn:
+    def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
     if step == "write":
@@ -85,7 +85,7 @@ async def test_a_disk_that_fails_leaves_the_old_content(
     elif step == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr(Path, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(StorageError, match=rf"{os.strerror(number)} \(os error {number}\)"):
         await save(store)
     monkeypatch.undo()
@@ -162,7 +162,7 @@ async def test_a_delete_that_fails_says_so(tmp_path: Path) -> None:
 async def test_a_home_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     """Where a file stands in the place of the home, locking says so."""
     (tmp_path / "home").touch()
-    with pytest.raises(StorageError, match="File exists"):
+    with pytest.raises(StorageError, match="Not a directory"):
         async with FileStore(tmp_path / "home").locked():
             raise AssertionError("the store was locked")
 
@@ -175,7 +175,7 @@ async def test_it_says_where_it_is(tmp_path: Path) -> None:
 async def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not the same as nobody being logged in: a login may be there, and is not to be overwritten."""
 
-    def refuse(*_: object) -> NoReturn:
+    def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     store = FileStore(tmp_path)
@@ -188,7 +188,7 @@ async def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypat
 async def test_a_want_of_memory_is_an_error_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is done to it, so that who waits for changes of the file does not end the daemon."""
 
-    def refuse(*_: object) -> NoReturn:
+    def refuse(*_: object, **__: object) -> NoReturn:
         raise MemoryError
 
     store = FileStore(tmp_path)
@@ -210,7 +210,7 @@ async def test_what_a_failed_save_has_kept_aside_is_no_obstacle(
     store.path.write_text("{torn")
     monkeypatch.setattr(time, "strftime", lambda _: "20270115T080000")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", refuse_to_rename)
+        patch.setattr(os, "replace", refuse_to_rename)
         with pytest.raises(StorageError):
             await save(store)
     await save(store)

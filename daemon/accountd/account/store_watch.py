@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from accountd.adapters.file_watch import watch_file
+from accountd.files.walk import check_folder
 from accountd.supervisor import supervise
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class StoreWatch:
         The first thing of every further run is a look: the file may have changed since the one before failed.
         """
         with suppress(OSError):  # then the first login makes the folder, or says why it cannot
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_folder(self._path.parent, make=True)
         missed, self._has_watched = self._has_watched, True
         await watch_file(self._path, self._look, missed=missed)
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from accountd.errors import describe_os_error
+from accountd.files.walk import open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,6 @@ MAX_SIZE: Final = 1024 * 1024
 
 KEPT: Final = 3
 """Older files beside it, `.1` the youngest."""
-
-# A pipe in its place must not keep the daemon waiting for somebody to read it.
-_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 
 _log = logging.getLogger(__name__)
 
@@ -62,11 +60,8 @@ class AuditFile:
 
     @contextmanager
     def _open(self) -> Iterator[int]:
-        try:
-            descriptor = os.open(self._path, _APPEND, 0o600)
-        except FileNotFoundError:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, _APPEND, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        descriptor = open_ours(self._path, flags, make_folders=True, private=True)
         try:
             yield descriptor
         finally:

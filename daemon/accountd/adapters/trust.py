@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from accountd.files.read import read_file
+from accountd.files.read import read_file, read_own_file
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable
 
 MAX_BUNDLE: Final = 16 << 20
 """Bytes of a file of authorities: that of a system has a quarter of a megabyte, the largest known some three."""
@@ -58,14 +59,20 @@ class SystemTrust:
             bundle = next((path for path in _BUNDLES if Path(path).is_file()), None)
         if bundle:
             with suppress(OSError):  # an SSLError, too: what cannot be read has nobody to trust
-                add_authorities(self._context, bundle)
+                # Whoever can write where this Python looks by itself could write this Python as well.
+                is_chosen = places.openssl_cafile_env in os.environ
+                add_authorities(self._context, bundle, read_own_file if is_chosen else read_file)
 
 
-def add_authorities(context: ssl.SSLContext, bundle: str | os.PathLike[str]) -> None:
+def add_authorities(
+    context: ssl.SSLContext,
+    bundle: str | os.PathLike[str],
+    read: Callable[[str | os.PathLike[str], int], bytes] = read_own_file,
+) -> None:
     """Have a context trust those of a PEM file, too. Raises OSError: an SSLError where no certificate is in it.
 
     OpenSSL is not given the path, which it would open and wait for whatever it is.
     """
     # As for OpenSSL, there may be text of any language around them, and settings behind each, which are not heeded.
-    text = read_file(bundle, MAX_BUNDLE).decode("ascii", "ignore").replace("TRUSTED CERTIFICATE", "CERTIFICATE")
+    text = read(bundle, MAX_BUNDLE).decode("ascii", "ignore").replace("TRUSTED CERTIFICATE", "CERTIFICATE")
     context.load_verify_locations(cadata=text or "\n")  # no text at all is another kind of error

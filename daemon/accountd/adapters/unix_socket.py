@@ -20,10 +20,11 @@ import trio
 
 from accountd.adapters.instance_lock import hold_instance_lock
 from accountd.errors import SocketError, describe_os_error
-from accountd.users import REMEDY, find_lookalikes, read_namespace
+from accountd.files.walk import check_folder
+from accountd.users import REMEDY, find_lookalikes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
 MAX_PATH: Final = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path: the room in sockaddr_un, less the NUL at its end."""
@@ -76,8 +77,7 @@ def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
         raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
     with ExitStack() as held:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_folder(path.parent)
+            check_folder(path.parent, make=True)
             held.enter_context(hold_instance_lock(path, partial(_is_live, path)))
             _clear_stale(path)
             sock = held.enter_context(_bind(path))
@@ -96,48 +96,14 @@ def open_inherited_listener(sock: socket.socket) -> Iterator[trio.SocketListener
     _require_a_uid_of_our_own()
     path = Path(sock.getsockname())
     try:
-        _check_folder(path.parent, trusted=[_root_without_number()])
+        check_folder(path.parent)
         if path.lstat().st_mode & 0o077:
             _log.warning("other users may reach %s, and are refused; give the socket the mode 0600", path)
-    except (OSError, SocketError) as error:
-        _log.warning("the socket of the service manager: %s", error)
+    except OSError as error:
+        _log.warning("the socket of the service manager: %s", describe_os_error(error))
     with sock:
         sock.setblocking(False)
         yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-
-
-def _check_folder(folder: Path, trusted: Collection[int | None] = ()) -> None:
-    """Make sure that no other user can put a socket of theirs in the place of ours, here or further up."""
-    unsafe = find_unsafe_folder(folder, trusted)
-    if unsafe is None:
-        return
-    if _is_foreign(unsafe.stat(), trusted):
-        raise SocketError(f"a folder on the way to the socket belongs to somebody else: {unsafe}")
-    raise SocketError(f"other users can write to a folder on the way to the socket: {unsafe}")
-
-
-def find_unsafe_folder(folder: Path, trusted: Collection[int | None] = ()) -> Path | None:
-    """Find the first folder, here or further up, where another user could put a socket of theirs."""
-    for place in (folder, *folder.resolve().parents):
-        found = place.stat()
-        # Above the folder itself a writable group is let be: on many systems it is the user's own.
-        writable = stat.S_IWOTH if place != folder else stat.S_IWOTH | stat.S_IWGRP
-        if _is_foreign(found, trusted) or (found.st_mode & writable and not found.st_mode & stat.S_ISVTX):
-            return place
-    return None
-
-
-def _is_foreign(found: os.stat_result, trusted: Collection[int | None] = ()) -> bool:
-    return found.st_uid not in (os.getuid(), 0, *trusted)
-
-
-def _root_without_number() -> int | None:
-    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit.
-
-    Everybody else without a number shows so, too, and cannot be told from root.
-    """
-    namespace = read_namespace()
-    return None if any(0 in known for known in namespace.known) else namespace.others
 
 
 def _require_a_uid_of_our_own() -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _LABELS = 12
 """Columns before what they stand for."""
 
+_UNSAFE = "the daemon uses files that other users may write to: ACCOUNTD_TRUST_UNSAFE_PATHS is set"
+
 _FORMATS = ("text", "json", "prometheus")
 
 _EPILOG = """\
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
             "Daemon": daemon and _describe(daemon),
+            "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
         }
         _print(account, rows)
     if account.stale:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from accountd import paths
 from accountd.client.errors import DaemonNotStarted, NothingListens
 from accountd.client.unix_socket import open_socket
+from accountd.files.walk import open_ours
 
 if TYPE_CHECKING:
     import socket
@@ -107,9 +108,8 @@ def _last_words(written: bytes) -> str:
 def _open_log(path: Path) -> BinaryIO:
     """Open the log to append to it; the file and the folders that are made for it are this person's alone."""
     try:
-        for folder in (path.parent.parent, path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode=0o600), "a+b")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        return os.fdopen(open_ours(path, flags, make_folders=True, private=True), "a+b")
     except OSError as error:
         text = f"cannot start a daemon: its log {path} cannot be opened: {error.strerror}"
         raise DaemonNotStarted(text) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shlex
 import shutil
 import stat
@@ -12,14 +11,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from accountd.adapters.unix_socket import MAX_PATH, find_unsafe_folder
+from accountd.adapters.unix_socket import MAX_PATH
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.errors import ConfigError, describe_os_error
+from accountd.files.ownership import OPT_OUT, UnsafePath, login_name, name_user, render_mode, trusts_unsafe_paths
+from accountd.files.walk import check_folder, open_ours
 from accountd.users import REMEDY, find_lookalikes
 
 if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
     from accountd.diagnosis.surroundings import Surroundings
+
+_FILES: Final = (
+    "config.toml",
+    "accountd.toml",
+    "auth.json",
+    "auth.json.lock",
+    "auth.lock",
+    "accountd-requirements.json",
+    "log/accountd.log",
+    "log/accountd-audit.jsonl",
+)
+"""What accountd reads and writes in CODEX_HOME."""
 
 PORTABLE_PATH: Final = 103
 """Bytes of a socket's path that fit everywhere; macOS has the least room."""
@@ -55,20 +68,22 @@ def check_socket(surroundings: Surroundings) -> Finding:
         if folder.exists():
             return fail(f"{folder} is not a folder", f"remove it: `rm {_quote(folder)}`")
         return ok(f"{folder} is not there yet; the daemon makes it, for its user alone")
-    unsafe = find_unsafe_folder(folder)
-    if unsafe is not None:
-        problem, remedy = _describe_unsafe(unsafe)
-        return fail(problem, remedy, folder=str(unsafe), mode=_mode(unsafe.stat()))
+    try:
+        check_folder(folder)
+    except UnsafePath as error:
+        return fail(error.problem, error.remedy, place=error.place)
     with suppress(FileNotFoundError):
         found = path.lstat()
         if not stat.S_ISSOCK(found.st_mode):
             return fail(f"{path} is not a socket", f"remove it: `rm {_quote(path)}`")
         if found.st_uid != os.getuid():
-            return fail(f"the socket belongs to {_user(found.st_uid)}", "set ACCOUNTD_SOCKET to a path of your own")
+            return fail(
+                f"the socket belongs to {name_user(found.st_uid)}", "set ACCOUNTD_SOCKET to a path of your own"
+            )
         if found.st_mode & 0o077:
-            text = f"other users may connect to the socket: mode {_mode(found)}"
-            return fail(text, f"`chmod 600 {_quote(path)}`", socket=str(path), mode=_mode(found))
-        return ok(f"yours alone: mode {_mode(found)} in {folder}", socket=str(path), mode=_mode(found))
+            text = f"other users may connect to the socket: mode {render_mode(found)}"
+            return fail(text, f"`chmod 600 {_quote(path)}`", socket=str(path), mode=render_mode(found))
+        return ok(f"yours alone: mode {render_mode(found)} in {folder}", socket=str(path), mode=render_mode(found))
     return ok(f"{folder} is safe; no socket is there")
 
 
@@ -81,22 +96,41 @@ def check_home(surroundings: Surroundings) -> Finding:
         return fail(f"{home} is not a folder", "set CODEX_HOME to a folder")
     found = home.stat()
     if found.st_uid != os.getuid():
-        text = f"{home} belongs to {_user(found.st_uid)}, not to you"
-        return fail(text, f"`sudo chown -R {_name(os.getuid())} {_quote(home)}`", owner=_user(found.st_uid))
-    if found.st_mode & 0o022:
-        text = f"other users can write to {home}: mode {_mode(found)}"
-        return fail(text, f"`chmod go-w {_quote(home)}`", mode=_mode(found))
+        text = f"{home} belongs to {name_user(found.st_uid)}, not to you"
+        return fail(
+            text, f"`sudo chown -R {login_name(os.getuid())} {_quote(home)}`", owner=name_user(found.st_uid)
+        )
+    try:
+        _look_for_others(home)
+    except UnsafePath as error:
+        return fail(error.problem, error.remedy, place=error.place)
     document = home / "auth.json"
     with suppress(FileNotFoundError):
         found = document.stat()
         if found.st_uid != os.getuid():
-            text = f"auth.json belongs to {_user(found.st_uid)}, not to you"
-            return fail(text, f"`sudo chown {_name(os.getuid())} {_quote(document)}`")
+            text = f"auth.json belongs to {name_user(found.st_uid)}, not to you"
+            return fail(text, f"`sudo chown {login_name(os.getuid())} {_quote(document)}`")
         if found.st_mode & 0o077:
-            text = f"other users may read the credential: auth.json has mode {_mode(found)}"
-            return fail(text, f"`chmod 600 {_quote(document)}`", mode=_mode(found))
-        return ok(f"{home} is yours, and auth.json yours alone", mode=_mode(found))
+            text = f"other users may read the credential: auth.json has mode {render_mode(found)}"
+            return fail(text, f"`chmod 600 {_quote(document)}`", mode=render_mode(found))
+    if trusts_unsafe_paths():
+        return warn(f"{OPT_OUT} is set: paths that others may write to are used", f"unset {OPT_OUT}, if you can")
+    if document.exists():
+        return ok(f"{home} is yours, and auth.json yours alone", mode=render_mode(found))
     return ok(f"{home} is yours, and has no auth.json")
+
+
+def _look_for_others(home: Path) -> None:
+    """Look at the folder and at all that is read and written there. Raises UnsafePath."""
+    check_folder(home)
+    for name in _FILES:
+        with suppress(FileNotFoundError):
+            try:
+                os.close(open_ours(home / name, os.O_RDONLY))
+            except UnsafePath:
+                raise
+            except OSError:  # what cannot be read is for the check of what reads it
+                continue
 
 
 def check_disk(surroundings: Surroundings) -> Finding:
@@ -122,32 +156,6 @@ def check_disk(surroundings: Surroundings) -> Finding:
         remedy = f"make room on the disk of {place}: `df -h {_quote(place)}`"
         return (fail if free < FULL else warn)(f"only {text}", remedy, free=str(free))
     return ok(f"{text}, and it can be written", free=str(free))
-
-
-def _describe_unsafe(folder: Path) -> tuple[str, str]:
-    found = folder.stat()
-    if found.st_uid not in (os.getuid(), 0):
-        remedy = "set ACCOUNTD_SOCKET to a path in a folder of your own"
-        return f"a folder on the way to the socket belongs to {_user(found.st_uid)}: {folder}", remedy
-    text = f"other users can write to a folder on the way to the socket: {folder} has mode {_mode(found)}"
-    return text, f"`chmod go-w {_quote(folder)}`"
-
-
-def _mode(found: os.stat_result) -> str:
-    return f"{stat.S_IMODE(found.st_mode):04o}"
-
-
-def _user(uid: int) -> str:
-    name = _name(uid)
-    return f"{name} (uid {uid})" if name != str(uid) else f"uid {uid}"
-
-
-def _name(uid: int) -> str:
-    """Give the name of a user, or the number of one that has none, as in a container."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _quote(path: Path) -> str:

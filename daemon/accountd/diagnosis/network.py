@@ -13,6 +13,7 @@ from accountd.adapters.trust import add_authorities
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.diagnosis.route import MalformedProxy, find_fault, find_proxy
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_status
+from accountd.files.ownership import UnsafePath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,8 @@ def _look_at_certificates(path: Path, variable: str) -> Finding:
         add_authorities(context, path)
     except ssl.SSLError:
         return fail(f"{path}, of {variable}, has no certificate that can be read", remedy)
+    except UnsafePath as error:
+        return fail(f"{path}, of {variable}, is not used: {error.problem}", error.remedy)
     except OSError as error:
         return fail(f"{path}, of {variable}, cannot be read: {describe_os_error(error)}", remedy)
     count = context.cert_store_stats()["x509"]

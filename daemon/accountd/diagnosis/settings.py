@@ -9,6 +9,7 @@ import trio
 from accountd import requirements
 from accountd.diagnosis.findings import fail, ok
 from accountd.errors import ConfigError
+from accountd.files.ownership import UnsafePath
 from accountd.policy import Policy
 
 if TYPE_CHECKING:
@@ -21,10 +22,14 @@ _ANEW = "correct it there, and end the daemon: the next one reads it"
 
 async def check_config(surroundings: Surroundings) -> Finding:
     """Read the variables and `config.toml`, as the daemon does when it starts."""
+    path = surroundings.home / "config.toml"
     try:
-        config, path = await surroundings.config(), surroundings.home / "config.toml"
+        config = await surroundings.config()
     except ConfigError as error:
-        return fail(str(error), _UNREADABLE if isinstance(error.__cause__, OSError) else _ANEW)
+        cause = error.__cause__
+        if isinstance(cause, UnsafePath):
+            return fail(f"{path}: {cause.problem}", cause.remedy)
+        return fail(str(error), _UNREADABLE if isinstance(cause, OSError) else _ANEW)
     details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
     exists = await trio.Path(path).exists()
     return ok(f"{path} is read" if exists else f"there is no {path}; all is as usual", **details)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from typing import Final
+
+from accountd.files.walk import open_ours, require_regular
 
 MAX_FILE: Final = 1 << 20
 """Bytes of a file of which nothing else is known: a configuration or a credential has some kilobytes."""
@@ -23,25 +24,25 @@ class FileTooLarge(OSError):
 
 
 def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
-    """Read a regular file whole. Raises OSError; FileTooLarge for one that has more than `limit` bytes."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        return _read(descriptor, limit)
-    finally:
-        os.close(descriptor)
+    """Read a regular file whole, whoever wrote it. Raises OSError; FileTooLarge for more than `limit` bytes."""
+    return _read(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), limit)
+
+
+def read_own_file(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
+    """Read a file that says what is to be done, or is secret. As `read_file`; UnsafePath for one of others."""
+    return _read(open_ours(path, os.O_RDONLY), limit)
 
 
 def _read(descriptor: int, limit: int) -> bytes:
-    found = os.fstat(descriptor)
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "Not a regular file")
-    if found.st_size > limit:
-        raise FileTooLarge(limit)
-    document = bytearray()
-    while piece := os.read(descriptor, 1 << 16):  # whatever its size was: those of /proc have none
-        document += piece
-        if len(document) > limit:
+    """Read an open file, and close it."""
+    try:
+        if require_regular(descriptor).st_size > limit:
             raise FileTooLarge(limit)
-    return bytes(document)
+        document = bytearray()
+        while piece := os.read(descriptor, 1 << 16):  # whatever its size was: those of /proc have none
+            document += piece
+            if len(document) > limit:
+                raise FileTooLarge(limit)
+        return bytes(document)
+    finally:
+        os.close(descriptor)

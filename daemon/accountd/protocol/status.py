@@ -49,6 +49,7 @@ class StatusResponse(Wire, frozen=True):
     """`accountd/status`. `connections` are those that are open, this one included.
 
     `next_refresh` is when the daemon will refresh the token by itself; null if there is nothing to refresh.
+    `trusts_unsafe_paths` is that the environment has it use files that other users may write to.
     `last_refresh` is that of this login, null if there was none since the start.
     """
 
@@ -61,6 +62,7 @@ class StatusResponse(Wire, frozen=True):
     logins: tuple[AccountLoginProgress, ...]
     credential: CredentialStatus
     store: ReadStoreResponse
+    trusts_unsafe_paths: bool
     next_refresh: float | None
     last_refresh: RefreshStatus | None
     counters: StatusCounters

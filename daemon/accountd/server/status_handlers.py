@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from accountd import CODEX_VERSION, __version__
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
+from accountd.files.ownership import trusts_unsafe_paths
 from accountd.oauth.refresh import parse_expiry
 from accountd.protocol.account import ReadStoreResponse
 from accountd.protocol.status import CredentialStatus, RefreshStatus, StatusCounters, StatusResponse
@@ -38,6 +39,7 @@ def accountd_status(services: Services, call: Call[None]) -> None:
             logins=tuple(progress),
             credential=_describe_credential(services.account),
             store=ReadStoreResponse(store.kind, store.location, store.note),
+            trusts_unsafe_paths=trusts_unsafe_paths(),
             next_refresh=services.refresher.next_time,
             last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
             counters=_describe_counters(counted),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import trio
 
 from accountd.adapters.threads import run_in_thread
 from accountd.errors import StorageError, describe_os_error
-from accountd.files.read import FileTooLarge, read_file
-from accountd.files.replace import remove_file, replace_file
+from accountd.files.read import FileTooLarge, read_own_file
+from accountd.files.replace import keep_aside, remove_file, replace_file
+from accountd.files.walk import check_folder
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
     MalformedRecord,
@@ -26,6 +25,7 @@ from accountd.storage.locks import hold_credential_locks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from accountd.storage.base import AuthRecord
 
@@ -56,7 +56,8 @@ class FileStore:
     async def locked(self) -> AsyncIterator[None]:
         """See AuthStore.locked. Makes CODEX_HOME, readable by its owner alone, if there is none yet."""
         try:
-            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _memory_permitting():
+                check_folder(self._home, make=True)
         except OSError as error:
             raise StorageError(describe_os_error(error)) from error
         async with AsyncExitStack() as held:
@@ -86,37 +87,32 @@ def _memory_permitting() -> Iterator[None]:
 
 def _load(path: Path) -> AuthRecord | None:
     try:
-        document = read_file(path)
+        return parse_record(read_own_file(path))
     except FileNotFoundError:
         return None
     except FileTooLarge as error:
         raise MalformedRecord(f"the document is {error.strerror}, and so no credential") from error
     except OSError as error:
         raise StorageError(describe_os_error(error)) from error
-    return parse_record(document)
 
 
 def _save(path: Path, document: bytes) -> None:
-    target = Path(os.path.realpath(path))  # a link to a file elsewhere stays a link
     try:
-        _keep_malformed_aside(target)
-        replace_file(target, document)
+        _keep_malformed_aside(path)
+        replace_file(path, document)
     except OSError as error:
         raise StorageError(describe_os_error(error)) from error
 
 
-def _keep_malformed_aside(target: Path) -> None:
+def _keep_malformed_aside(path: Path) -> None:
     """Give a document that cannot be read, and so is about to be lost, a second name."""
     try:
-        _load(target)
+        _load(path)
     except MalformedRecord:
-        if target.stat().st_size == 0:
+        if path.stat().st_size == 0:
             return
-        aside = target.with_name(f"{target.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
-        with suppress(FileExistsError):  # kept by a try of the same second, which failed after it
-            os.link(target, aside)
-        aside.chmod(0o600)
-        _log.warning("%s could not be read; it is kept as %s while a new login replaces it", target, aside.name)
+        aside = keep_aside(path, f"corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+        _log.warning("%s could not be read; it is kept as %s while a new login replaces it", path, aside)
 
 
 def _delete(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.errors import StorageError, describe_os_error
+from accountd.files.walk import open_ours
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -58,7 +59,7 @@ def _try_both(home: Path) -> ExitStack | None:
 def _flock(path: Path) -> Iterator[bool]:
     """Try to lock a file, made if it is missing, and say whether that went well."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_ours(path, os.O_RDWR | os.O_CREAT, private=True)
     except OSError as error:
         raise StorageError(describe_os_error(error)) from error
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from accountd.errors import ConfigError, describe_os_error
-from accountd.files.read import read_file
+from accountd.files.read import read_own_file
 from accountd.toml.parse import MalformedToml, find_line, parse_toml
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class TomlFile:
     def read(cls, path: Path) -> Self:
         """Read a file, which need not be there. Raises ConfigError: it cannot be read, or is no TOML."""
         try:
-            text = read_file(path).decode("utf-8-sig")  # as Codex: a byte order mark is no fault
+            text = read_own_file(path).decode("utf-8-sig")  # as Codex: a byte order mark is no fault
         except FileNotFoundError:
             return cls(path, "", {})
         except OSError as error:

@@ -1,0 +1,131 @@
+"""Whose a file is: the one rule by which what is at a path is used, as sshd has it in StrictModes.
+
+What a program finds at a path is decided by whoever may write to the file, to a folder on the way to it, or has put
+a link there. So each of these must be this user's or root's, and nobody else may be allowed to write to it.
+
+- In a sticky folder, such as /tmp, others may write, but cannot move or remove what is not theirs; and what is
+  theirs is known by its owner.
+- A link is its owner's decision. It has no mode to look at.
+- A group is others, unless nobody else is in it: with a umask of 0002 each user has a group of their own.
+
+Owner and mode are all that is looked at. Whom an access control list lets write is seen in the mode as well, as the
+group's right, and so is missed where the group is the user's own.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import lru_cache
+
+OPT_OUT = "ACCOUNTD_TRUST_UNSAFE_PATHS"
+"""A variable that, as `1`, has all paths used as they are: for a container whose volumes cannot be otherwise."""
+
+
+class UnsafePath(OSError):
+    """Others decide what is at a path. The message names it and the remedy, which is one command."""
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        super().__init__(None, f"{problem}; {remedy}")  # no error of the system's, and so without a number
+        self.place, self.problem, self.remedy = place, problem, remedy
+
+
+def trusts_unsafe_paths() -> bool:
+    """Say whether whoever started this process has given up the rule."""
+    return os.environ.get(OPT_OUT, "").strip() == "1"
+
+
+def require_ours(found: os.stat_result, place: str, *, in_shared: bool = False) -> None:
+    """Raise UnsafePath for what `find_fault` finds, unless the rule has been given up."""
+    fault = find_fault(found, place, in_shared=in_shared)
+    if fault is not None and not trusts_unsafe_paths():
+        raise fault
+
+
+def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) -> UnsafePath | None:
+    """Say why others decide what is at a place; None if they do not.
+
+    `in_shared` is for what is in a folder where others may write: there, who has no number in this user namespace
+    is not taken for root.
+    """
+    trusted = found.st_uid in (os.geteuid(), 0) or (found.st_uid == _root_without_number() and not in_shared)
+    if not trusted:
+        problem = f"{place} belongs to {name_user(found.st_uid)}, not to you"
+        return UnsafePath(place, problem, f"`sudo chown {login_name(os.geteuid())} {_quote(place)}` if it is yours")
+    if not stat.S_ISLNK(found.st_mode) and not is_shared(found) and may_others_write(found):
+        problem = f"other users can write to {place}: mode {render_mode(found)}"
+        return UnsafePath(place, problem, f"`chmod go-w {_quote(place)}`")
+    return None
+
+
+def is_shared(found: os.stat_result) -> bool:
+    """Say whether it is a folder where everybody may put something, and touch nothing of anybody else's."""
+    return bool(stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX and may_others_write(found))
+
+
+def may_others_write(found: os.stat_result) -> bool:
+    """Say whether the mode lets anybody write but the owner and a group of this user alone."""
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid, os.geteuid())
+
+
+def render_mode(found: os.stat_result) -> str:
+    """Write a mode as chmod takes it, such as 0644."""
+    return f"{stat.S_IMODE(found.st_mode):04o}"
+
+
+def name_user(uid: int) -> str:
+    """Name a user to a person, such as `ada (uid 1000)`."""
+    name = login_name(uid)
+    return f"{name} (uid {uid})" if name != str(uid) else f"uid {uid}"
+
+
+def login_name(uid: int) -> str:
+    """Give the name of a user, or the number of one that has none, as in a container."""
+    import pwd  # as all that is for a fault alone: the verbs look at paths while they start
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _quote(place: str) -> str:
+    import shlex
+
+    return shlex.quote(place)
+
+
+@lru_cache(maxsize=64)  # a directory of users may be elsewhere on the network
+def _is_own_group(gid: int, me: int) -> bool:
+    """Say whether a group has this user in it and nobody else but root, as far as the system tells.
+
+    A group in which it tells of nobody is not: a directory server does not list who is in its groups.
+    """
+    import grp
+    import pwd
+
+    try:
+        group = grp.getgrgid(gid)
+        my_name = pwd.getpwuid(me).pw_name
+    except KeyError:
+        return False
+    uids = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    members = {uids.get(name, -1) for name in group.gr_mem if name != my_name}
+    members |= {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid}
+    if my_name in (group.gr_name, *group.gr_mem):
+        members.add(me)
+    return me in members and members <= {me, 0}
+
+
+@lru_cache(maxsize=1)
+def _root_without_number() -> int | None:
+    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit.
+
+    Everybody else without a number shows so, too, and cannot be told from root.
+    """
+    from accountd.users import read_namespace
+
+    namespace = read_namespace()
+    return None if any(0 in known for known in namespace.known) else namespace.others
