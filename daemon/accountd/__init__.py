@@ -9,7 +9,7 @@ services  supervisor · hub · audit · account · usage · requirements · logi
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
 ground    errors · unforeseen · secret · files · urls · toml · limits · config · paths · safe_path · users ·
-          identity · counters · logs
+          environment · identity · counters · logs
 """
 
 __version__ = "0.1.0"

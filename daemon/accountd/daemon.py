@@ -35,6 +35,7 @@ from accountd.adapters.unix_socket import open_inherited_listener, open_unix_lis
 from accountd.adapters.wall_clock import WallClock
 from accountd.audit import AuditLog
 from accountd.counters import Counters
+from accountd.environment import describe_environment
 from accountd.errors import SocketError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
@@ -267,7 +268,18 @@ async def _open_services(config: Config, policy: Policy, system: Layer, audit: A
                 reader = AccountReader(account, refresher, backend, audit)
                 usage = UsageService(account, refresher, backend)
                 yield Services(
-                    hub, policy, account, refresher, reader, logins, usage, requirements, issuer, counters
+                    hub,
+                    policy,
+                    account,
+                    refresher,
+                    reader,
+                    logins,
+                    usage,
+                    requirements,
+                    issuer,
+                    counters,
+                    describe_environment(os.environ),
+                    config.backend if config.backend != configuration.DEFAULT_BACKEND else None,
                 )
 
 

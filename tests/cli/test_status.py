@@ -123,6 +123,32 @@ def test_json_has_the_same_facts(
     assert {"workspaceName", "detailsError"} <= status.keys()
 
 
+def test_what_is_not_usual_is_told_and_what_is_otherwise_here(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who started the daemon has decided where tokens go for everybody; a shell that would do otherwise is told so."""
+    there = {"CODEX_APP_SERVER_LOGIN_ISSUER": "http://127.0.0.1:4500", "HTTPS_PROXY": "http://proxy:3128"}
+    answers = script(None, None)
+    answers["accountd/status"] = {**DAEMON, "environment": there, "backendUrl": "http://127.0.0.1:4500/backend-api"}
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    with AppServer(path, answers):
+        main(["status"])
+        out = capsys.readouterr().out
+        assert "Backend     http://127.0.0.1:4500/backend-api\n" in out
+        told = "CODEX_APP_SERVER_LOGIN_ISSUER=http://127.0.0.1:4500, HTTPS_PROXY=http://proxy:3128"
+        assert f"Environment {told}\n" in out
+        main(["status", "--json"])
+        assert json.loads(capsys.readouterr().out)["environmentDiffers"] == []
+        monkeypatch.setenv("HTTPS_PROXY", "http://ada:hunter2@other:3128")
+        main(["status"])
+        out = capsys.readouterr().out
+        assert f"Environment {told}; another HTTPS_PROXY here: `kill 4711` lets the next daemon have it\n" in out
+        assert "hunter2" not in out
+        main(["status", "--json"])
+        assert json.loads(capsys.readouterr().out)["environmentDiffers"] == ["HTTPS_PROXY"]
+
+
 def test_an_older_daemon_is_shown_without_what_it_cannot_tell(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

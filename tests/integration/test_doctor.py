@@ -48,6 +48,9 @@ def test_a_healthy_machine_then_faults_then_remedies(home: Path, loopback: None)
         failed = {name: check for name, check in checks.items() if check["status"] == "fail"}
         assert (code, {*failed} - {"login.ports"}) == (1, {"home.modes", "network.issuer"})
         assert "Connection refused" in failed["network.issuer"]["summary"]
+        assert checks["daemon.environment"]["summary"] == (
+            f"CODEX_APP_SERVER_LOGIN_ISSUER is {issuer} in the daemon, and http://127.0.0.1:9 here"
+        )
         subprocess.run(["sh", "-c", failed["home.modes"]["remediation"].strip("`")], check=True)
 
         daemon.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.client.errors import CallFailed
+from accountd.environment import describe_environment, find_differences
 
 if TYPE_CHECKING:
     import argparse
@@ -75,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         daemon = _read(client, "accountd/status")
     if args.format == "json":
         facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
-        say(json.dumps({**account.as_json(), **facts, "daemon": daemon}))
+        differing = _find_differences(daemon) if daemon else []
+        say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
     else:
         rows = {
             "Plan": account.plan,
@@ -87,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
             "Protocol": protocol and f"Codex {protocol}",
             "Daemon": daemon and _describe(daemon),
             "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
+            "Backend": daemon and daemon.get("backendUrl"),
+            "Environment": daemon and _describe_environment(daemon),
         }
         _print(account, rows)
     if account.stale:
@@ -123,6 +128,23 @@ def _print_metrics(client: Client) -> int:
 def _describe(daemon: dict[str, Any]) -> str:
     uptime = describe_duration(float(daemon.get("uptimeSeconds") or 0))
     return f"accountd {daemon.get('version')}, pid {daemon.get('pid')}, up {uptime}"
+
+
+def _find_differences(daemon: dict[str, Any]) -> list[str]:
+    """Name the variables that the daemon has otherwise than this environment; none for one that does not tell."""
+    there = daemon.get("environment")
+    return find_differences(describe_environment(os.environ), there) if isinstance(there, dict) else []
+
+
+def _describe_environment(daemon: dict[str, Any]) -> str | None:
+    """Say what is not as usual in the daemon's environment, and what is otherwise in this one; None for neither."""
+    there = daemon.get("environment") or {}
+    told = ", ".join(f"{name}={value}" for name, value in there.items())
+    differing = _find_differences(daemon)
+    if not differing:
+        return told or None
+    advice = f"another {' and '.join(differing)} here: `kill {daemon.get('pid')}` lets the next daemon have it"
+    return f"{told or 'nothing unusual'}; {advice}"
 
 
 def _read(client: Client, method: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from accountd.diagnosis.credential import check_credential, check_store
 from accountd.diagnosis.daemon import check_daemon
+from accountd.diagnosis.environment import check_environment
 from accountd.diagnosis.examine import in_thread
 from accountd.diagnosis.findings import Check
 from accountd.diagnosis.folders import check_disk, check_home, check_socket, check_socket_path
@@ -23,6 +24,7 @@ _NETWORK: Final = 30.0
 CHECKS: Final = (
     Check("daemon.status", check_daemon),
     Check("daemon.service", check_service),
+    Check("daemon.environment", check_environment),
     Check("socket.path", in_thread(check_socket_path)),
     Check("socket.modes", in_thread(check_socket)),
     Check("config.load", check_config),

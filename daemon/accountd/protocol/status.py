@@ -50,7 +50,9 @@ class StatusResponse(Wire, frozen=True):
 
     `next_refresh` is when the daemon will refresh the token by itself; null if there is nothing to refresh.
     `trusts_unsafe_paths` is that the environment has it use files that other users may write to.
-    `last_refresh` is that of this login, null if there was none since the start.
+    `last_refresh` is that of this login, null if there was none since the start. `environment` has the
+    variables that decide where tokens go, as they were when the daemon was started. `backend_url` is null where it
+    is the usual one.
     """
 
     version: str
@@ -65,4 +67,6 @@ class StatusResponse(Wire, frozen=True):
     trusts_unsafe_paths: bool
     next_refresh: float | None
     last_refresh: RefreshStatus | None
+    environment: dict[str, str]
+    backend_url: str | None
     counters: StatusCounters

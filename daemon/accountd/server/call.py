@@ -47,3 +47,5 @@ class Services(msgspec.Struct, frozen=True):
     requirements: RequirementsService
     issuer: Issuer
     counters: Counters
+    environment: dict[str, str] = {}
+    backend_url: str | None = None  # where it is another one than is usual

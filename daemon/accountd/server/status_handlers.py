@@ -42,6 +42,8 @@ def accountd_status(services: Services, call: Call[None]) -> None:
             trusts_unsafe_paths=trusts_unsafe_paths(),
             next_refresh=services.refresher.next_time,
             last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
+            environment=services.environment,
+            backend_url=services.backend_url,
             counters=_describe_counters(counted),
         )
     )
