@@ -25,7 +25,7 @@ LEAKS = {
     "audit_log": "AuditFile(tmp_path / 'log' / 'accountd-audit.jsonl').append(token.reveal().encode())",
     "error": 'InvalidRequest(f"what is {token.reveal()}?")',
     "error_for_a_client": 'ClientError(f"what is {token.reveal()}?")',
-    "page": "render_failed(token.reveal())",
+    "page": "_fill('layout', title='', main=token.reveal())",
     "made_before": 'log.info("got %s", MADE_BEFORE.reveal())',
 }
 INNOCENT = {
@@ -41,7 +41,7 @@ import logging, subprocess, sys
 from accountd.adapters.audit_file import AuditFile
 from accountd.client.errors import ClientError
 from accountd.errors import InvalidRequest
-from accountd.oauth.pages import render_failed
+from accountd.oauth.pages import _fill
 from accountd.sandbox import Script
 from accountd.sandbox.state import State
 from accountd.secret import Secret

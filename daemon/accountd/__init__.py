@@ -8,8 +8,8 @@ doors     server · client                        the socket seen from inside, a
 services  supervisor · hub · audit · account · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
 paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
-ground    errors · unforeseen · secret · files · urls · toml · limits · config · paths · safe_path · users ·
-          environment · identity · counters · logs
+ground    errors · unforeseen · secret · redaction · files · urls · toml · limits · config · paths · safe_path ·
+          users · environment · identity · counters · logs
 """
 
 __version__ = "0.1.0"

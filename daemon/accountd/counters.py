@@ -14,6 +14,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from accountd.errors import AccountdError
+
 LoginKind = Literal["apiKey", "chatgpt", "chatgptDeviceCode", "chatgptAuthTokens"]
 """How one logs in: with a key, with a browser, with a code, with a client's own tokens."""
 
@@ -56,7 +58,7 @@ class Counters:
         """Give the seconds since the start."""
         return time.monotonic() - self._started
 
-    def note_refresh(self, outcome: RefreshOutcome, error: Exception | None = None) -> None:
+    def note_refresh(self, outcome: RefreshOutcome, error: AccountdError | None = None) -> None:
         """Count a refresh, and keep how it ended. The words of an error are for a person, and name no token."""
         self.refreshes[outcome] += 1
         self.last_refresh = LastRefresh(outcome, self._now(), None if error is None else str(error))

@@ -28,6 +28,7 @@ A message is for a person: it names no token, and no class of ours.
 from __future__ import annotations
 
 import errno
+import os
 from typing import ClassVar, Final
 
 
@@ -168,6 +169,17 @@ def describe_shortage(error: BaseException) -> str | None:
 
 
 def describe_os_error(error: OSError) -> str:
-    """Render an OS error as Codex prints it: `No space left on device (os error 28)`. Names no path."""
-    name = error.strerror or type(error).__name__
-    return name if error.errno is None else f"{name} (os error {error.errno})"
+    """Render an OS error as Codex prints it: `No space left on device (os error 28)`. Names no path.
+
+    One of this package's own has words of ours. A library's, whose number means something else, has its class.
+    """
+    if type(error).__module__.startswith("accountd."):
+        return str(error.strerror)
+    if error.errno is None or type(error).__module__ != "builtins":
+        return type(error).__name__
+    return f"{os.strerror(error.errno)} (os error {error.errno})"
+
+
+def describe_foreign(error: BaseException) -> str:
+    """Name an error that is not of this package. Never in its own words: they may quote a header with a token."""
+    return describe_os_error(error) if isinstance(error, OSError) else type(error).__name__

@@ -9,7 +9,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
-from accountd.errors import ConfigError
+from accountd.errors import ConfigError, describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def runtime_folder(environ: Mapping[str, str]) -> str:
             return platformdirs.user_runtime_dir("accountd")
         except OSError as error:  # a folder in /tmp that somebody else has made
             raise ConfigError(
-                f"there is no private folder for the socket; set XDG_RUNTIME_DIR ({error})"
+                f"there is no private folder for the socket; set XDG_RUNTIME_DIR ({describe_os_error(error)})"
             ) from error
 
 

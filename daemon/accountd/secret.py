@@ -1,8 +1,12 @@
-"""A string that shows dots wherever text is made of it by accident."""
+"""A string that shows dots wherever text is made of it by accident; and which of them there are now."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
+from weakref import WeakValueDictionary
+
+SHORTEST: Final = 8
+"""Characters of a secret that is looked for in texts. Whatever is shorter could be a word by chance."""
 
 
 class Secret:
@@ -12,10 +16,12 @@ class Secret:
     log call, tracebacks with locals and pickles do not carry the text.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("__weakref__", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        if len(text) >= SHORTEST:
+            _living[id(self)] = self
 
     def reveal(self) -> str:
         """Give the text itself, for the wire or the disk."""
@@ -44,6 +50,15 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled or copied")
+
+
+_living: Final = WeakValueDictionary[int, Secret]()
+"""By identity: of two with one text, the second lives on when the first is gone. Keeps none of them alive."""
+
+
+def living_secrets() -> list[Secret]:
+    """List the secrets that this process holds now, but for the shortest. Safe in any thread."""
+    return [secret for reference in _living.valuerefs() if (secret := reference()) is not None]
 
 
 def _encode(text: str) -> bytes:

@@ -67,7 +67,7 @@ async def test_no_descriptors_are_waited_for(
     expected = [min(FIRST_PAUSE * 2**n, LONGEST_PAUSE) for n in range(len(reasons) * 2)]
     assert pauses[: len(expected)] == pytest.approx(expected)
     assert [record.message for record in caplog.records] == [
-        f"no more clients for now, until there is room: no room (os error {errno.EMFILE})",
+        f"no more clients for now, until there is room: Too many open files (os error {errno.EMFILE})",
         "there is room for clients again",
     ]
     assert listener.closed

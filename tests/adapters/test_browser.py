@@ -143,7 +143,7 @@ def wait_for(path: Path) -> None:
 def test_a_browser_that_cannot_be_started_is_a_reason(programs: Path) -> None:
     """A program that is not there any more is no exception."""
     reason = open_browser(Browser((f"{programs}/gone",)), URL, {})
-    assert reason == NoBrowser(f"{programs}/gone cannot be started: No such file or directory")
+    assert reason == NoBrowser(f"{programs}/gone cannot be started: No such file or directory (os error 2)")
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,18 @@ async def test_a_code_is_exchanged_by_form() -> None:
 
 
 async def test_a_refusal_that_repeats_a_token_is_told_without_it() -> None:
-    """Neither that of a refresh nor that of the request for an API key; both go to the log with the words."""
-    issuer = issuer_answering(lambda request: httpx.Response(500, text="I will not take spent-token again"))
-    with pytest.raises(RefreshFailed, match=r"500 .*I will not take \.\.\. again"):
-        await issuer.refresh(Secret("spent-token"), "forced")
-    with pytest.raises(RemoteRefused, match=r"500 .*I will not take \.\.\. again"):
-        await issuer.exchange_id_token(Secret("spent-token"))
+    """In whatever form: of a code and its verifier, of a refresh token, of an ID token; the words go to the log."""
+    written = ("spent\\/token-of-it", "\\u0073pent/token-of-it", "spent%2Ftoken-of-it", "c3BlbnQvdG9rZW4tb2YtaXQ=")
+    body = f'{{"error":{{"message":"I will not take {", ".join(written)}, nor verifier-of-it"}}}}'
+    issuer = issuer_answering(lambda request: httpx.Response(500, text=body))
+    spent, verifier = Secret("spent/token-of-it"), Secret("verifier-of-it")
+    told = r"500 .*I will not take \.\.\., \.\.\., \.\.\., \.\.\.=?, nor \.\.\.$"
+    with pytest.raises(RefreshFailed, match=told):
+        await issuer.refresh(spent, "forced")
+    with pytest.raises(RemoteRefused, match=told):
+        await issuer.exchange_id_token(spent)
+    with pytest.raises(RemoteRefused, match=told):
+        await issuer.exchange_code(spent, verifier, "http://127.0.0.1:1455/auth/callback")
 
 
 async def test_a_revocation_goes_where_it_is_configured_to_go() -> None:

@@ -120,7 +120,7 @@ def test_a_browser_that_cannot_be_started(path: Path, browser: Path, capsys: pyt
     with AppServer(path, SUCCEEDS):
         assert main(["login", "--browser"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == f"No browser is opened: {script} cannot be started: No such file or directory."
+    assert first == f"No browser is opened: {script} cannot be started: No such file or directory (os error 2)."
 
 
 @pytest.mark.parametrize("opened", [True, False])

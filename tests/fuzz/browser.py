@@ -30,7 +30,7 @@ from accountd.secret import Secret
 from fuzz.pieces import choose, chunkings
 
 PORT: Final = 1455
-STATE: Final = "sT4te"
+STATE: Final = "sT4te-canary"
 _SUFFIX: Final = ".onboarding_entrypoint=life_sciences"
 _REDIRECT_URI: Final = callback.render_redirect_uri(PORT)
 

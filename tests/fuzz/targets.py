@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fuzz import backend, browser, documents, framings, issuer, messages
+from fuzz import backend, browser, documents, framings, issuer, messages, redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,5 +39,6 @@ TARGETS: Final[dict[str, Target]] = {
         documents.fuzz_requirements,
         documents.fuzz_bundle,
         backend.fuzz_payload,
+        redaction.fuzz_redaction,
     )
 }

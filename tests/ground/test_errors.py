@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import os
+import ssl
 
 import pytest
 
@@ -54,7 +55,9 @@ def test_a_status_is_worded_as_codex_words_it(status: int, text: str) -> None:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path"), "No space left on device (os error 28)"),
         (TimeoutError(), "TimeoutError"),
         (OSError("some words"), "OSError"),
-        (OSError(999, None), "OSError (os error 999)"),
+        (OSError(errno.EIO, "Bearer canary"), "Input/output error (os error 5)"),
+        (ssl.SSLError(1, "[SSL] of OpenSSL"), "SSLError"),
+        (OSError(999, None), "Unknown error 999 (os error 999)"),
     ],
 )
 def test_an_os_error_is_worded_as_codex_words_it(error: OSError, text: str) -> None:

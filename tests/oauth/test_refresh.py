@@ -88,7 +88,11 @@ def test_a_refusal_is_told_by_its_code_or_by_401(status: int, body: object, text
 @pytest.mark.parametrize(
     ("status", "body", "text"),
     [
-        (500, b"{}", "Failed to refresh token: 500 Internal Server Error: {}"),
+        (
+            500,
+            b"{}",
+            "Failed to refresh token: 500 Internal Server Error: an answer of 2 bytes that is not understood",
+        ),
         (400, b'{"error": "invalid_grant"}', "Failed to refresh token: 400 Bad Request: invalid_grant"),
         (302, b"", "Failed to refresh token: 302 Found: unknown error"),
         (200, b"rubbish", "the answer to the refresh could not be understood"),

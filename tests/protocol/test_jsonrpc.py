@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.errors import InvalidRequest, Overloaded, ParseError, RequestError, RequestFailed
+from accountd.protocol.account import AccountLoginCompleted
 from accountd.protocol.jsonrpc import (
     Malformed,
     Request,
@@ -233,3 +234,14 @@ def test_a_notification_is_stamped() -> None:
         "params": {"x": None},
         "emittedAtMs": 1_700_000_000_123,
     }
+
+
+def test_no_error_and_no_notification_has_a_secret() -> None:
+    """The last line of defence stands here; what a client is meant to have, it gets by an answer."""
+    token = "0123456789abcdef0123"
+    words = f"Illegal header value b'Bearer {token}'"
+    error = render_error(1, RequestFailed(words))
+    notification = render_notification("account/login/completed", AccountLoginCompleted(None, False, words), 0)
+    assert json.loads(error)["error"]["message"] == "Illegal header value b'Bearer ...'"
+    assert json.loads(notification)["params"]["error"] == "Illegal header value b'Bearer ...'"
+    assert token.encode() in render_result(1, {"words": words})

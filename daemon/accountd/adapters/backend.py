@@ -11,7 +11,9 @@ import msgspec
 import trio
 
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.oauth.tokens import describe_oauth_error
 from accountd.protocol.account import RoutingOverride
+from accountd.protocol.explain import explain_decode_error
 from accountd.protocol.payloads import (
     AccountsPayload,
     MessagesPayload,
@@ -22,6 +24,7 @@ from accountd.protocol.payloads import (
     parse_word,
 )
 from accountd.protocol.rate_limits import ConsumePayload, ResetCreditsPayload, UsagePayload
+from accountd.redaction import quote
 from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
@@ -44,8 +47,7 @@ ACCOUNTS_TIMEOUT: Final = 30.0
 THREAD_TIMEOUT: Final = 60.0
 """Seconds for what somebody asked to see. All are Codex's; the rest has the HTTP client's limit alone."""
 
-_MAX_BODY: Final = 1000  # characters of an answer that go into an error's text; Codex puts in all of it
-_MAX_TYPE: Final = 100
+_MAX_TYPE: Final = 100  # characters of a Content-Type that go into an error's text
 _ANYWHERE: Final = "NO_CONSTRAINT"
 
 PayloadT = TypeVar("PayloadT")
@@ -72,9 +74,9 @@ class Workspace(msgspec.Struct, frozen=True):
 
 
 class Backend:
-    """Requests to one backend. Texts of failures are Codex's, since clients are shown them.
+    """Requests to one backend. Texts of failures are Codex's, since clients are shown them, but for the answer.
 
-    Every method may raise RemoteUnreachable, and RemoteRefused with the start of the answer in its text.
+    Every method may raise RemoteUnreachable, and RemoteRefused, with the words for an error that the answer has.
     """
 
     def __init__(self, http: HttpClient, url: str) -> None:
@@ -98,31 +100,31 @@ class Backend:
     async def read_accounts(self, access: Access) -> AccountsPayload:
         """Ask for all workspaces of the account's person."""
         answer = await self._request(access, "GET", "/accounts/check", timeout=ACCOUNTS_TIMEOUT)
-        return self._decode(access, answer, "/accounts/check", AccountsPayload)
+        return self._decode(answer, "/accounts/check", AccountsPayload)
 
     async def read_usage(self, access: Access, *, luna_reserve: bool = False) -> UsagePayload:
         """Ask how much of the rate limits is used. `luna_reserve`: the client knows how to go on with that one."""
         headers = {"X-OpenAI-Codex-Luna-Reserve": "1"} if luna_reserve else {}
         answer = await self._request(access, "GET", "/usage", headers=headers)
-        return self._decode(access, answer, "/usage", UsagePayload)
+        return self._decode(answer, "/usage", UsagePayload)
 
     async def read_reset_credits(self, access: Access) -> ResetCreditsPayload:
         """Ask for the credits with which rate limits can be reset."""
         path = "/rate-limit-reset-credits"
         answer = await self._request(access, "GET", path, timeout=RESET_CREDITS_TIMEOUT)
-        return self._decode(access, answer, path, ResetCreditsPayload)
+        return self._decode(answer, path, ResetCreditsPayload)
 
     async def consume_reset_credit(self, access: Access, key: str, credit_id: str | None) -> ConsumePayload:
         """Spend a reset credit, or the next one there is; with the same key again, the same one again."""
         path = "/rate-limit-reset-credits/consume"
         body = {"redeem_request_id": key} | ({"credit_id": credit_id} if credit_id is not None else {})
         answer = await self._request(access, "POST", path, json=body, timeout=CONSUME_TIMEOUT)
-        return self._decode(access, answer, path, ConsumePayload)
+        return self._decode(answer, path, ConsumePayload)
 
     async def read_profile(self, access: Access) -> ProfilePayload:
         """Ask for the account's records and totals."""
         answer = await self._request(access, "GET", "/profiles/me", timeout=PROFILE_TIMEOUT)
-        return self._decode(access, answer, "/profiles/me", ProfilePayload)
+        return self._decode(answer, "/profiles/me", ProfilePayload)
 
     async def read_thread_usage(self, access: Access, thread_id: str) -> ThreadsPayload | None:
         """Ask what a thread has cost; None if this account is not told."""
@@ -135,7 +137,7 @@ class Backend:
                 return None
             raise
         try:
-            return self._decode(access, answer, path, ThreadsPayload)
+            return self._decode(answer, path, ThreadsPayload)
         except RemoteRefused as error:
             raise RemoteRefused("Invalid thread usage response.", 0) from error
 
@@ -148,7 +150,7 @@ class Backend:
             if error.status == 404:
                 return None
             raise
-        return self._decode(access, answer, path, MessagesPayload)
+        return self._decode(answer, path, MessagesPayload)
 
     async def send_nudge(self, access: Access, credit_type: str) -> bool:
         """Have the workspace's owner asked for more by email; False if that was done a short while ago."""
@@ -165,7 +167,7 @@ class Backend:
         """Ask whether there is something to remind the person of. This path has one style on every backend."""
         path = "/wham/security-setup"
         answer = await self._request(access, "GET", path, timeout=SECURITY_TIMEOUT)
-        return self._decode(access, answer, path, SecuritySetupPayload)
+        return self._decode(answer, path, SecuritySetupPayload)
 
     async def read_config_bundle(self, access_token: Secret, account_id: str | None) -> bytes:
         """Ask what the organisation requires, as it is sent. Bound it in time: this method does not."""
@@ -194,31 +196,24 @@ class Backend:
         except trio.TooSlowError:
             raise BackendTooSlow(f"{method} {url} was not answered in {timeout:.0f} s") from None
         if not 200 <= answer.status < 300:
-            complaint = f"{method} {url} failed: {describe_status(answer.status)}"
-            raise _make_refusal(access, complaint, answer, answer.status)
+            kind, words = quote(answer.content_type, _MAX_TYPE), describe_oauth_error(answer.body)
+            text = f"{method} {url} failed: {describe_status(answer.status)}; content-type={kind}; error={words}"
+            raise RemoteRefused(text, answer.status)
         return answer
 
-    def _decode(self, access: Access, answer: HttpAnswer, path: str, wanted: type[PayloadT]) -> PayloadT:
+    def _decode(self, answer: HttpAnswer, path: str, wanted: type[PayloadT]) -> PayloadT:
         try:
             return msgspec.json.decode(answer.body, type=wanted)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            complaint = f"Decode error for {self._url(path)}: {error}"
-            raise _make_refusal(access, complaint, answer, 0) from None  # the cause may quote the answer
+            kind = quote(answer.content_type, _MAX_TYPE)
+            text = f"Decode error for {self._url(path)}: {explain_decode_error(error)}; content-type={kind}"
+            raise RemoteRefused(text, 0) from None  # the cause may quote the answer
 
     def _url(self, path: str) -> str:
         """Build a URL in one of the two styles of path that backends have (protocol note 3.8)."""
         if path.startswith("/wham/"):
             return self.url + path
         return self.url + ("/wham" if "/backend-api" in self.url else "/api/codex") + path
-
-
-def _make_refusal(access: Access, complaint: str, answer: HttpAnswer, status: int) -> RemoteRefused:
-    """Quote the start of an answer, but not the token, which a backend may echo."""
-    body = answer.body.decode("utf-8", "replace")
-    if token := access.token.reveal():
-        body, complaint = body.replace(token, "..."), complaint.replace(token, "...")
-    text = f"{complaint}; content-type={answer.content_type[:_MAX_TYPE]}; body={body[:_MAX_BODY]}"
-    return RemoteRefused(text, status)
 
 
 def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace:

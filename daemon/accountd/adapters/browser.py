@@ -16,6 +16,8 @@ import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from accountd.errors import describe_foreign
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -80,7 +82,7 @@ def open_browser(browser: Browser, url: str, environ: Mapping[str, str]) -> NoBr
             setsigdef=[signal.SIGPIPE],  # which Python ignores, and what it starts would ignore too
         )
     except (OSError, NotImplementedError) as error:  # the second: there is no setsid here, so no opening either
-        return NoBrowser(f"{words[0]} cannot be started: {getattr(error, 'strerror', None) or error}")
+        return NoBrowser(f"{words[0]} cannot be started: {describe_foreign(error)}")
     return None
 
 

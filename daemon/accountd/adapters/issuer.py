@@ -1,4 +1,7 @@
-"""The issuer: the OAuth server that logs people in. One method a request; the answers are read in `oauth`."""
+"""The issuer: the OAuth server that logs people in. One method a request; the answers are read in `oauth`.
+
+An answer that repeats what it was sent is told without it, since that is a Secret still: see `redaction`.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ class Issuer:
                 "code_verifier": verifier.reveal(),
             },
         )
-        return parse_token_response(answer.status, _without(answer, code, verifier))
+        return parse_token_response(answer.status, answer.body)
 
     async def exchange_id_token(self, id_token: Secret) -> Secret:
         """Exchange an ID token for an API key (RFC 8693 section 2.1), for ten seconds at most.
@@ -92,7 +95,7 @@ class Issuer:
                 answer = await self._http.request("POST", f"{self.url}/oauth/token", form=form)
         except trio.TooSlowError:
             raise RemoteUnreachable(f"no API key in {API_KEY_TIMEOUT:.0f} s") from None
-        return parse_api_key_response(answer.status, _without(answer, id_token))
+        return parse_api_key_response(answer.status, answer.body)
 
     async def refresh(self, refresh_token: Secret, reason: Reason) -> Refreshed:
         """Spend a refresh token on new tokens (RFC 6749 section 6, in JSON), within half a minute.
@@ -112,7 +115,7 @@ class Issuer:
             raise RefreshFailed(f"no answer to the refresh in {REFRESH_TIMEOUT:.0f} s") from None
         except RemoteUnreachable as error:
             raise RefreshFailed(str(error)) from error
-        return parse_refresh_response(answer.status, _without(answer, refresh_token))
+        return parse_refresh_response(answer.status, answer.body)
 
     async def revoke(self, refresh_token: Secret) -> None:
         """Ask that a grant be ended (RFC 7009 section 2.1), for ten seconds at most.
@@ -131,12 +134,3 @@ class Issuer:
             raise RemoteUnreachable(f"no answer to the revocation in {REVOKE_TIMEOUT:.0f} s") from None
         if not 200 <= answer.status < 300:
             raise RemoteRefused(f"the revocation was answered {describe_status(answer.status)}", answer.status)
-
-
-def _without(answer: HttpAnswer, *secrets: Secret) -> bytes:
-    """Give the body of an answer; of a refusal without what was refused, since its words are shown and logged."""
-    body = answer.body
-    if not 200 <= answer.status < 300:
-        for secret in secrets:
-            body = body.replace(secret.reveal().encode(), b"...")
-    return body

@@ -7,6 +7,8 @@ import os
 import resource
 import sys
 
+from accountd.errors import describe_foreign
+
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 _PT_DENY_ATTACH = 31  # <sys/ptrace.h> of macOS
 
@@ -25,7 +27,7 @@ def harden() -> None:
         _deny_tracing()
     except (ImportError, OSError, MemoryError, AttributeError) as error:
         # An interpreter without ctypes, or a system that forbids what it takes: no reason to have no daemon.
-        _log.warning("other programs of this user may attach to this process: %s", error)
+        _log.warning("other programs of this user may attach to this process: %s", describe_foreign(error))
 
 
 def _deny_tracing() -> None:

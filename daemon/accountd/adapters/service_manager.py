@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.errors import describe_foreign
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
@@ -59,7 +61,7 @@ class ServiceManager:
         try:
             self._sock.sendto("\n".join(lines).encode(errors="surrogateescape"), os.fsencode(name))
         except (OSError, ValueError) as error:  # nobody there, or a path that is no text
-            _log.warning("the service manager cannot be told %s: %s", lines[0], type(error).__name__)
+            _log.warning("the service manager cannot be told %s: %s", lines[0], describe_foreign(error))
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 import trio
 
+from accountd.errors import describe_foreign
+
 _CLOCK_REALTIME: Final = 0
 _ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
 _CANCEL_ON_SET: Final = 2  # TFD_TIMER_CANCEL_ON_SET: be woken when the clock is set
@@ -59,7 +61,10 @@ class WallClock:
             try:
                 descriptor = _open_timer(moment)
             except (OSError, ImportError) as error:
-                _log.warning("there is no timer by the time of day, so it is looked at each minute: %s", error)
+                _log.warning(
+                    "there is no timer by the time of day, so it is looked at each minute: %s",
+                    describe_foreign(error),
+                )
                 await trio.sleep(min(moment - now, _PAUSE))
             else:
                 await _wait_and_close(descriptor)

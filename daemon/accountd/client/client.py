@@ -22,6 +22,7 @@ from accountd.client.logins import BrowserLogin, DeviceCodeLogin, Login
 from accountd.client.notifications import Gap, Notifications, parse_notification
 from accountd.protocol import account as wire
 from accountd.protocol import usage
+from accountd.protocol.explain import explain_decode_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -276,4 +277,6 @@ def _parse(result: msgspec.Raw, wanted: type[ResultT]) -> ResultT:
     try:
         return msgspec.json.decode(result, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnswerUnknown(f"the daemon answered with what this version does not know: {error}") from None
+        raise AnswerUnknown(
+            f"the daemon answered with what this version does not know: {explain_decode_error(error)}"
+        ) from None

@@ -34,7 +34,9 @@ def open_socket(path: str | Path, timeout: float) -> socket.socket:
         raise NothingListens(f"nothing listens on {path}") from error
     except OSError as error:
         connection.close()
-        raise DaemonUnreachable(f"cannot connect to {path}: {error.strerror or error}") from error
+        # Without a number it is Python's own: of the time that is over, or of the path.
+        reason = error.strerror or ("no answer" if isinstance(error, TimeoutError) else "the path is too long")
+        raise DaemonUnreachable(f"cannot connect to {path}: {reason}") from error
     except BaseException:  # as above: a stranger's socket, and Ctrl-C
         connection.close()
         raise

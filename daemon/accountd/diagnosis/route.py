@@ -14,6 +14,7 @@ import trio
 
 from accountd.adapters.failures import find_distrust
 from accountd.diagnosis.certificate import read_issuer
+from accountd.errors import describe_foreign
 from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _describe_unreachable(place: tuple[str, int], proxy: Proxy | None, error: Ex
         # Of several addresses the first says what there is to say, and trio puts the address into its words.
         first = getattr(error.__cause__, "exceptions", (error.__cause__ or error,))[0]
         number = getattr(first, "errno", None)
-        reason = os.strerror(number) if isinstance(number, int) else str(error)
+        reason = os.strerror(number) if isinstance(number, int) else describe_foreign(error)
     if proxy is not None:
         text = f"the proxy {proxy.shown}, of {proxy.variable}, cannot be reached: {reason}"
         return Fault("connection", text, f"correct {proxy.variable}, or unset it")

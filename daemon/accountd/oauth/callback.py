@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from accountd.errors import InvalidRequest
+from accountd.redaction import quote
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _ENTRYPOINT_SUFFIX: Final = ".onboarding_entrypoint=life_sciences"
 _HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 _PARAMETERS: Final = ("state", "code", "error", "error_description")
 _MAX_PARAMETERS: Final = 64
-_MAX_WORDS: Final = 300  # characters of the issuer's words that are shown and told
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -182,12 +182,6 @@ def parse_pasted_url(text: str, redirect_uri: str, state: Secret) -> Callback | 
             return redirect
 
 
-def plain_text(text: str) -> str:
-    """Make a stranger's words fit for a line of a log, of a terminal or of a page: printable, and not long."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= _MAX_WORDS else words[: _MAX_WORDS - 1].rstrip() + "…"
-
-
 def _collect(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in headers:
@@ -223,9 +217,7 @@ def _read_redirect(parameters: Mapping[str, str], state: Secret) -> Redirect | W
         description = parameters.get("error_description", "")
         if error == "access_denied" and "missing_codex_entitlement" in description.lower():
             return NotEntitled()
-        # An issuer that quotes the state in its words would have us show it.
-        error, description = (plain_text(words.replace(bare, "...")) for words in (error, description))
-        return Denied(error or "unknown error", description or None)
+        return Denied(quote(error) or "unknown error", quote(description) or None)
     if code := parameters.get("code"):
         return Callback(Secret(code), None if bare == given else "life_sciences")
     return MissingCode()

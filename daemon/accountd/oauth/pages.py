@@ -26,10 +26,11 @@ from accountd.oauth.callback import (
     NotEntitled,
     NotFound,
     WrongState,
-    plain_text,
     render_result_uri,
 )
+from accountd.redaction import quote
 
+_MAX_TEXT: Final = 300  # characters of a page's one paragraph: a stranger's words, and ours around them
 _FOLDER: Final = Path(__file__).with_name("pages")
 
 
@@ -172,7 +173,7 @@ def _outcome(status: int, mood: str, title: str, text: str, then: str) -> Page:
         mark=_MARKS[mood],
         role="alert" if mood == "bad" else "status",
         title=title,
-        text=plain_text(text),
+        text=quote(text, _MAX_TEXT),
         then=then,
     )
     return Page(status, _headers(), _fill("layout", title=title, main=main).encode())

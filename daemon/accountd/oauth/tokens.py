@@ -14,6 +14,7 @@ import msgspec
 
 from accountd.errors import RemoteRefused, describe_status
 from accountd.oauth.fields import Uncarried, check_token
+from accountd.redaction import quote
 from accountd.secret import Secret
 
 PlanType = Literal[
@@ -44,7 +45,6 @@ _PLANS: dict[str | None, PlanType] = {plan: plan for plan in get_args(PlanType)}
 _PLANS |= {"hc": "enterprise", "education": "edu"}
 _AUTH = "https://api.openai.com/auth"
 _PROFILE = "https://api.openai.com/profile"
-_MAX_WORDS = 1000  # characters of an issuer's answer that go into an error's text
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -159,7 +159,7 @@ def _parse_response(status: int, body: bytes, wanted: type[_ResponseT]) -> _Resp
 
 
 def describe_oauth_error(body: bytes) -> str:
-    """Find the words of an error answer: description, message, code, or else the start of the body itself."""
+    """Quote the words of an error answer: its description, message or code. Nothing else of a body is ever told."""
     answer = _decode(body)
     if isinstance(answer, dict):
         error = answer.get("error")
@@ -167,13 +167,13 @@ def describe_oauth_error(body: bytes) -> str:
         for candidate in (
             answer.get("error_description"),
             nested.get("message"),
+            answer.get("detail"),
             error,
             nested.get("code"),
         ):
-            if isinstance(candidate, str) and candidate:
-                return candidate[:_MAX_WORDS]
-    text = body[:_MAX_WORDS].decode("utf-8", "replace").strip()
-    return text or "unknown error"
+            if isinstance(candidate, str) and (words := quote(candidate)):
+                return words
+    return f"an answer of {len(body)} bytes that is not understood" if body.strip() else "unknown error"
 
 
 def parse_oauth_error_code(body: bytes) -> str | None:

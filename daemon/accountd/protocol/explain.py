@@ -2,6 +2,8 @@
 
 Codex is written in Rust and passes on what its JSON library, serde, complains about. msgspec complains in
 other words; this module translates. It runs only for requests that have failed already.
+
+Of other documents it tells what is wrong where, and nothing that is in them: msgspec quotes values.
 """
 
 from __future__ import annotations
@@ -16,23 +18,46 @@ _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _WRONG_TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`(?:, got `[^`]+`)?(?: - at `\$(?P<path>[^`]*)`)?")
 _WRONG_VALUE = re.compile(r"Invalid (?:enum )?value .*- at `\$(?P<path>[^`]*)`", re.DOTALL)
 _OUT_OF_RANGE = re.compile(r"Expected `(?P<wanted>[^`]+)` (?P<bound>[<>]=? \S+)(?: - at `\$(?P<path>[^`]*)`)?")
+_PLACE = re.compile(r" - at (?:key in )?`\$[\w.\[\]]*`$")
+_HARMLESS = re.compile(
+    r"JSON is malformed: [a-z ':,{}\[\]-]{1,60}? \(byte \d+\)|Input data was truncated|Number out of range"
+    r"|Object (?:missing required|contains unknown) field `[\w-]{1,64}`"
+    r"|Expected `[\w |]+`(?: [<>]=? [\d.]+|(?: of length| matching)[^`]*)?(?:, got `[\w |]+`)?"
+)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 _WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array": "a sequence"}
 
 
-def explain_validation_error(message: str, params: bytes, wanted: Any) -> str:
-    """Translate msgspec's `message` about `params`, which should have been of the type `wanted`."""
+def explain_decode_error(error: Exception) -> str:
+    """Say why a document could not be decoded, by msgspec or before it, without quoting any of it."""
+    match error:
+        case UnicodeDecodeError():
+            return f"not UTF-8 text (byte {error.start})"
+        case RecursionError():
+            return "nested too deep"
+    message = str(error)
+    place = _PLACE.search(message)
+    known = _HARMLESS.match(message)
+    return (known[0] if known else "a value that is not understood") + (place[0] if place else "")
+
+
+def explain_validation_error(error: msgspec.ValidationError, params: bytes, wanted: Any) -> str:
+    """Translate what msgspec says about `params`, which should have been of the type `wanted`.
+
+    Quotes a value of the wrong type, as Codex does: it is for the client that sent it, and for nobody else.
+    """
+    message = str(error)
     if match := _MISSING.match(message):
         return f"missing field `{match['field']}`"
     match = _OUT_OF_RANGE.match(message) or _WRONG_VALUE.match(message) or _WRONG_TYPE.match(message)
     if match is None:
-        return _as_it_is(message)
+        return _explain_otherwise(error)
     path = [name or int(index) for name, index in _STEP.findall(match["path"] or "")]
     try:
         value = _value_at(msgspec.json.decode(params), path)
     except (ValueError, RecursionError):  # the first decoding stopped before it came to this
-        return _as_it_is(message)
+        return _explain_otherwise(error)
     if match.re is _OUT_OF_RANGE:
         kind = _WANTED.get(match["wanted"], match["wanted"])
         return f"invalid value: {_describe(value)}, expected {kind} {match['bound']}"
@@ -45,8 +70,9 @@ def explain_validation_error(message: str, params: bytes, wanted: Any) -> str:
     return f"invalid type: {_describe(value)}, expected {expected or _name_of(_type_at(wanted, path))}"
 
 
-def _as_it_is(message: str) -> str:
-    return message[:1].lower() + message[1:]
+def _explain_otherwise(error: msgspec.ValidationError) -> str:
+    text = explain_decode_error(error)
+    return text[:1].lower() + text[1:]
 
 
 def _unknown_variant(value: object, options: tuple[str, ...]) -> str:

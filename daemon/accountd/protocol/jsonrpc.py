@@ -12,7 +12,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from accountd.errors import InvalidRequest, ParseError, RequestError
+from accountd.errors import InvalidRequest, ParseError, RequestError, RequestFailed
+from accountd.protocol.explain import explain_decode_error
+from accountd.redaction import redact
 
 RequestId = int | str
 
@@ -155,7 +157,7 @@ def _explain_unreadable(payload: bytes, error: Exception) -> Malformed:
     except _UNDECODABLE:
         leading = _LEADING_ID.match(payload)
         found = None if leading is None else leading[1]
-        told = str(error)
+        told = explain_decode_error(error)
     return Malformed(_read_id(found), ParseError(f"Parse error: {told}"))
 
 
@@ -180,11 +182,26 @@ def render_result(request_id: RequestId, result: object) -> bytes:
 
 
 def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
-    """Write the answer to a request that failed; a null id says that it could not be read."""
-    text = str(error).encode("utf-8", "replace").decode()  # it may name a file whose name is no UTF-8
+    """Write the answer to a request that failed; a null id says that it could not be read.
+
+    What something outside may have put into words is redacted. Others have our words, and those of the client.
+    """
+    text = redact(str(error)) if isinstance(error, RequestFailed) else str(error)
+    text = text.encode("utf-8", "replace").decode()  # it may name a file whose name is no UTF-8
     return _encoder.encode(Error(request_id, ErrorBody(error.code, text)))
 
 
 def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:
-    """Write a notification, stamped with the Unix time in milliseconds."""
-    return _encoder.encode(_Notification(method, params, emitted_at_ms))
+    """Write a notification, redacted and stamped with the Unix time in milliseconds."""
+    return _encoder.encode(_Notification(method, _redact_all(msgspec.to_builtins(params)), emitted_at_ms))
+
+
+def _redact_all(value: Any) -> Any:
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {name: _redact_all(member) for name, member in value.items()}
+        case list():
+            return [_redact_all(member) for member in value]
+    return value

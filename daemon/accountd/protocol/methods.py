@@ -144,7 +144,7 @@ def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
     try:
         return decoder.decode(params)
     except msgspec.ValidationError as error:
-        text = explain_validation_error(str(error), bytes(params), METHODS[name].params)
+        text = explain_validation_error(error, bytes(params), METHODS[name].params)
         raise InvalidRequest(f"Invalid request: {text}") from None  # the cause may quote a key or token
     except (ValueError, RecursionError):  # what the envelope's decoding had skipped
         raise InvalidRequest("Invalid request: params could not be read") from None

@@ -13,6 +13,7 @@ import msgspec
 
 from accountd.errors import RemoteRefused
 from accountd.protocol import usage as wire
+from accountd.redaction import quote
 
 Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Percent = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -225,7 +226,7 @@ def parse_time(text: str) -> int:
             return (moment - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError):
         pass
-    raise RemoteRefused(f"`{text}`: not a time as in RFC 3339", 0)
+    raise RemoteRefused(f"`{quote(text)}`: not a time as in RFC 3339", 0)
 
 
 def parse_word(word: str | None, words: Any, otherwise: Any) -> Any:

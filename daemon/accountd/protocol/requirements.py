@@ -14,6 +14,7 @@ import msgspec
 from accountd.config import CredentialsStore, LoginMethod
 from accountd.errors import LoginFailed
 from accountd.protocol.account import Wire
+from accountd.protocol.explain import explain_decode_error
 from accountd.protocol.host_patterns import matches_host
 from accountd.protocol.requirements_sections import is_unset, render_value
 from accountd.protocol.requirements_toml import RequirementsToml
@@ -210,7 +211,7 @@ def _convert(keys: Mapping[str, Any]) -> RequirementsToml:
         values = msgspec.convert(keys, RequirementsToml)
         msgspec.json.encode(_render(values, ()))  # what is passed on as it is may hold what JSON cannot
     except (msgspec.ValidationError, OverflowError) as error:
-        raise MalformedLayer(str(error)) from error
+        raise MalformedLayer(explain_decode_error(error)) from error
     return values
 
 

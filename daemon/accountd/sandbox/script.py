@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from accountd.errors import ConfigError
+from accountd.protocol.explain import explain_decode_error
 
 Authorize: TypeAlias = Literal["ask", "approve", "deny", "not_entitled", "no_code", "server_error"]
 """What becomes of a browser login."""
@@ -23,6 +24,10 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     user_id: str = "user-sandbox"
     plan: str = "plus"
     workspace_name: str | None = "Sandbox workspace"
+
+
+class BadFault(ValueError):
+    """A fault that no answer could be. The text says what is wrong."""
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -42,7 +47,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     def __post_init__(self) -> None:
         if 0 < self.status < 200:
-            raise ValueError("status must be 0, or from 200 to 599")
+            raise BadFault("status must be 0, or from 200 to 599")
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,9 +91,14 @@ def merge_script(script: Script, changes: bytes) -> Script:
         merged = msgspec.convert(old | new, Script)
         msgspec.json.encode(merged)  # a fault's body nested too deep to be sent is found here
     except msgspec.ValidationError as error:
-        raise ConfigError(f"script: {error}") from None
+        raise ConfigError(f"script: {_explain(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"script: not JSON: {error}") from None
+        raise ConfigError(f"script: not JSON: {explain_decode_error(error)}") from None
     except RecursionError:
         raise ConfigError("script: nested too deep") from None
     return merged
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """Say what is wrong: in our own words, which msgspec wraps in its error, or in those for a wrong type."""
+    return str(error.__cause__) if isinstance(error.__cause__, BadFault) else explain_decode_error(error)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import msgspec
 import trio
 
-from accountd.errors import StorageError
+from accountd.errors import StorageError, describe_foreign
 from accountd.storage.base import MalformedRecord, StoreDescription, parse_record, render_record
 from accountd.storage.file import FileStore
 
@@ -286,4 +286,4 @@ def _keychain() -> Iterator[Any]:
     except errors.KeyringLocked as error:
         raise KeyringLocked from error
     except errors.KeyringError as error:
-        raise KeyringError(f"the Keychain refused: {error}") from error
+        raise KeyringError(f"the Keychain refused ({describe_foreign(error)})") from error

@@ -6,11 +6,12 @@ rewrites what it finds, and refuses to choose between two. No prompt is ever ope
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from accountd.errors import StorageError
+from accountd.errors import StorageError, describe_foreign
 from accountd.storage.keyring import SERVICE, Item, KeyringAbsent, KeyringError, KeyringLocked
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from accountd.storage.keyring import Call
 
 _TARGET: Final = "default"
+_ERROR_NAME: Final = re.compile(r"[A-Za-z_][\w.]{0,100}", re.ASCII)  # as `org.freedesktop.Secret.Error.IsLocked`
 
 
 class SecretService:
@@ -86,9 +88,15 @@ def _connect(call: Call) -> Iterator[Any]:
     except secretstorage.LockedException as error:
         raise KeyringLocked from error
     except secretstorage.SecretServiceNotAvailableException as error:
-        raise KeyringAbsent(f"the Secret Service does not answer: {error}", "start it") from error
+        raise KeyringAbsent(f"the Secret Service does not answer ({_describe(error)})", "start it") from error
     except Exception as error:  # of three libraries and a foreign service: whatever it is, it was not done
-        raise KeyringError(f"the keyring failed: {error}") from error
+        raise KeyringError(f"the keyring failed ({_describe(error)})") from error
+
+
+def _describe(error: Exception) -> str:
+    """Name an error: by what D-Bus calls it, or by its class."""
+    name = getattr(error, "name", None)
+    return name if isinstance(name, str) and _ERROR_NAME.fullmatch(name) else describe_foreign(error)
 
 
 def _open_bus() -> Any:
@@ -99,7 +107,9 @@ def _open_bus() -> Any:
     except TimeoutError as error:
         raise KeyringError("the session bus does not answer") from error
     except (OSError, secretstorage.SecretServiceNotAvailableException) as error:
-        raise KeyringAbsent(f"there is no session bus, and so no keyring ({error})", "start one") from error
+        raise KeyringAbsent(
+            f"there is no session bus, and so no keyring ({_describe(error)})", "start one"
+        ) from error
 
 
 def _require_service(connection: Any) -> None:

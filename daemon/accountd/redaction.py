@@ -1,0 +1,175 @@
+"""The last line of defence: whatever text is told to anybody, no secret is in it.
+
+A secret is a `Secret`, and no text is made of one on purpose. But texts come from elsewhere, too: an issuer, a
+backend or a proxy may repeat what it was sent, and need not do so letter by letter. So a text is read in every
+common form, as often as one may be wrapped in another: with the escapes of JSON and of Python, of URLs and of HTML,
+in base64 and in hexadecimal digits. Where a form shows a secret that this process holds, or a good part of one, or
+what has the shape of a token, dots take the place of all that it was made of.
+
+What is on its way to a log, an error or a notification passes here. What a client is meant to have does not.
+"""
+
+from __future__ import annotations
+
+import binascii
+import html
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from accountd.secret import SHORTEST, living_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    Span = tuple[int, int]
+
+MAX_TEXT: Final = 2048
+"""Characters of a text that is told. The longest of our own, about a method that nobody knows, is some 1000."""
+
+MAX_WORDS: Final = 200
+"""Characters of a stranger's words that are told. A sentence has fewer."""
+
+DOTS: Final = "..."
+
+_MARGIN: Final = 256
+"""Characters beyond MAX_TEXT that are read, so that a secret which is cut there is known for one."""
+
+_WRAPPINGS: Final = 4
+"""How many escapes may be wrapped in each other."""
+
+_BLOCK: Final = 16
+"""Characters. A part of a secret that is twice as long holds one such block, wherever that is looked for."""
+
+_SHAPES: Final = re.compile(
+    r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"  # a JWT, whose header is an object
+    r"|\bsk-[\w-]{5,}"  # an API key
+    r"|\b(?:rt|ac)[_.][\w.-]{16,}"  # a refresh token, an authorization code
+    r"|\bbearer\s+(?P<bearer>[\w.~+/=-]{16,})"
+    r"|(?:\b(?:access|refresh|id|subject)_token|\bcode|\bcode_verifier|\bclient_secret|\bdevice_auth_id)"
+    r"""["']?\s*[=:]\s*["']?(?P<value>[\w.~+/-]{16,})""",
+    re.ASCII | re.IGNORECASE,
+)
+_ESCAPES: Final = re.compile(
+    r"(?:\\u[0-9a-f]{4})+|(?:\\x[0-9a-f]{2})+|(?:%[0-9a-f]{2})+|&#?\w{1,31};|\\[^ux]", re.IGNORECASE | re.DOTALL
+)
+_CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_WORD: Final = re.compile(rf"[!-~]{{{2 * _BLOCK - 1},}}")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{16,}")
+_READABLE: Final = re.compile(rb"[!-~]{8}")
+_URLSAFE: Final = str.maketrans("-_", "+/")
+
+
+def redact(text: str) -> str:
+    """Give a text without the secrets that this process holds and what looks like one, cut at MAX_TEXT.
+
+    Of a secret with fewer than SHORTEST characters nothing is known here.
+    """
+    bare = (secret.reveal().strip("\0 \t\r\n") for secret in living_secrets())
+    spans = _find(text[: MAX_TEXT + _MARGIN], [secret for secret in bare if len(secret) >= SHORTEST])
+    pieces: list[str] = []
+    done = 0
+    for begin, end in sorted(spans):
+        if begin < MAX_TEXT and (begin > done or not pieces):
+            pieces += [text[done:begin], DOTS]
+        done = max(done, end)
+    pieces.append(text[done:MAX_TEXT])
+    return "".join(pieces) + ("…" if len(text) > MAX_TEXT else "")
+
+
+def quote(words: str, most: int = MAX_WORDS) -> str:
+    """Make a stranger's words fit to be told: one printable line, no longer than `most`, and redacted."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in redact(words)).split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def _find(text: str, secrets: Sequence[str], depth: int = 2) -> Iterator[Span]:
+    """Find where a text shows a secret, in whatever form; in base64 and the like in each other to this `depth`."""
+    yield from _find_plain(text, secrets, depth)
+    origin: Sequence[Span] | None = None
+    for _ in range(_WRAPPINGS):
+        unescaped, places = _unescape(text)
+        if unescaped == text:
+            return
+        origin = places if origin is None else [(origin[first][0], origin[last - 1][1]) for first, last in places]
+        text = unescaped
+        yield from ((origin[begin][0], origin[end - 1][1]) for begin, end in _find_plain(text, secrets, depth))
+
+
+def _unescape(text: str) -> tuple[str, Sequence[Span]]:
+    """Undo one layer of escapes; give with it, for each character, from where to where it was written."""
+    pieces: list[str] = []
+    places: list[Span] = []
+    done = 0
+    for match in _ESCAPES.finditer(text):
+        begin, end = match.span()
+        piece = _read_escapes(match[0])
+        pieces += [text[done:begin], piece]
+        places += [(i, i + 1) for i in range(done, begin)]
+        places += [(begin, end)] * len(piece)
+        done = end
+    pieces.append(text[done:])
+    places += [(i, i + 1) for i in range(done, len(text))]
+    return "".join(pieces), places
+
+
+def _read_escapes(escapes: str) -> str:
+    match escapes[:2]:
+        case "\\u" | "\\U":
+            return bytes.fromhex(escapes.lower().replace("\\u", "")).decode("utf-16-be", "surrogatepass")
+        case "\\x" | "\\X":
+            return bytes.fromhex(escapes.lower().replace("\\x", "")).decode("utf-8", "replace")
+    match escapes[0]:
+        case "%":
+            return unquote(escapes, errors="replace")
+        case "&":
+            return html.unescape(escapes)
+    return _CONTROLS.get(escapes[1], escapes[1])
+
+
+def _find_plain(text: str, secrets: Sequence[str], depth: int) -> Iterator[Span]:
+    """Find secrets in a text whose escapes are taken for what they are."""
+    for secret in secrets:
+        begin = text.find(secret)
+        while begin >= 0:
+            yield begin, begin + len(secret)
+            begin = text.find(secret, begin + len(secret))
+    for match in _SHAPES.finditer(text):
+        yield match.span(match.lastgroup or 0)
+    for match in _WORD.finditer(text):
+        yield from _find_parts(text, match.span(), secrets)
+    if depth:
+        for pattern, decode in ((_BASE64, _decode_base64), (_HEX, _decode_hex)):
+            for match in pattern.finditer(text):
+                decoded = (data.decode("utf-8", "replace") for data in decode(match[0]) if _READABLE.search(data))
+                if any(True for plain in decoded for _ in _find(plain, secrets, depth - 1)):
+                    yield match.span()
+
+
+def _find_parts(text: str, word: Span, secrets: Sequence[str]) -> Iterator[Span]:
+    """Find what a word has in common with a secret, block by block."""
+    for begin in range(word[0], word[1] - _BLOCK + 1, _BLOCK):
+        block = text[begin : begin + _BLOCK]
+        for secret in secrets:
+            place = secret.find(block)
+            if place >= 0:
+                before = _count_common(text[word[0] : begin][::-1], secret[:place][::-1])
+                yield begin - before, begin + _count_common(text[begin : word[1]], secret[place:])
+
+
+def _count_common(one: str, other: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _decode_base64(run: str) -> Iterable[bytes]:
+    """Decode a run that may begin in the middle of something, or after a letter that does not belong to it."""
+    letters = run.translate(_URLSAFE)
+    for begin in range(4):
+        rest = letters[begin:]
+        yield binascii.a2b_base64(rest[:-1] if len(rest) % 4 == 1 else rest + "=" * (-len(rest) % 4))
+
+
+def _decode_hex(run: str) -> Iterable[bytes]:
+    for begin in range(2):
+        yield bytes.fromhex(run[begin : len(run) - (len(run) - begin) % 2])
