@@ -66,13 +66,13 @@ def describe_unforeseen(error: BaseException) -> str:
     kind = type(first)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     places = list(_places(first))
-    ours = [place for place in places if not place.startswith("/")]
-    return f"{name} at {(ours or places or ['an unknown place'])[-1]}"
+    ours = [place for place in places if place.startswith(_PACKAGE)]
+    return f"{name} at {(ours or places or ['an unknown place'])[-1].removeprefix(_PACKAGE)}"
 
 
 def describe_way(error: BaseException) -> str:
     """List the places that a failure came through, the outermost first."""
-    return ", ".join(_places(find_first(error)))
+    return ", ".join(place.removeprefix(_PACKAGE) for place in _places(find_first(error)))
 
 
 def find_first(error: BaseException) -> BaseException:
@@ -83,9 +83,9 @@ def find_first(error: BaseException) -> BaseException:
 
 
 def _places(error: BaseException) -> Iterator[str]:
-    """List the frames that a failure came through, outermost first; those of this package by their names in it."""
+    """List where a failure came through, outermost first."""
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        yield f"{code.co_filename.removeprefix(_PACKAGE)}:{trace.tb_lineno} ({code.co_name})"
+        yield f"{code.co_filename}:{trace.tb_lineno} ({code.co_name})"
         trace = trace.tb_next
