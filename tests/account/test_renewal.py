@@ -196,11 +196,12 @@ async def test_a_logout_during_a_refresh_is_not_undone(autojump_clock: trio.test
         assert world.account.current is None
 
 
+@pytest.mark.parametrize("failure", [StorageError("full"), MemoryError(), ValueError("Bearer x")])
 async def test_a_token_that_the_disk_will_not_take_is_not_lost(
-    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+    failure: Exception, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The old one is spent, so the new one is used from memory, and stored as soon as that is possible."""
-    async with open_unsaved() as (world, store):
+    async with open_unsaved(failure) as (world, store):
         kept = login_of(world)
         assert stored_login(world) != kept
         assert "in memory alone" in caplog.text

@@ -56,7 +56,7 @@ class Stepper(trio.abc.Instrument):
 def run(main: Callable[[Stepper], Awaitable[T]], seed: int = 0) -> T:
     """Run on a clock that jumps; each seed has its own order in which tasks take turns, and no run another."""
     stepper = Stepper()
-    with _deterministic(seed):
+    with deterministic(seed):
         result = trio.run(main, stepper, clock=trio.testing.MockClock(autojump_threshold=0), instruments=[stepper])
     if stepper.failure is not None:
         raise stepper.failure
@@ -64,7 +64,7 @@ def run(main: Callable[[Stepper], Awaitable[T]], seed: int = 0) -> T:
 
 
 @contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
+def deterministic(seed: int) -> Iterator[None]:
     """Have trio shuffle tasks by the seed alone, and a thread be done within two steps.
 
     A thread would take as long as it likes while the clock jumps. Work in one cannot be cancelled, and neither can

@@ -32,16 +32,17 @@ class FullDisk(MemoryStore):
     """A store that may refuse to be written."""
 
     full = False
+    failure: Exception = StorageError("No space left on device (os error 28)")
 
     async def save(self, record: AuthRecord) -> None:
         """See MemoryStore."""
         if self.full:
-            await self.refuse(record)
+            raise self.failure
         await super().save(record)
 
     async def refuse(self, record: AuthRecord) -> None:
         """Be a `save` without success."""
-        raise StorageError("No space left on device (os error 28)")
+        raise FullDisk.failure
 
 
 async def log_in(world: World) -> None:
@@ -97,9 +98,10 @@ def refresh_elsewhere(world: World) -> None:
 
 
 @asynccontextmanager
-async def open_unsaved() -> AsyncIterator[tuple[World, FullDisk]]:
+async def open_unsaved(failure: Exception = FullDisk.failure) -> AsyncIterator[tuple[World, FullDisk]]:
     """Give a world in which a refresh gave tokens that the disk would not take, and its disk, which is full."""
     store = FullDisk()
+    store.failure = failure
     async with open_logged_in(store=store) as world:
         store.full = True
         await world.services.refresher.refresh("forced")

@@ -14,6 +14,7 @@ import trio
 
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
 from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record
+from accountd.unforeseen import describe_unforeseen
 
 if TYPE_CHECKING:
     from accountd.account.state import AccountState
@@ -104,8 +105,9 @@ class Renewal:
         try:
             await self._store.save(record)
             self._state.note_unsaved(None)
-        except StorageError as error:
-            _log.error("the refreshed token is in memory alone until the store takes it: %s", error)
+        except Exception as error:  # noqa: BLE001 - a bug must not lose it either
+            cause = error if isinstance(error, StorageError) else describe_unforeseen(error)
+            _log.error("the refreshed token is in memory alone until the store takes it: %s", cause)
             self._state.note_unsaved(stored)
         self._state.adopt(record)
 

@@ -84,12 +84,12 @@ class BrowserFlow:
     async def open(self) -> AsyncIterator[BrowserAttempt]:
         """See Flow.open. RequestFailed if there is no port."""
         pages.load()  # a page that cannot be read would be too late when the login ends
-        listener = await bind_loopback(self._ports)
-        port: int = listener.socket.getsockname()[1]
-        attempt = BrowserAttempt(self._issuer, port, self._originator, self._workspaces, self._wishes)
-        async with serve_loopback(listener, attempt.answer):
-            yield attempt
-            await attempt.linger()
+        async with await bind_loopback(self._ports) as listener:
+            port: int = listener.socket.getsockname()[1]
+            attempt = BrowserAttempt(self._issuer, port, self._originator, self._workspaces, self._wishes)
+            async with serve_loopback(listener, attempt.answer):
+                yield attempt
+                await attempt.linger()
 
 
 class BrowserAttempt:

@@ -200,7 +200,10 @@ class LoginManager:
             begun = True
             task_status.started()
             with about(login=login.id):
-                await self._live(login, attempt)
+                try:
+                    await self._live(login, attempt)
+                finally:  # cancelled, by its scope or with everything else, if it has not completed
+                    self._complete(login, LoginCancelled(NOT_COMPLETED))
 
         try:
             async with flow.open() as attempt:
@@ -217,14 +220,14 @@ class LoginManager:
     def _begin(self, attempt: Attempt[Any], reply: Reply) -> Login:
         """Have a login wait for its person. A failure leaves everything as it was."""
         login = Login(str(uuid.uuid4()), attempt, self._clock.now())
+        self._counters.logins_started[login.kind] += 1
         reply(login.started)
         self._cancel_what_can_be()  # the newest wins
         self._logins[login.id] = login
-        self._counters.logins_started[login.kind] += 1
         return login
 
     async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
-        """See that a login completes, whatever happens. Raises nothing but a cancellation from outside."""
+        """Take a login to its end, whatever that is. Raises nothing but a cancellation from outside."""
         try:
             with login.scope:
                 await self._see_through(login, attempt)
@@ -232,9 +235,6 @@ class LoginManager:
             self._complete(login, error)
         except Exception as error:  # noqa: BLE001 - a bug ends its login, not the daemon
             self._complete(login, LoginFailed(report(_log, "the login", error)))
-        finally:
-            if not login.ended.is_set():  # cancelled: by its scope, or with everything else
-                self._complete(login, LoginCancelled(NOT_COMPLETED))
 
     async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
@@ -268,7 +268,9 @@ class LoginManager:
             self._hub.publish(progress)
 
     def _complete(self, login: Login, error: AccountdError | None, entrypoint: Entrypoint | None = None) -> None:
-        """Say how a login ended, to all, whatever goes wrong in it. Cannot be cancelled, and happens only once."""
+        """Say how a login ended, to all and once, whatever goes wrong in it. Cannot be cancelled."""
+        if login.ended.is_set():
+            return
         del self._logins[login.id]
         login.ended.set()
         words = None if error is None else str(error)
