@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from accountd.audit import AuditLog
+from accountd.audit import GUESTS_HAND_OUTS, AuditLog
 from accountd.logs import about
 from accountd.sandbox import Fault, Script
 from fakes.client import Client, open_client
@@ -132,3 +132,38 @@ def test_a_line_is_one_object_and_its_texts_are_short() -> None:
 def test_one_that_is_turned_off_notes_nothing() -> None:
     """Without a place to write to, a note is nothing."""
     AuditLog().note("logout")
+
+
+def test_guests_rotate_nothing_away() -> None:
+    """What they cause is elsewhere, says so, and of their hand-outs has the first of each minute, and a number."""
+    now, ours, theirs = [1_800_000_000.0], list[bytes](), list[bytes]()
+    audit = AuditLog(ours.append, lambda: now[0], append_of_guests=theirs.append)
+    for _ in range(3):
+        with about(door="token", pid=7):
+            for _ in range(1000):
+                audit.note("token.handedOut", mode="chatgpt")
+            audit.note("refresh", reason="forced")
+        audit.note("token.handedOut", mode="chatgpt")
+        now[0] += 60
+    audit.close()
+    audit.close()
+    assert [json.loads(line)["event"] for line in ours] == ["token.handedOut"] * 3
+    told = [json.loads(line) for line in theirs]
+    minute = ["token.handedOut"] * GUESTS_HAND_OUTS + ["refresh", "token.omitted"]
+    assert [event["event"] for event in told] == minute * 3
+    assert {(event["door"], event["pid"]) for event in told if event["event"] != "token.omitted"} == {("token", 7)}
+    omitted = [event for event in told if event["event"] == "token.omitted"]
+    assert {event["count"] for event in omitted} == {1000 - GUESTS_HAND_OUTS}
+    assert omitted[1]["since"] == "2027-01-15T08:01:00.000Z"
+
+
+def test_a_clock_that_is_set_back_ends_the_minute() -> None:
+    """Else guests would have no room for as long as it was set back."""
+    now, theirs = [1_800_000_000.0], list[bytes]()
+    audit = AuditLog(None, lambda: now[0], append_of_guests=theirs.append)
+    with about(door="token"):
+        for _ in range(2):
+            for _ in range(GUESTS_HAND_OUTS):
+                audit.note("token.handedOut")
+            now[0] -= 3600
+    assert len(theirs) == 2 * GUESTS_HAND_OUTS

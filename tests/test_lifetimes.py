@@ -27,6 +27,7 @@ SHORT_LIVED = {
     ("login/manager.py", "self._run"): "one login, which fails its client and raises nothing once it has begun",
     ("server/connection.py", "self._finish"): "one request, in the nursery of its connection",
     ("server/connection.py", "self._write"): "as long as a connection, in its nursery",
+    ("server/token_socket.py", "serve_listener"): "as long as one listener, in the nursery of a supervised task",
     ("usage.py", "read_reset_credits"): "a part of one request, in its nursery",
 }
 """Tasks that die before the daemon does, and why a failure in one ends nothing that others need."""

@@ -2,6 +2,10 @@
 
 An event has its time, its name, and who is behind it as far as that is known: the client by the name that it gave
 itself, and by the pid and uid that the kernel gave it. What the daemon does by itself has nobody behind it.
+
+What guests cause, who come by the token socket, has a room of its own, or one of them could fill it until all that
+the others did is rotated away. And of the tokens that they are handed the first few of each minute are there, so
+that none of them can do so to another; of the rest there is the number.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from accountd.logs import render_time, what_is_under_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Event = Literal[
     "login.started",
@@ -25,33 +29,80 @@ Event = Literal[
     "refresh",
     "token.handedOut",
     "token.supplied",
+    "token.omitted",  # of guests: so many hand-outs are not here
 ]
 
-_WHO: Final = ("client", "pid", "uid", "connection", "request", "login")
+_WHO: Final = ("client", "door", "pid", "uid", "connection", "request", "login")
+
+GUESTS_HAND_OUTS: Final = 20
+"""Hand-outs to guests that are written in a minute; at most, some four kilobytes."""
+
+_MINUTE: Final = 60.0
 
 _MAX_TEXT: Final = 100
 """Characters of a client's own name, or of anything else; nobody has a longer one for a good reason."""
 
 
 class AuditLog:
-    """Takes events, and hands each on as a line of JSON; without `append`, nowhere."""
+    """Takes events, and hands each on as a line of JSON; without `append`, nowhere.
 
-    def __init__(self, append: Callable[[bytes], None] | None = None, now: Callable[[], float] = time.time) -> None:
+    Those of guests go to `append_of_guests`.
+    """
+
+    def __init__(
+        self,
+        append: Callable[[bytes], None] | None = None,
+        now: Callable[[], float] = time.time,
+        *,
+        append_of_guests: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._append = append
+        self._append_of_guests = append_of_guests
         self._now = now
+        self._minute = 0.0  # when it began
+        self._written = 0
+        self._omitted = 0
 
     def note(self, event: Event, **facts: str | float | None) -> None:
         """Write an event down, with what there is to know about it. Never raises; waits for the disk alone.
 
         The facts are words of this package and ids, never texts from elsewhere: those may quote what was sent.
         """
-        if self._append is None:
-            return
         known = what_is_under_way()
+        is_of_guest = "door" in known
+        append = self._append_of_guests if is_of_guest else self._append
+        if append is None:
+            return
+        now = self._now()
+        if is_of_guest and event == "token.handedOut" and not self._has_room(now, append):
+            self._omitted += 1
+            return
         members = {name: known[name] for name in _WHO if name in known} | facts
-        line: dict[str, object] = {"time": render_time(self._now()), "event": event}
-        line |= {name: _cut(value) for name, value in members.items() if value is not None}
-        self._append(json.dumps(line).encode("ascii") + b"\n")
+        append(_render(now, event, members))
+
+    def close(self) -> None:
+        """Write what is left to say: how many hand-outs were not written."""
+        if self._append_of_guests is not None:
+            self._tell_omitted(self._now(), self._append_of_guests)
+
+    def _has_room(self, now: float, append: Callable[[bytes], None]) -> bool:
+        """Say whether one more hand-out to a guest is written; with a new minute comes the count of the last."""
+        if not 0 <= now - self._minute < _MINUTE:  # or the clock was set back
+            self._tell_omitted(now, append)
+            self._minute, self._written = now, 0
+        self._written += 1
+        return self._written <= GUESTS_HAND_OUTS
+
+    def _tell_omitted(self, now: float, append: Callable[[bytes], None]) -> None:
+        if self._omitted:
+            append(_render(now, "token.omitted", {"count": self._omitted, "since": render_time(self._minute)}))
+            self._omitted = 0
+
+
+def _render(now: float, event: Event, members: Mapping[str, object]) -> bytes:
+    line: dict[str, object] = {"time": render_time(now), "event": event}
+    line |= {name: _cut(value) for name, value in members.items() if value is not None}
+    return json.dumps(line).encode("ascii") + b"\n"
 
 
 def _cut(value: object) -> object:

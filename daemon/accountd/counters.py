@@ -31,6 +31,20 @@ class LastRefresh(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class GuestCounters:
+    """Of those who come by the token socket. Counts go up alone, but for `connections`, which are open now."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.connections_refused = 0
+        self.tokens_handed_out = 0
+        self.tokens_refused = 0
+        """Those that were too many."""
+        self.refreshes_forced = 0
+        self.refreshes_withheld = 0
+        """Those that were asked for, when the present token was another one, or there had just been one."""
+
+
 class Counters:
     """Counts go up alone, but for `connections`, which are open now. `now` tells Unix time."""
 
@@ -53,6 +67,7 @@ class Counters:
         """Of the login that there is now; another login has none yet."""
         self.tokens_handed_out = 0
         self.notifications_sent = 0
+        self.guests = GuestCounters()
 
     def uptime(self) -> float:
         """Give the seconds since the start."""

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -43,7 +43,6 @@ from accountd.hub import Hub
 from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
-from accountd.protocol.methods import TOKEN_METHODS
 from accountd.reload import Reloader, make_policy
 from accountd.requirements import (
     BundleFile,
@@ -54,6 +53,7 @@ from accountd.requirements import (
 )
 from accountd.server.call import Services
 from accountd.server.serve import Server
+from accountd.server.token_socket import TokenSocket
 from accountd.signals import open_signals
 from accountd.storage.base import Provenance
 from accountd.storage.choose import open_store
@@ -62,7 +62,7 @@ from accountd.unforeseen import describe_way, explain_end
 from accountd.usage import UsageService
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
 
     from accountd.adapters.activation import Activated
@@ -89,7 +89,7 @@ class Doors(NamedTuple):
     """
 
     main: Place | None
-    token: Place | None = None
+    token: TokenSocket | None = None
     exit_when_idle: float | None = None
 
 
@@ -115,7 +115,8 @@ def main(
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
             doors = _choose_doors(given, listen, token_socket, stdio=stdio, exit_when_idle=exit_when_idle)
             config = configuration.load(os.environ)
-            trio.run(run_daemon, config, doors, manager, _open_audit_log(config, wanted=audit))
+            with _open_audit_log(config, wanted=audit) as audit_log:
+                trio.run(run_daemon, config, doors, manager, audit_log)
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
         _log.debug("the end came on this way: %s", describe_way(error))
         if log_format == "text":
@@ -138,7 +139,7 @@ def _choose_doors(
     if (given.main and (listen or stdio)) or (given.token and token_socket):
         raise SocketError("a service manager gave the socket, and the command line names another")
     usual = None if stdio else listen or Path(paths.socket_path(os.environ))
-    return Doors(given.main or usual, given.token or token_socket, exit_when_idle)
+    return Doors(given.main or usual, _find_token_socket(given.token, token_socket), exit_when_idle)
 
 
 async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audit: AuditLog) -> None:
@@ -153,19 +154,15 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
     policy = make_policy(config, system)  # which may not permit anything: say so before anything is open
     accepting, staying = trio.CancelScope(), trio.CancelScope()
     with ExitStack() as door:
-        listeners = [
-            (door.enter_context(_open_listener(place)), allowed)
-            for place, allowed in ((doors.main, None), (doors.token, TOKEN_METHODS))
-            if place is not None
-        ]
+        listener = door.enter_context(_open_listener(doors.main)) if doors.main is not None else None
         async with (
             # Also the last to end: neither a signal nor a watchdog may go through a refresh that is waited for.
             open_signals(accepting, staying, hang_up_ends=doors.main is None) as hang_ups,
             _open_watchdog(manager),
-            _open_services(config, policy, system, audit) as services,
+            _open_services(config, policy, system, audit, doors.token) as services,
             trio.open_nursery() as watching,
         ):
-            server = Server(services, config, make_room(config.limits.connections))
+            server = Server(services, config, make_room, guests=doors.token is not None)
             watch = StoreWatch(config.codex_home / "auth.json", services.account)
             watching.start_soon(supervise, "watching auth.json", watch.run)
             with staying:
@@ -179,7 +176,7 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
                                 connections.start_soon(_serve_stdio, server, config.limits, accepting)
                             _log.info(status)
                             manager.tell_ready(status)
-                            await _admit(server, listeners, connections, services, doors.exit_when_idle)
+                            await _admit(server, listener, connections, services, doors)
                             reloading.cancel_scope.cancel()
                     manager.tell_stopping()
                     door.close()
@@ -188,6 +185,12 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
                     staying.deadline = trio.current_time() + SHUTDOWN_GRACE
             watching.cancel_scope.cancel()
     _log.info("stopped")
+
+
+def _find_token_socket(given: socket.socket | None, path: Path | None) -> TokenSocket | None:
+    if given is not None:
+        return TokenSocket(given)
+    return None if path is None else TokenSocket(path, Path(paths.token_lock(os.environ, path)))
 
 
 def _open_listener(place: Place) -> AbstractContextManager[trio.SocketListener]:
@@ -202,32 +205,33 @@ def _name(place: Place | None) -> str:
 
 async def _admit(
     server: Server,
-    listeners: Iterable[tuple[trio.SocketListener, frozenset[str] | None]],
+    listener: trio.SocketListener | None,
     connections: trio.Nursery,
     services: Services,
-    exit_when_idle: float | None,
+    doors: Doors,
 ) -> None:
     """Let clients in until cancelled, or until nobody has been there for so long.
 
     Who comes at that very moment either got in, and it goes on, or waits in the service manager's socket.
     """
     while True:
-        async with trio.open_nursery() as doors:
-            for listener, allowed in listeners:
-                accept = partial(_accept, server, listener, connections, allowed)
-                doors.start_soon(supervise, "accepting clients", accept)
-            await supervise("waiting for an idle moment", _wait_idle, server, services, exit_when_idle)
-            doors.cancel_scope.cancel()
+        async with trio.open_nursery() as admitting:
+            if listener is not None:
+                accept = partial(_accept, server, listener, connections)
+                admitting.start_soon(supervise, "accepting clients", accept)
+            if doors.token is not None:
+                serve = partial(server.serve_guests, connections=connections)
+                admitting.start_soon(supervise, "serving the token socket", doors.token.serve, serve)
+            await supervise("waiting for an idle moment", _wait_idle, server, services, doors.exit_when_idle)
+            admitting.cancel_scope.cancel()
         if not connections.child_tasks:
-            _log.info("stopping, since nobody has been here for %g seconds", exit_when_idle)
+            _log.info("stopping, since nobody has been here for %g seconds", doors.exit_when_idle)
             return
 
 
-async def _accept(
-    server: Server, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None
-) -> None:
+async def _accept(server: Server, listener: trio.SocketListener, connections: trio.Nursery) -> None:
     # A copy, because who accepts on it closes it.
-    await server.serve_socket(trio.SocketListener(listener.socket.dup()), connections, allowed)
+    await server.serve_socket(trio.SocketListener(listener.socket.dup()), connections)
 
 
 async def _wait_idle(server: Server, services: Services, seconds: float | None) -> None:
@@ -240,7 +244,9 @@ async def _wait_idle(server: Server, services: Services, seconds: float | None) 
 
 
 @asynccontextmanager
-async def _open_services(config: Config, policy: Policy, system: Layer, audit: AuditLog) -> AsyncIterator[Services]:
+async def _open_services(
+    config: Config, policy: Policy, system: Layer, audit: AuditLog, token_socket: TokenSocket | None
+) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
     hub, clock, counters = Hub(), WallClock(), Counters()
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
@@ -280,12 +286,22 @@ async def _open_services(config: Config, policy: Policy, system: Layer, audit: A
                     counters,
                     describe_environment(os.environ),
                     config.backend if config.backend != configuration.DEFAULT_BACKEND else None,
+                    token_socket,
                 )
 
 
-def _open_audit_log(config: Config, *, wanted: bool) -> AuditLog:
-    file = AuditFile(config.codex_home / "log" / "accountd-audit.jsonl")
-    return AuditLog(file.append if wanted else None)
+@contextmanager
+def _open_audit_log(config: Config, *, wanted: bool) -> Iterator[AuditLog]:
+    if not wanted:
+        yield AuditLog()
+        return
+    folder = config.codex_home / "log"
+    guests = AuditFile(folder / "accountd-audit-guests.jsonl")
+    audit = AuditLog(AuditFile(folder / "accountd-audit.jsonl").append, append_of_guests=guests.append)
+    try:
+        yield audit
+    finally:
+        audit.close()
 
 
 @asynccontextmanager

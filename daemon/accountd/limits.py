@@ -5,7 +5,7 @@ They are read from the table `[limits]` of `accountd.toml` in CODEX_HOME, a file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Final, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,12 @@ from accountd.toml.file import TomlFile
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_GUEST_MESSAGE_BYTES: Final = 64 << 10
+"""Bytes of one message of a guest, whose requests have some hundred, a WebSocket's upgrade a few thousand."""
+
+_GUESTS_SHARE: Final = 8
+"""How many guests it takes to have all the requests that guests may have."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +57,27 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pong_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
     """Until one that was pinged must have said something. Long, since a program that was stopped for a while,
     or looks at its socket only when it wants something, is not gone."""
+
+    guest_connections: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    """Clients of the token socket at once, besides the others: a machine has a few containers, whose scripts
+    connect, ask and leave."""
+
+    guest_requests: Annotated[int, Meta(ge=1, le=100_000)] = 64
+    """Requests of all of them together that wait for something: one each. They ask for what is mostly known."""
+
+    guest_tokens_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 2400
+    """Tokens that are handed out to all of them together: twice what twenty containers ask for, each of which
+    does so once a second. Ten seconds' worth of them may be asked for at once."""
+
+    def of_guests(self) -> Limits:
+        """Give those of the token socket, in the terms of the main one."""
+        return msgspec.structs.replace(
+            self,
+            connections=self.guest_connections,
+            requests=self.guest_requests,
+            requests_per_connection=min(self.requests_per_connection, -(-self.guest_requests // _GUESTS_SHARE)),
+            message_bytes=_GUEST_MESSAGE_BYTES,
+        )
 
 
 def read_limits(path: Path) -> Limits:

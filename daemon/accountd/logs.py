@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-FIELDS: Final = ("connection", "pid", "uid", "request", "login")
+FIELDS: Final = ("connection", "door", "pid", "uid", "request", "login")
 """What a line of the log tells of what is under way. A client's own words are not among it."""
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))

@@ -83,6 +83,15 @@ def runtime_folder(environ: Mapping[str, str]) -> str:
             ) from error
 
 
+def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> str:
+    """Give the file that keeps two daemons from one token socket: not beside it, where containers can write."""
+    import hashlib  # see socket_path
+
+    folder, name = os.path.split(os.fspath(socket))
+    place = os.fsencode(os.path.join(os.path.realpath(folder), name))
+    return os.path.join(runtime_folder(environ), f"token-{hashlib.sha256(place).hexdigest()[:12]}.lock")
+
+
 def log_file(environ: Mapping[str, str]) -> str:
     """Give the file that takes the log of a daemon which a client started, since it has no terminal."""
     return os.path.join(codex_home(environ), "log", "accountd.log")

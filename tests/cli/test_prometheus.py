@@ -45,6 +45,16 @@ STATUS: Message = {
         "tokensHandedOut": 9,
         "notificationsSent": 33,
     },
+    "tokenSocket": {
+        "path": "/run/user/1000/accountd-box/s",
+        "trouble": None,
+        "connections": 2,
+        "connectionsRefused": 3,
+        "tokensHandedOut": 7,
+        "tokensRefused": 4,
+        "refreshesForced": 5,
+        "refreshesWithheld": 6,
+    },
 }
 
 
@@ -89,6 +99,9 @@ def test_the_numbers_are_those_of_the_status() -> None:
     assert value(families, "accountd_refreshes_total", outcome="adopted") == 2
     assert value(families, "accountd_logins_started_total", type="chatgptDeviceCode") == 2
     assert value(families, "accountd_tokens_handed_out_total") == 9
+    assert value(families, "accountd_token_socket_up") == 1
+    assert value(families, "accountd_token_socket_connections") == 2
+    assert value(families, "accountd_token_socket_refreshes_withheld_total") == 6
 
 
 def test_what_is_not_known_is_left_out() -> None:
@@ -101,6 +114,10 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "accountd_refreshes" not in families
     assert value(families, "accountd_logged_in") == 0
     assert value(families, "accountd_clients_cut_total") == 1
+    trouble = {"trouble": "a file is in the way", "connections": None}
+    families = parse(render_metrics({**STATUS, "tokenSocket": trouble}))
+    assert value(families, "accountd_token_socket_up") == 0
+    assert "accountd_token_socket" not in {*parse(render_metrics({**STATUS, "tokenSocket": None}))}
 
 
 @pytest.mark.parametrize("version", ['a"b', "a\\b", "a\nb", "ä }{ =,"])

@@ -52,6 +52,25 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
+    ("token_socket", "row"),
+    [
+        (
+            {"path": "/box/s", "trouble": None, "connections": 2, "tokensHandedOut": 9},
+            "2 connected at /box/s, 9",
+        ),
+        ({"path": "/box/s", "trouble": "a file is there"}, "cannot connect: a file is there"),
+    ],
+)
+def test_a_token_socket_is_told_of(
+    path: Path, capsys: pytest.CaptureFixture[str], token_socket: Message, row: str
+) -> None:
+    """Whether containers can connect, and what they were given."""
+    with AppServer(path, script(None, None) | {"accountd/status": {**DAEMON, "tokenSocket": token_socket}}):
+        assert main(["status"]) == 3
+    assert f"Containers  {row}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("answers", "headline", "code"),
     [
         (script(None, None), "Not logged in. Log in with `accountd login`.", 3),

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from accountd import requirements
-from accountd.diagnosis.daemon import check_daemon
+from accountd.diagnosis.daemon import check_daemon, check_token_socket
 from accountd.diagnosis.ports import check_ports
 from accountd.diagnosis.service import check_service
 from accountd.diagnosis.settings import check_config, check_requirements
@@ -54,6 +54,24 @@ async def test_another_daemon_is_told_with_how_to_end_it(
     assert found.verdict == verdict
     assert found.summary.startswith(text)
     assert ("kill 7" in (found.remedy or "")) == (daemon.home is None)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "text"),
+    [
+        (None, "ok", "there is none that is known of"),
+        ({"tokenSocket": None}, "ok", "there is none that is known of"),
+        ({"tokenSocket": {"path": "/box/s", "trouble": None}}, "ok", "containers can connect to /box/s"),
+        ({"tokenSocket": {"path": "/box/s", "trouble": "a file"}}, "fail", "containers cannot connect: a file"),
+    ],
+)
+async def test_a_token_socket_is_told_of(
+    tmp_path: Path, status: dict[str, Any] | None, verdict: str, text: str
+) -> None:
+    """As the daemon tells of it, if it has one, and if there is one."""
+    found = await check_token_socket(surroundings(tmp_path, daemon=Daemon(pid=7, status=status)))
+    assert (found.verdict, found.summary) == (verdict, text)
+    assert (await check_token_socket(surroundings(tmp_path))).verdict == "ok"
 
 
 async def test_who_cannot_be_named_is_still_told_of(tmp_path: Path) -> None:

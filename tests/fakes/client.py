@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.server.call import Services
+    from accountd.server.door import Door
 
     MemoryStream = trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
 
@@ -87,11 +88,11 @@ class Client:
 
 @asynccontextmanager
 async def open_client(
-    services: Services, *, initialize: bool = True, **capabilities: object
+    services: Services, *, initialize: bool = True, door: Door | None = None, **capabilities: object
 ) -> AsyncIterator[Client]:
-    """Connect a client for the block; after it, the connection must end by itself."""
+    """Connect a client for the block, by the main door unless told; after it, the connection must end by itself."""
     ours, theirs = trio.testing.memory_stream_pair()
-    connection = Connection(theirs, DetectedFraming(), services, CONFIG)
+    connection = Connection(theirs, DetectedFraming(), services, CONFIG, door=door)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         client = Client(ours, connection)

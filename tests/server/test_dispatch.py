@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import trio
+from typing import Any
+
 import trio.testing
 
-from accountd.framing.ndjson import NdjsonFraming
 from accountd.protocol.agent import render_refusal
 from accountd.protocol.methods import METHODS, TOKEN_METHODS
-from accountd.server import connection as module
+from accountd.server.door import make_token_door
+from accountd.server.guests import Guests
 from accountd.server.handlers import HANDLERS
-from fakes.client import CONFIG, NOBODY, Client, error, open_client
+from fakes.client import CONFIG, NOBODY, error, open_client
 from fakes.world import open_world
 
 
@@ -74,16 +75,12 @@ async def test_the_agents_methods_are_answered_with_who_has_them() -> None:
 async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing.MockClock) -> None:
     """Who may have a token may read the account, and change nothing, whatever they declare."""
     async with open_world() as world:
-        ours, theirs = trio.testing.memory_stream_pair()
-        connection = module.Connection(theirs, NdjsonFraming(), world.services, CONFIG, allowed=TOKEN_METHODS)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.run)
-            client = Client(ours, connection)
-            await client.initialize(experimentalApi=True, extensions={"accountd": {}})
+        door = make_token_door(CONFIG.limits, Guests(CONFIG.limits, world.services.counters.guests))
+        everything: dict[str, Any] = {"experimentalApi": True, "extensions": {"accountd": {}}}
+        async with open_client(world.services, door=door, **everything) as client:
             assert (await client.call("account/read", {}))["result"] == NOBODY
             assert "result" in await client.call("getAuthStatus", {"includeToken": True})
             for method in set(METHODS) - TOKEN_METHODS:
                 refused = await client.call(method, {})
                 assert "not available on this socket" in refused["error"]["message"]
             assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket
-            await ours.send_eof()

@@ -18,7 +18,7 @@ from accountd.framing.detect import DetectedFraming
 from accountd.limits import Limits
 from accountd.sandbox import Script
 from accountd.server.connection import DRAIN_TIMEOUT, Connection
-from accountd.server.load import Load
+from accountd.server.door import Door
 from accountd.server.serve import Server
 from accountd.server.turning_away import PATIENCE, render_no_place, turn_away
 from fakes.client import CONFIG, DEVICE, READ, Client
@@ -41,12 +41,12 @@ PING, PONG = b"\x89\x00", b"\x8a\x80mask"
 
 @asynccontextmanager
 async def connected(
-    services: Services, load: Load | None = None, **limits: int
+    services: Services, door: Door | None = None, **limits: int
 ) -> AsyncIterator[tuple[MemoryStream, Connection]]:
     """Give the client's end of a connection with these limits."""
     ours, theirs = trio.testing.memory_stream_pair()
     config = msgspec.structs.replace(CONFIG, limits=Limits(**limits))
-    connection = Connection(theirs, DetectedFraming(config.limits.message_bytes), services, config, load=load)
+    connection = Connection(theirs, DetectedFraming(config.limits.message_bytes), services, config, door=door)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         yield ours, connection
@@ -65,12 +65,11 @@ def frame(payload: bytes) -> bytes:
 
 async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
     """One client's waiting requests leave no room for another's; when they are answered, there is room again."""
-    limits = Limits(requests=16, requests_per_connection=16)
-    load = Load(limits)
+    door = Door("main", Limits(requests=16, requests_per_connection=16))
     async with open_world(Script(approve_after_polls=0, interval=0)) as world:
         async with (
-            connected(world.services, load, requests=16, requests_per_connection=16) as (first, one),
-            connected(world.services, load, requests=16, requests_per_connection=16) as (second, two),
+            connected(world.services, door) as (first, one),
+            connected(world.services, door) as (second, two),
         ):
             greedy, other = Client(first, one), Client(second, two)
             await greedy.initialize()
@@ -80,12 +79,12 @@ async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio
             world.sandbox.script = Script(delay=3)
             await greedy.send(*({**READ, "id": number} for number in range(16)))
             await trio.testing.wait_all_tasks_blocked()
-            assert load.requests == 16
+            assert door.load.requests == 16
             assert "result" in await other.initialize()  # which never waits, and is needed to ask what is wrong
             assert await other.call("account/read", {}) == {"id": 1, "error": OVERLOADED}
             for _ in range(16):
                 await greedy.receive()
-            assert load.requests == 0
+            assert door.load.requests == 0
             assert "result" in await other.call("account/read", {})
 
 
@@ -93,15 +92,15 @@ async def test_requests_of_a_client_that_leaves_are_counted_no_more(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Its waiting requests are given up with it, and their places are free."""
-    load = Load(Limits())
+    door = Door("main", Limits())
     async with open_world(Script(delay=1000)) as world:
-        async with connected(world.services, load) as (stream, connection):
+        async with connected(world.services, door) as (stream, connection):
             client = Client(stream, connection)
             await client.initialize()
             await client.send(DEVICE, READ, READ)
             await trio.testing.wait_all_tasks_blocked()
-            assert load.requests == 3
-        assert load.requests == 0
+            assert door.load.requests == 3
+        assert door.load.requests == 0
 
 
 async def test_a_message_may_be_as_large_as_configured() -> None:

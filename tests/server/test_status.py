@@ -6,6 +6,7 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 import trio
 
@@ -15,6 +16,7 @@ from accountd.errors import RefreshError
 from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Fault, Script
 from accountd.server.serve import Server
+from accountd.server.token_socket import TokenSocket
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
 
@@ -161,6 +163,20 @@ async def test_a_client_that_does_not_read_is_counted(autojump_clock: trio.testi
         client.connection._outbox.put(b"x" * (CONFIG.limits.outbox_bytes + 1))
         world.services.hub.publish(AccountUpdated(None, None))
         assert world.services.counters.clients_cut == 1
+
+
+async def test_a_token_socket_is_told_of(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """Whether anybody can connect, and what was done there; null where there is none."""
+    async with open_world() as world:
+        async with watching(world) as client:
+            assert (await read(client))["tokenSocket"] is None
+        found = TokenSocket(tmp_path / "s", tmp_path / "lock")
+        services = msgspec.structs.replace(world.services, token_socket=found)
+        world.services.counters.guests.tokens_handed_out = 7
+        async with open_client(services, **EXTENSION) as client:
+            told = (await read(client))["tokenSocket"]
+        assert (told["path"], told["trouble"]) == (str(tmp_path / "s"), "it has not been opened yet")
+        assert (told["tokensHandedOut"], told["connections"]) == (7, 0)
 
 
 async def test_connections_are_counted_and_strangers_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,11 @@ class Refresher:
         """When a refresh will be made by itself, in Unix seconds; None if there is nothing to refresh."""
         return self._next_time if self._account.due_time is not None else None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a refresh is, so that `refresh` would wait for its outcome and ask for no other."""
+        return self._flight is not None
+
     async def refresh(self, reason: Reason) -> None:
         """Have the token refreshed, or wait for the refresh that is under way. Raises RefreshError.
 

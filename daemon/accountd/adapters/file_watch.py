@@ -1,4 +1,4 @@
-"""Being told when a file is replaced, changed or removed by another program.
+"""Being told when a file is replaced, changed or removed by another program, or is no longer where it was.
 
 Linux has inotify for it. Elsewhere nothing is watched, and what others do is seen when it matters: the store is
 read again before every change.
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 SETTLE: Final = 0.05
 """Seconds after a change in which further ones belong to it: a program that replaces a file touches it often."""
 
-_EVENTS: Final = 0x8 | 0x40 | 0x80 | 0x200  # IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE
-_ARRIVALS: Final = 0x4 | 0x80 | 0x100  # IN_ATTRIB, for permissions; IN_MOVED_TO, IN_CREATE
-_ONLY_FOLDERS: Final = 0x1000000  # IN_ONLYDIR
-_FAREWELLS: Final = 0x400 | 0x800  # IN_DELETE_SELF, IN_MOVE_SELF: of the folder itself
+_FAREWELLS: Final = 0x400 | 0x800  # IN_DELETE_SELF, IN_MOVE_SELF: of what is watched itself
+_OF_A_FOLDER: Final = 0x1000000 | _FAREWELLS  # IN_ONLYDIR
+_EVENTS: Final = 0x8 | 0x40 | 0x80 | 0x200 | _OF_A_FOLDER  # IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE
+_ARRIVALS: Final = 0x4 | 0x80 | 0x100 | _OF_A_FOLDER  # IN_ATTRIB, for permissions; IN_MOVED_TO, IN_CREATE
+_MOVES: Final = 0x4 | 0x2000000 | _FAREWELLS  # IN_ATTRIB, for the number of links; IN_DONT_FOLLOW
 _IGNORED: Final = 0x8000  # IN_IGNORED: the watch has ended, with its folder or its file system
+_ENOUGH: Final = 4096  # bytes of events taken at once
 _ENTRY_HEAD: Final = 16  # of `struct inotify_event`, whose name follows
 
 
@@ -54,6 +56,23 @@ async def watch_file(path: Path, on_change: Callable[[], Awaitable[None]], *, mi
         missed = True
 
 
+async def wait_until_moved(path: Path, is_there: Callable[[], bool]) -> None:
+    """Wait until `is_there` says that the file is no longer at its path; for ever, where nobody tells.
+
+    What is watched is the file, whose links are counted, and not its folder: there others may do as they like,
+    and would wake us each time.
+    """
+    if sys.platform != "linux":
+        await trio.sleep_forever()
+    with _open_watch(path, _MOVES) as descriptor:
+        if descriptor is None:
+            await trio.sleep_forever()
+        while is_there():
+            await trio.lowlevel.wait_readable(descriptor)
+            await trio.sleep(SETTLE)
+            os.read(descriptor, _ENOUGH)
+
+
 async def _watch_folder(descriptor: int, name: str, on_change: Callable[[], Awaitable[None]]) -> None:
     """Call `on_change` after each change of a file in the folder, until the folder has gone."""
     while True:
@@ -70,8 +89,8 @@ async def _watch_folder(descriptor: int, name: str, on_change: Callable[[], Awai
 
 
 @contextmanager
-def _open_watch(folder: Path, events: int) -> Iterator[int | None]:
-    """Give the descriptor on which what happens in a folder can be read; None where it cannot be watched."""
+def _open_watch(place: Path, events: int) -> Iterator[int | None]:
+    """Give the descriptor on which what happens at a place can be read; None where it cannot be watched."""
     import ctypes  # after the first client has been answered, if it is there already
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -80,7 +99,7 @@ def _open_watch(folder: Path, events: int) -> Iterator[int | None]:
         yield None
         return
     try:
-        watch = libc.inotify_add_watch(descriptor, os.fsencode(folder), events | _FAREWELLS | _ONLY_FOLDERS)
+        watch = libc.inotify_add_watch(descriptor, os.fsencode(place), events)
         yield descriptor if watch >= 0 else None
     finally:
         trio.lowlevel.notify_closing(descriptor)
@@ -103,7 +122,7 @@ def _can_be_watched(folder: Path) -> bool:
 def _drain(descriptor: int) -> Iterator[tuple[int, str]]:
     """Take all events that have come: their masks, and the files that they are about."""
     with suppress(BlockingIOError):
-        while events := os.read(descriptor, 4096):
+        while events := os.read(descriptor, _ENOUGH):
             while events:
                 mask, length = (int.from_bytes(events[start : start + 4], sys.byteorder) for start in (4, 12))
                 yield mask, os.fsdecode(events[_ENTRY_HEAD : _ENTRY_HEAD + length].rstrip(b"\0"))

@@ -1,4 +1,4 @@
-"""One server a socket: a lock file beside it, held for as long as the server has the socket.
+"""One server a socket: a lock file, beside it unless others may write there, held as long as the server has it.
 
 The socket alone cannot tell: between finding a stale one and replacing it, and between closing one's own and
 removing it, another server may come and lose its own. A `flock` ends with the process that holds it, however it
@@ -29,14 +29,16 @@ _PAUSE: Final = 0.02
 
 
 @contextmanager
-def hold_instance_lock(path: Path, listens: Callable[[], bool]) -> Iterator[None]:
-    """Hold the lock of the socket at `path` for the block, and remove its file afterwards.
+def hold_instance_lock(
+    path: Path, listens: Callable[[], bool], lock: Path | None = None, *, patience: float | None = None
+) -> Iterator[None]:
+    """Hold the lock of the socket at `path` for the block, and remove its file, `lock`, afterwards.
 
-    Raises SocketError, naming who holds it: at once if that one `listens`, else after it had time to come or to
-    go. Raises OSError for a folder that has no room for the file.
+    Raises SocketError, naming who holds it: at once if that one `listens`, else after it had `patience`, in
+    seconds, to come or to go. Raises OSError for a folder that has no room for the file.
     """
-    lock = path.with_name(f"{path.name}.lock")
-    deadline = time.monotonic() + PATIENCE
+    lock = lock if lock is not None else path.with_name(f"{path.name}.lock")
+    deadline = time.monotonic() + (PATIENCE if patience is None else patience)
     while (held := _try(lock)) is None:
         if listens():
             raise SocketError(f"the socket is already in use by a running server{_name_holder(lock)}: {path}")

@@ -65,25 +65,35 @@ def has_hung_up(sock: trio.socket.SocketType) -> bool:
 
 
 @contextmanager
-def open_unix_listener(path: Path) -> Iterator[trio.SocketListener]:
+def open_unix_listener(
+    path: Path, lock: Path | None = None, *, patience: float | None = None
+) -> Iterator[trio.SocketListener]:
     """Listen on a path for the block, and remove it afterwards. Raises SocketError.
 
     A missing folder is made with mode 0700; one that is there must be safe from other users. The socket has
-    mode 0600 from the moment it exists. A stale one is replaced, a live one is not.
+    mode 0600 from the moment it exists. A stale one is replaced, a live one is not. `lock` and `patience` are
+    those of the instance lock; a folder of its own is held to the same.
     """
     _require_a_uid_of_our_own()
-    encoded = os.fsencode(path)
-    if len(encoded) > MAX_PATH:
-        raise SocketError(f"the socket path is {len(encoded)} bytes long, and {MAX_PATH} is the most: {path}")
+    check_length(path)
     with ExitStack() as held:
         try:
             check_folder(path.parent, make=True)
-            held.enter_context(hold_instance_lock(path, partial(_is_live, path)))
+            if lock is not None:
+                check_folder(lock.parent, make=True)
+            held.enter_context(hold_instance_lock(path, partial(_is_live, path), lock, patience=patience))
             _clear_stale(path)
             sock = held.enter_context(_bind(path))
         except OSError as error:
             raise SocketError(f"cannot listen on {path}: {describe_os_error(error)}") from error
         yield trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def check_length(path: Path) -> None:
+    """Make sure that a path fits into the address of a socket. Raises SocketError."""
+    length = len(os.fsencode(path))
+    if length > MAX_PATH:
+        raise SocketError(f"the socket path is {length} bytes long, and {MAX_PATH} is the most: {path}")
 
 
 @contextmanager
@@ -122,13 +132,13 @@ def _bind(path: Path) -> Iterator[socket.socket]:
             sock.bind(os.fspath(path))
         finally:
             os.umask(umask)
-        identity = _identity(path)
+        identity = identify(path)
         try:
             sock.listen(_BACKLOG)
             yield sock
         finally:
-            with suppress(OSError):
-                if _identity(path) == identity:  # somebody may have put another one in its place
+            if identify(path) == identity:  # somebody may have put another one in its place
+                with suppress(OSError):
                     path.unlink()
 
 
@@ -153,6 +163,10 @@ def _is_live(path: Path) -> bool:
         return probe.connect_ex(os.fspath(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.lstat()
+def identify(path: Path) -> tuple[int, int] | None:
+    """Tell the file at a path from any other that may come there; None if there is none that can be seen."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
     return found.st_dev, found.st_ino

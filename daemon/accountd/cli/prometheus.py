@@ -25,6 +25,17 @@ _PLAIN = {
     "notificationsSent": ("accountd_notifications_sent", "Notifications sent, counted for each client."),
 }
 
+_TOKEN_SOCKET = {
+    "connectionsRefused": ("accountd_token_socket_connections_refused", "Connections refused on the token socket."),
+    "tokensHandedOut": ("accountd_token_socket_tokens_handed_out", "Tokens handed out on the token socket."),
+    "tokensRefused": ("accountd_token_socket_tokens_refused", "Tokens refused there, since they were too many."),
+    "refreshesForced": (
+        "accountd_token_socket_refreshes_forced",
+        "Refreshes made because somebody there asked.",
+    ),
+    "refreshesWithheld": ("accountd_token_socket_refreshes_withheld", "Refreshes asked for there, and not made."),
+}
+
 
 class _Sample(NamedTuple):
     value: float
@@ -55,6 +66,8 @@ def _render(status: Mapping[str, Any]) -> Iterator[str]:
         labels = {"outcome": str(last["outcome"])}
         yield _gauge("accountd_last_refresh_time_seconds", text, _Sample(last["at"], labels))
     yield from _render_counters(status.get("counters") or {})
+    if status.get("tokenSocket"):
+        yield from _render_token_socket(status["tokenSocket"])
 
 
 def _render_credential(credential: Mapping[str, Any]) -> Iterator[str]:
@@ -80,6 +93,17 @@ def _render_counters(counters: Mapping[str, Any]) -> Iterator[str]:
     yield _counter("accountd_requests_refused", "Requests answered with an error, by its JSON-RPC code.", *refused)
     refreshes = _labelled("outcome", counters.get("refreshes"))
     yield _counter("accountd_refreshes", "Refreshes; adopted are those by another program.", *refreshes)
+
+
+def _render_token_socket(token_socket: Mapping[str, Any]) -> Iterator[str]:
+    up = _Sample(token_socket.get("trouble") is None)
+    yield _gauge("accountd_token_socket_up", "1 if clients can connect to the token socket.", up)
+    if token_socket.get("connections") is not None:
+        text = "Connections that are open on the token socket."
+        yield _gauge("accountd_token_socket_connections", text, _Sample(token_socket["connections"]))
+    for member, (name, text) in _TOKEN_SOCKET.items():
+        if member in token_socket:
+            yield _counter(name, text, _Sample(token_socket[member]))
 
 
 def _labelled(label: str, counts: Mapping[str, float] | None) -> Iterator[_Sample]:

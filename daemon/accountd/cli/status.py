@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
             "Daemon": daemon and _describe(daemon),
+            "Containers": daemon and _describe_token_socket(daemon.get("tokenSocket")),
             "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
             "Backend": daemon and daemon.get("backendUrl"),
             "Environment": daemon and _describe_environment(daemon),
@@ -145,6 +146,15 @@ def _describe_environment(daemon: dict[str, Any]) -> str | None:
         return told or None
     advice = f"another {' and '.join(differing)} here: `kill {daemon.get('pid')}` lets the next daemon have it"
     return f"{told or 'nothing unusual'}; {advice}"
+
+
+def _describe_token_socket(token_socket: dict[str, Any] | None) -> str | None:
+    if token_socket is None:
+        return None
+    if trouble := token_socket.get("trouble"):
+        return f"cannot connect: {trouble}"
+    connections, tokens = token_socket.get("connections"), token_socket.get("tokensHandedOut")
+    return f"{connections} connected at {token_socket.get('path')}, {tokens} tokens handed out"
 
 
 def _read(client: Client, method: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from accountd.diagnosis.credential import check_credential, check_store
-from accountd.diagnosis.daemon import check_daemon
+from accountd.diagnosis.daemon import check_daemon, check_token_socket
 from accountd.diagnosis.environment import check_environment
 from accountd.diagnosis.examine import in_thread
 from accountd.diagnosis.findings import Check
@@ -27,6 +27,7 @@ CHECKS: Final = (
     Check("daemon.environment", check_environment),
     Check("socket.path", in_thread(check_socket_path)),
     Check("socket.modes", in_thread(check_socket)),
+    Check("socket.token", check_token_socket),
     Check("config.load", check_config),
     Check("config.requirements", check_requirements),
     Check("home.modes", in_thread(check_home)),

@@ -47,6 +47,19 @@ async def check_daemon(surroundings: Surroundings) -> Finding:
     return ok(f"accountd {version} answers, pid {daemon.pid}", **details)
 
 
+async def check_token_socket(surroundings: Surroundings) -> Finding:
+    """Ask the daemon whether containers can connect to the socket that is theirs, if it has one."""
+    status = (await surroundings.daemon()).status or {}
+    token_socket = status.get("tokenSocket")
+    if not isinstance(token_socket, dict):
+        return ok("there is none that is known of")
+    path, trouble = str(token_socket.get("path")), token_socket.get("trouble")
+    if trouble is not None:
+        remedy = f"see what is at {path}; the daemon tries again by itself, within a minute"
+        return fail(f"containers cannot connect: {trouble}", remedy, path=path)
+    return ok(f"containers can connect to {path}", path=path)
+
+
 def _are_the_same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 

@@ -88,6 +88,9 @@ METHODS: Final[dict[str, Method]] = {
 TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus"})
 """What a socket answers that is for handing out tokens alone: to a container, which may change nothing."""
 
+TOKEN_NOTIFICATIONS: Final = frozenset({"account/updated"})
+"""What is told there: that another token may be had. Whose login is under way is nothing to a container."""
+
 NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginCompleted: "account/login/completed",
     account.AccountLoginProgress: "account/login/progress",

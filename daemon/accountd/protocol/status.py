@@ -45,6 +45,23 @@ class StatusCounters(Wire, frozen=True):
     notifications_sent: int
 
 
+class TokenSocketStatus(Wire, frozen=True):
+    """The token socket, and what those did who came by it since the start. `connections` are open now.
+
+    `trouble` says why nobody can connect, null if anybody can. Tokens were refused that were too many; refreshes
+    were withheld from clients that asked for one and got a token that is no older.
+    """
+
+    path: str
+    trouble: str | None
+    connections: int
+    connections_refused: int
+    tokens_handed_out: int
+    tokens_refused: int
+    refreshes_forced: int
+    refreshes_withheld: int
+
+
 class StatusResponse(Wire, frozen=True):
     """`accountd/status`. `connections` are those that are open, this one included.
 
@@ -52,7 +69,8 @@ class StatusResponse(Wire, frozen=True):
     `trusts_unsafe_paths` is that the environment has it use files that other users may write to.
     `last_refresh` is that of this login, null if there was none since the start. `environment` has the
     variables that decide where tokens go, as they were when the daemon was started. `backend_url` is null where it
-    is the usual one.
+    is the usual one. `token_socket` is null where there is none. The counters are of all clients, those of the
+    token socket included.
     """
 
     version: str
@@ -70,3 +88,4 @@ class StatusResponse(Wire, frozen=True):
     environment: dict[str, str]
     backend_url: str | None
     counters: StatusCounters
+    token_socket: TokenSocketStatus | None = None

@@ -17,8 +17,10 @@ from accountd.login.manager import LoginManager
 from accountd.policy import Policy
 from accountd.protocol.account import Wire
 from accountd.requirements import RequirementsService
+from accountd.server.guests import Guest
 from accountd.server.questions import Questions
 from accountd.server.session import Session
+from accountd.server.token_socket import TokenSocket
 from accountd.usage import UsageService
 
 Reply = Callable[[Wire], None]
@@ -26,12 +28,16 @@ ParamsT = TypeVar("ParamsT")
 
 
 class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
-    """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back."""
+    """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back.
+
+    `guest` is what they may do if they are one, None if they may do all.
+    """
 
     session: Session
     params: ParamsT
     reply: Reply
     questions: Questions
+    guest: Guest | None = None
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -49,3 +55,4 @@ class Services(msgspec.Struct, frozen=True):
     counters: Counters
     environment: dict[str, str] = {}
     backend_url: str | None = None  # where it is another one than is usual
+    token_socket: TokenSocket | None = None

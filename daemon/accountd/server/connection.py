@@ -22,7 +22,8 @@ from accountd.framing.base import Ended, Message, Rejected, Reply
 from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
-from accountd.server.load import Load, overloaded
+from accountd.server.door import Door
+from accountd.server.load import overloaded
 from accountd.server.outbox import Outbox
 from accountd.server.patience import Patience
 from accountd.server.questions import Questions
@@ -39,17 +40,14 @@ if TYPE_CHECKING:
 DRAIN_TIMEOUT: Final = 5.0
 """Seconds for which the requests of a client that has stopped sending may go on, and for its answers to leave."""
 
-_RECEIVE_SIZE: Final = 8192
-"""Bytes taken at once. However many requests they hold, their answers fit into the outbox together."""
-
 _log = logging.getLogger(__name__)
 
 
 class Connection:
     """One connection, to be `run` once.
 
-    `has_left` tells a client that is gone from one that sends no more; `allowed` names the methods that it
-    has, None for all; `load` is shared with the other connections.
+    `has_left` tells a client that is gone from one that sends no more; `door` is where it came in, which it
+    shares with others.
     """
 
     def __init__(
@@ -60,22 +58,25 @@ class Connection:
         config: Config,
         *,
         has_left: Callable[[], bool] = lambda: False,
-        allowed: frozenset[str] | None = None,
-        load: Load | None = None,
+        door: Door | None = None,
     ) -> None:
-        self._load = load if load is not None else Load(config.limits)
+        door = door if door is not None else Door("main", config.limits)
+        self._load = door.load
+        self._heard = door.notifications
+        self._receive_size = door.receive_size
+        self._guest = door.welcome()
         self._stream = stream
         self._has_left = has_left
         self._framing = framing
         self._hub = services.hub
         self._counters = services.counters
         self._questions = Questions(self._send)
-        self._dispatcher = Dispatcher(services, config, self._send, self._questions, allowed)
-        self._outbox = Outbox(stream, config.limits, self._start_writer, self._cut)
+        self._dispatcher = Dispatcher(services, config, self._send, self._questions, door=door, guest=self._guest)
+        self._outbox = Outbox(stream, door.limits, self._start_writer, self._cut)
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
-        self._patience = Patience(config.limits, trio.current_time())
+        self._patience = Patience(door.limits, trio.current_time())
 
     async def run(self) -> None:
         """Serve until the client leaves, breaks a rule or does not read; then close the stream.
@@ -121,7 +122,9 @@ class Connection:
             while not self._ended:
                 data = None
                 with trio.CancelScope(deadline=self._patience.deadline) as self._receiving:
-                    data = bytes(await self._stream.receive_some(_RECEIVE_SIZE))
+                    if self._guest is not None:
+                        await self._guest.wait_turn()
+                    data = bytes(await self._stream.receive_some(self._receive_size))
                 if data is None and not self._ended:
                     self._hear_nothing()
                 else:
@@ -137,7 +140,10 @@ class Connection:
 
     def _take(self, data: bytes, requests: trio.Nursery) -> None:
         self._ended = self._ended or not data
-        for event in self._framing.receive(data):
+        events = self._framing.receive(data)
+        if self._guest is not None:
+            self._guest.note_messages(len(events), len(data))
+        for event in events:
             match event:
                 case Message(payload):
                     self._accept(payload, requests)
@@ -194,6 +200,8 @@ class Connection:
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
+        if self._heard is not None and notification.method not in self._heard:
+            return
         if session is not None and session.wants(notification):
             self._counters.notifications_sent += 1
             self._send(notification.payload)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from accountd.protocol.account import InitializeParams, Wire
     from accountd.protocol.jsonrpc import Request
     from accountd.server.call import Services
+    from accountd.server.door import Door
+    from accountd.server.guests import Guest
     from accountd.server.questions import Questions
     from accountd.server.session import Session
 
@@ -37,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Dispatcher:
     """One connection's requests. `session` is None until `initialize` has been answered.
 
-    `allowed` names the methods that this connection has; None for all.
+    `door` is where the connection came in, `guest` what it may do there if it is one's.
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class Dispatcher:
         config: Config,
         send: Callable[[bytes], None],
         questions: Questions,
-        allowed: frozenset[str] | None,
+        *,
+        door: Door,
+        guest: Guest | None,
     ) -> None:
         self.session: Session | None = None
-        self._allowed = allowed
+        self._methods = door.methods
+        self._guest = guest
         self._numbers = itertools.count(1)
         self._questions = questions
         self._services = services
@@ -106,7 +111,7 @@ class Dispatcher:
                 raise InvalidRequest("Not initialized")
             raise MethodNotFound(render_refusal(request.method))
         method = find_method(request.method, extension=extension)
-        if self._allowed is not None and request.method not in self._allowed:
+        if self._methods is not None and request.method not in self._methods:
             raise InvalidRequest(f"{request.method} is not available on this socket, which hands out tokens alone")
         params = parse_params(request.method, request.params)
 
@@ -122,7 +127,8 @@ class Dispatcher:
         reason = experimental_reason(request.method, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
-        return HANDLERS[request.method](self._services, Call(self.session, params, reply, self._questions))
+        call = Call(self.session, params, reply, self._questions, self._guest)
+        return HANDLERS[request.method](self._services, call)
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -40,13 +40,15 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
 
 
 async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
-    await services.refresher.ensure_fresh(forced=call.params.refresh_token)
+    await services.refresher.ensure_fresh(forced=call.params.refresh_token and _may_refresh(services, call))
     await services.requirements.require()
     call.reply(await services.reader.look_up())
 
 
 def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
     """Answer how one is logged in, and with which token if that is asked for."""
+    if call.guest is not None and call.params.include_token:
+        call.guest.ask_token()
     if call.params.refresh_token or services.account.is_unread or services.refresher.is_due():
         return _get_auth_status(services, call)
     _reply_auth_status(services, call)
@@ -54,14 +56,32 @@ def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) ->
 
 
 async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
-    await services.refresher.ensure_fresh(forced=bool(call.params.refresh_token))
+    forced = bool(call.params.refresh_token) and _may_refresh(services, call)
+    await services.refresher.ensure_fresh(forced=forced)
     _reply_auth_status(services, call)
+
+
+def _may_refresh(services: Services, call: Call[Any]) -> bool:
+    """Say whether a refresh is made because it is asked for: as in Codex it is, but for some of guests.
+
+    One that is under way can be waited for by anybody.
+    """
+    guest = call.guest
+    return guest is None or services.refresher.is_under_way or guest.may_refresh(_present_token(services))
 
 
 def _reply_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
     status = services.reader.auth_status(include_token=bool(call.params.include_token))
-    services.counters.tokens_handed_out += status.auth_token is not None
+    if status.auth_token is not None:
+        services.counters.tokens_handed_out += 1
+        if call.guest is not None:
+            call.guest.note_token(_present_token(services))
     call.reply(status)
+
+
+def _present_token(services: Services) -> Secret | None:
+    login = services.account.login
+    return login.tokens.access_token if login is not None else None
 
 
 async def account_login_start(services: Services, call: Call[wire.LoginAccountParams]) -> None:

@@ -15,12 +15,15 @@ from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
 from accountd.server.connection import Connection
+from accountd.server.door import Door, make_token_door, share_room
+from accountd.server.guests import Guests, Turnstile
 from accountd.server.idleness import Idleness
-from accountd.server.load import Load
 from accountd.server.turning_away import turn_away
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.config import Config
     from accountd.framing.base import Framing
     from accountd.server.call import Services
@@ -32,90 +35,90 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """All connections of the daemon. `room` is for how many clients there are descriptors."""
+    """All connections of the daemon. `make_room` gives for how many of so many clients there are descriptors.
 
-    def __init__(self, services: Services, config: Config, room: int | None = None) -> None:
-        limit = config.limits.connections
-        self._room = limit if room is None else min(room, limit)
-        self._load = Load(config.limits)
-        self._guests = 0
-        self._turned_away = 0
-        self._was_full = False
+    With `guests` there is a token socket, whose clients have places besides the others.
+    """
+
+    def __init__(
+        self, services: Services, config: Config, make_room: Callable[[int], int] = int, *, guests: bool = False
+    ) -> None:
+        limits = config.limits
+        wanted = limits.connections, limits.guest_connections if guests else 0
+        places, guest_places = share_room(make_room(sum(wanted)), *wanted)
+        self._door = Door("main", limits, places)
+        self._guests = Guests(limits, services.counters.guests)
+        self._token_door = make_token_door(limits, self._guests, guest_places)
         self._services = services
         self._config = config
         self._connections: set[Connection] = set()
         self._numbers = itertools.count(1)
         self.idleness = Idleness()
 
-    async def serve_socket(
-        self, listener: trio.SocketListener, connections: trio.Nursery, allowed: frozenset[str] | None = None
-    ) -> None:
-        """Accept clients until cancelled; they live on in `connections`. `allowed` names the methods they have."""
-        serve = partial(self._serve_accepted, allowed=allowed)
-        await accept_clients(listener, serve, connections)
+    async def serve_socket(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        """Accept clients until cancelled; they live on in `connections`."""
+        await accept_clients(listener, partial(self._serve_accepted, self._door), connections)
+
+    async def serve_guests(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        """Accept guests on a token socket, at their pace, until cancelled; they live on in `connections`."""
+        entrance = Turnstile(listener, self._guests)
+        await accept_clients(entrance, partial(self._serve_accepted, self._token_door), connections)
 
     async def serve_stream(self, stream: trio.abc.Stream, framing: Framing) -> None:
         """Serve one client, which is trusted with everything, to its end."""
-        await self._run(Connection(stream, framing, self._services, self._config, load=self._load))
+        await self._run(Connection(stream, framing, self._services, self._config, door=self._door), self._door)
 
     def drain(self) -> None:
         """Read no more requests from anybody; each connection ends when its requests are answered."""
         for connection in tuple(self._connections):
             connection.drain()
 
-    async def _serve_accepted(self, stream: trio.SocketStream, allowed: frozenset[str] | None) -> None:
+    async def _serve_accepted(self, door: Door, stream: trio.SocketStream) -> None:
         peer = peer_credentials(stream.socket)
         if peer is None:  # it has left, or nobody can tell whose it is
             await stream.aclose()
             return
-        if peer.uid not in (os.getuid(), 0):
-            self._services.counters.connections_refused += 1
-            _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
-            await stream.aclose()
-            return
-        if self._is_full(guest=allowed is not None):
-            await self._turn_away(stream)
-            return
-        connection = Connection(
-            stream,
-            DetectedFraming(self._config.limits.message_bytes),
-            self._services,
-            self._config,
-            has_left=partial(has_hung_up, stream.socket),
-            allowed=allowed,
-            load=self._load,
-        )
-        self._guests += allowed is not None
-        try:
-            with about(pid=peer.pid, uid=peer.uid):
-                await self._run(connection)
-        finally:
-            self._guests -= allowed is not None
+        with about(**door.fields):
+            if peer.uid not in (os.getuid(), 0):
+                self._count_refused(door)
+                _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
+                await stream.aclose()
+            elif not door.has_place:
+                await self._turn_away(door, stream)
+            else:
+                connection = Connection(
+                    stream,
+                    DetectedFraming(door.limits.message_bytes),
+                    self._services,
+                    self._config,
+                    has_left=partial(has_hung_up, stream.socket),
+                    door=door,
+                )
+                with about(pid=peer.pid, uid=peer.uid):
+                    await self._run(connection, door)
 
-    def _is_full(self, *, guest: bool) -> bool:
-        """Say whether there is no place for one more. Those of a token socket get half, and never the rest."""
-        taken = len(self._connections)
-        if taken < self._room * 7 // 8:
-            self._was_full = False
-        return taken >= self._room or (guest and self._guests >= self._room // 2)
-
-    async def _turn_away(self, stream: trio.SocketStream) -> None:
+    def _count_refused(self, door: Door) -> None:
         self._services.counters.connections_refused += 1
-        if not self._was_full:  # said once, until a good part of them has left
-            self._was_full = True
-            text = "turning clients away: %d of %d places are taken, %d of them on the token socket"
-            _log.warning(text, len(self._connections), self._room, self._guests)
-        if self._turned_away < _TURNED_AWAY:
-            self._turned_away += 1
+        if door.guests is not None:
+            door.guests.counters.connections_refused += 1
+
+    async def _turn_away(self, door: Door, stream: trio.SocketStream) -> None:
+        self._count_refused(door)
+        if not door.was_full:  # said once, until a good part of them has left
+            door.was_full = True
+            _log.warning("turning clients away: %d of %d places are taken", door.taken, door.places)
+        if door.turned_away < _TURNED_AWAY:
+            door.turned_away += 1
             try:
                 await turn_away(stream)
             finally:
-                self._turned_away -= 1
+                door.turned_away -= 1
 
-    async def _run(self, connection: Connection) -> None:
+    async def _run(self, connection: Connection, door: Door) -> None:
         counters = self._services.counters
         counters.connections_accepted += 1
         counters.connections += 1
+        door.enter()
         self._connections.add(connection)
         with about(connection=next(self._numbers)):
             _log.debug("connected")
@@ -127,4 +130,5 @@ class Server:
             finally:
                 self._connections.discard(connection)
                 counters.connections -= 1
+                door.leave()
                 _log.debug("disconnected")

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from accountd import CODEX_VERSION, __version__
+from accountd import CODEX_VERSION, __version__, paths
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
 from accountd.files.ownership import trusts_unsafe_paths
 from accountd.oauth.refresh import parse_expiry
 from accountd.protocol.account import ReadStoreResponse
-from accountd.protocol.status import CredentialStatus, RefreshStatus, StatusCounters, StatusResponse
+from accountd.protocol.status import (
+    CredentialStatus,
+    RefreshStatus,
+    StatusCounters,
+    StatusResponse,
+    TokenSocketStatus,
+)
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -45,6 +51,7 @@ def accountd_status(services: Services, call: Call[None]) -> None:
             environment=services.environment,
             backend_url=services.backend_url,
             counters=_describe_counters(counted),
+            token_socket=_describe_token_socket(services),
         )
     )
 
@@ -55,6 +62,22 @@ def _describe_credential(account: AccountService) -> CredentialStatus:
         mode=record.mode if record is not None else None,
         needs_login=login is not None and account.find_refusal(login) is not None,
         expires_at=parse_expiry(login.tokens.access_token) if login is not None else None,
+    )
+
+
+def _describe_token_socket(services: Services) -> TokenSocketStatus | None:
+    token_socket, guests = services.token_socket, services.counters.guests
+    if token_socket is None:
+        return None
+    return TokenSocketStatus(
+        path=paths.tell(token_socket.path),
+        trouble=token_socket.find_trouble(),
+        connections=guests.connections,
+        connections_refused=guests.connections_refused,
+        tokens_handed_out=guests.tokens_handed_out,
+        tokens_refused=guests.tokens_refused,
+        refreshes_forced=guests.refreshes_forced,
+        refreshes_withheld=guests.refreshes_withheld,
     )
 
 
