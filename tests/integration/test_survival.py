@@ -16,6 +16,7 @@ import pytest
 
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Claims, Sandbox, Script
+from fakes.bundles import bundle
 from fakes.processes import PATIENCE, Daemon, environment, running, sandbox_on_loopback
 
 if TYPE_CHECKING:
@@ -93,15 +94,12 @@ def refresh(case: Case, daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("happen", [supply_tokens, replace_file, refresh])
-@pytest.mark.parametrize("backend", ["{url}/backend-api", "https://256.256.256.256"])
-def test_what_cannot_be_sent_ends_no_daemon(
-    happen: Callable[[Case, Daemon], None], backend: str, home: Path
-) -> None:
+def test_what_cannot_be_sent_ends_no_daemon(happen: Callable[[Case, Daemon], None], home: Path) -> None:
     """Who asks is answered, everybody else is served, and the next daemon starts as well."""
     sandbox = Sandbox()
     with sandbox_on_loopback(sandbox) as url:
         case = Case(home, sandbox, url)
-        (home / "config.toml").write_text(f'chatgpt_base_url = "{backend.format(url=url)}"\n')
+        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
         log = hold(case, happen)
         assert "Traceback" not in log
         log = hold(case, lambda *_: None)
@@ -191,13 +189,56 @@ def test_what_nobody_foresaw_at_the_start_is_one_line(form: str, level: str, hom
     assert "Traceback" not in done.stderr
 
 
-def test_a_call_is_refused_and_not_left_waiting(home: Path) -> None:
-    """For requirements that nobody can have, since their backend cannot be asked."""
+BROKEN = """
+import os
+from accountd.adapters.backend import Backend
+async def fail_until_mended(*args):
+    if not os.path.exists(os.environ["MENDED"]):
+        raise eval(os.environ["FAILURE"])
+    return os.environ["BUNDLE"].encode()
+Backend.read_config_bundle = fail_until_mended
+"""
+"""What Python runs at the start of a daemon that has a bug, as long as there is a file."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ("ValueError('Bearer sk-secret-secret')", "not foreseen: ValueError at "),
+        (
+            "UnicodeEncodeError('ascii', 'Bearer sk-secret-secret', 0, 1, '')",
+            "not foreseen: UnicodeEncodeError at ",
+        ),
+        ("MemoryError()", "for want of room: out of memory"),
+        ("ExceptionGroup('sk-secret-secret', [KeyError('sk-secret-secret')])", "not foreseen: KeyError at "),
+    ],
+)
+def test_a_bug_in_the_background_is_an_answer_and_a_line(
+    failure: str, words: str, home: Path, tmp_path: Path
+) -> None:
+    """Who waits is refused, everybody else is served, and when what was wrong is over the work is done."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    mended = tmp_path / "mended"
     sandbox = Sandbox()
     with sandbox_on_loopback(sandbox) as url:
         case = Case(home, sandbox, url)
-        (home / "config.toml").write_text('chatgpt_base_url = "https://256.256.256.256"\n')
+        case.variables |= {"PYTHONPATH": str(tmp_path), "FAILURE": failure, "MENDED": str(mended)}
+        case.variables["BUNDLE"] = bundle("allow_appshots = true").decode()
+        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
         case.write(Claims(plan="enterprise"))
         with running(home, **case.variables) as daemon, daemon.connect() as client:
             with pytest.raises(CallFailed, match="failed to read configuration layers"):
                 client.call("configRequirements/read", None)
+            assert client.call("accountd/status", None)
+            mended.touch()
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    client.call("configRequirements/read", None)
+                    break
+                except CallFailed:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+            log = daemon.stop()
+    assert log.count(words) == 1
+    assert "secret-secret" not in log
