@@ -15,11 +15,15 @@ from accountd.toml.file import TomlFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-_GUEST_MESSAGE_BYTES: Final = 64 << 10
-"""Bytes of one message of a guest, whose requests have some hundred, a WebSocket's upgrade a few thousand."""
-
 _GUESTS_SHARE: Final = 8
 """How many guests it takes to have all the requests that guests may have."""
+
+FIRST_MESSAGE: Final = 64 << 10
+"""Bytes of a message of somebody who has not said who they are, or is a guest: their requests have some hundred, a
+WebSocket's upgrade a few thousand."""
+
+_GUESTS_PART: Final = 8
+"""What part of the bytes that are kept for all clients is kept for all guests besides."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +39,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_connection: Annotated[int, Meta(ge=1, le=100_000)] = 128
     """The same of one client, so that one that asks without end does not have all. Codex's queue has this size."""
 
-    message_bytes: Annotated[int, Meta(ge=64 << 10, le=64 << 20)] = 1 << 20
+    message_bytes: Annotated[int, Meta(ge=FIRST_MESSAGE, le=64 << 20)] = 1 << 20
     """Bytes of one message that comes in. The largest of the account protocol is a set of tokens of a few
-    kilobytes; a client can make the daemon keep this much without saying anything whole."""
+    kilobytes. Who has not initialized itself, and who comes by a token socket, has FIRST_MESSAGE of them."""
+
+    kept_bytes: Annotated[int, Meta(ge=8 << 20, le=16 << 30)] = 64 << 20
+    """Bytes that are kept for all clients together: of messages whose end has not come, requests that wait, and
+    answers that have not left. Small ones are not counted, which is all of them in honest use. A client may have no
+    more of them than are left for the others."""
 
     outbox_bytes: Annotated[int, Meta(ge=1 << 20, le=256 << 20)] = 1 << 20
     """Bytes that wait to be sent to one client. One that lets this much pile up is not reading: an answer has a
-    few hundred. It is not less, since the answers to what is read at once have to fit."""
+    few hundred. It is not less, since the answers to what is read at once have to fit. One message alone may be
+    larger, as an answer of the backend's may."""
 
     outbox_messages: Annotated[int, Meta(ge=8192, le=1_000_000)] = 16_384
     """The same in messages, each of which costs more than its bytes. What is read at once may ask for 4096."""
@@ -76,7 +86,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             connections=self.guest_connections,
             requests=self.guest_requests,
             requests_per_connection=min(self.requests_per_connection, -(-self.guest_requests // _GUESTS_SHARE)),
-            message_bytes=_GUEST_MESSAGE_BYTES,
+            message_bytes=FIRST_MESSAGE,
+            kept_bytes=self.kept_bytes // _GUESTS_PART,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio.testing
 
 from accountd.protocol.agent import render_refusal
@@ -31,6 +32,26 @@ async def test_nothing_but_initialize_comes_first() -> None:
             -32600, "Already initialized"
         )
         assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
+
+
+@pytest.mark.parametrize("field", ["name", "version"])
+async def test_a_client_has_a_name_of_a_reasonable_length(field: str) -> None:
+    """It is kept, and sent to the issuer; a title is neither, and may be of any."""
+    info = {"name": "x", "version": "1", "title": "x" * 50_000}
+    async with open_world() as world, open_client(world.services, initialize=False) as client:
+        refused = await client.call("initialize", {"clientInfo": {**info, field: "x" * 257}})
+        assert refused == error(-32600, f"Invalid clientInfo.{field}: longer than 256 characters.")
+        assert "result" in await client.call("initialize", {"clientInfo": {**info, field: "x" * 256}})
+
+
+async def test_of_what_a_client_does_not_want_is_kept_what_there_is() -> None:
+    """Names of notifications that nobody sends change nothing, and may be many."""
+    names = [f"no/such/{number}" for number in range(4000)]
+    async with open_world() as world:
+        async with open_client(world.services, optOutNotificationMethods=[*names, "account/updated"]) as client:
+            session = client.connection._dispatcher.session
+            assert session is not None
+            assert session.opted_out == {"account/updated"}
 
 
 async def test_what_is_experimental_needs_the_capability() -> None:

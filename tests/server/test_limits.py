@@ -15,10 +15,11 @@ import trio.testing
 
 from accountd.adapters.unix_socket import open_unix_listener
 from accountd.framing.detect import DetectedFraming
-from accountd.limits import Limits
+from accountd.limits import FIRST_MESSAGE, Limits
 from accountd.sandbox import Script
 from accountd.server.connection import DRAIN_TIMEOUT, Connection
-from accountd.server.door import Door
+from accountd.server.door import Door, make_token_door
+from accountd.server.guests import Guests
 from accountd.server.serve import Server
 from accountd.server.turning_away import PATIENCE, render_no_place, turn_away
 from fakes.client import CONFIG, DEVICE, READ, Client
@@ -46,7 +47,8 @@ async def connected(
     """Give the client's end of a connection with these limits."""
     ours, theirs = trio.testing.memory_stream_pair()
     config = msgspec.structs.replace(CONFIG, limits=Limits(**limits))
-    connection = Connection(theirs, DetectedFraming(config.limits.message_bytes), services, config, door=door)
+    framing = DetectedFraming(config.limits.message_bytes)
+    connection = Connection(theirs, framing, services, config, door=door or Door("main", config.limits))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(connection.run)
         yield ours, connection
@@ -58,9 +60,14 @@ async def rest_of(stream: MemoryStream) -> bytes:
     return b"".join([bytes(data) async for data in stream])
 
 
-def frame(payload: bytes) -> bytes:
-    """Write a short text frame of a client, with a mask that changes nothing."""
-    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+def frame(payload: bytes, *, opcode: int = 1, fin: bool = True) -> bytes:
+    """Write a frame of a client, with a mask that changes nothing."""
+    size = len(payload)
+    if size < 126:
+        length = bytes((0x80 | size,))
+    else:
+        length = bytes((0xFE,)) + size.to_bytes(2) if size < 1 << 16 else bytes((0xFF,)) + size.to_bytes(8)
+    return bytes((fin << 7 | opcode,)) + length + bytes(4) + payload
 
 
 async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
@@ -103,11 +110,102 @@ async def test_requests_of_a_client_that_leaves_are_counted_no_more(
         assert door.load.requests == 0
 
 
-async def test_a_message_may_be_as_large_as_configured() -> None:
-    """The limit holds for the framing that was detected, whichever it is."""
-    async with open_world() as world, connected(world.services, message_bytes=65536) as (stream, _):
-        await stream.send_all(b" " * 65537)
-        assert b"message is larger than 65536 bytes" in await rest_of(stream)
+@pytest.mark.parametrize("framing", ["lines", "text frames", "fragments"])
+@pytest.mark.parametrize("who", ["stranger", "guest", "client"])
+async def test_a_message_may_be_as_large_as_configured(framing: str, who: str) -> None:
+    """By a client that has said who it is, and may do more than have a token; by others as large as 64 KiB."""
+    limit = 200_000 if who == "client" else FIRST_MESSAGE
+    limits = Limits(message_bytes=200_000)
+    async with open_world() as world:
+        guests = Guests(limits, world.services.counters.guests)
+        door = make_token_door(limits, guests) if who == "guest" else Door("main", limits)
+        for size in (limit, limit + 1):
+            async with connected(world.services, door, message_bytes=200_000) as (stream, _):
+                hello = HELLO if who != "stranger" else b"{}"
+                message = b'{"id":1,"method":"x"'.ljust(size - 1) + b"}"
+                first, second = message[:100], message[100:]
+                await stream.send_all(
+                    {
+                        "lines": hello + b"\n" + message + b"\n",
+                        "text frames": UPGRADE + frame(hello) + frame(message),
+                        "fragments": UPGRADE + frame(hello) + frame(first, fin=False) + frame(second, opcode=0),
+                    }[framing]
+                )
+                await stream.send_eof()
+                told = await rest_of(stream)
+                assert (b"message is larger than %d bytes" % limit in told) == (size > limit)
+                assert (b'"id":1' in told) == (size <= limit)
+
+
+@pytest.mark.parametrize("upgrade", [b"", UPGRADE], ids=["lines", "WebSocket"])
+async def test_messages_whose_end_does_not_come_are_charged(upgrade: bytes) -> None:
+    """Who comes when there is no room is told so; small messages are served, and who leaves gives all back."""
+    door = Door("main", Limits(kept_bytes=8 << 20))
+    load = door.load
+    start = upgrade + (frame(b"x" * 60_000, fin=False) if upgrade else b"x" * 60_000)
+    async with open_world() as world:
+        async with connected(world.services, door) as (stream, _), connected(world.services, door) as (other, two):
+            await stream.send_all(start)
+            await trio.testing.wait_all_tasks_blocked()
+            assert 50_000 < (8 << 20) - load.spare <= 60_000
+            spare, load.spare = load.spare, 0
+            await stream.send_all(b"x" * 2000 if not upgrade else frame(b"x" * 2000, opcode=0, fin=False))
+            assert b'"error":{"code":-32001,"message":"Server overloaded; retry later."}' in await rest_of(stream)
+            client = Client(other, two)
+            await client.initialize()
+            assert "result" in await client.call("account/read", {})
+            load.spare += spare
+        assert load.spare == 8 << 20
+
+
+async def test_a_large_message_that_was_answered_is_not_charged() -> None:
+    """Neither as one that comes in, nor as a request that waits."""
+    async with open_world() as world:
+        door = Door("main", Limits())
+        load = door.load
+        async with connected(world.services, door) as (stream, connection):
+            client = Client(stream, connection)
+            await client.initialize()
+            await client.send({**READ, "params": {"unknown": "x" * 500_000}})
+            assert "result" in await client.receive()
+            await trio.testing.wait_all_tasks_blocked()
+            assert load.spare == Limits().kept_bytes
+
+
+async def test_large_requests_that_wait_are_charged(autojump_clock: trio.testing.MockClock) -> None:
+    """One for which there is no room is refused, and small ones are not; what was decoded is not kept besides."""
+    door = Door("main", Limits())
+    load = door.load
+    async with open_world(Script(delay=3)) as world:
+        async with connected(world.services, door) as (stream, connection):
+            client = Client(stream, connection)
+            await client.initialize()
+            large = {**READ, "params": {"refreshToken": False, "unknown": "x" * 900_000}}
+            await client.send(DEVICE, *({**large, "id": 100 + number} for number in range(10)), READ)
+            assert await client.receive() == {"id": 109, "error": OVERLOADED}
+            assert load.spare == pytest.approx(Limits().kept_bytes - 9 * 4 * 900_000, rel=0.01)
+            for _ in range(11):
+                assert "error" not in await client.receive()
+            assert load.spare == Limits().kept_bytes
+
+
+async def test_an_answer_that_is_not_read_is_no_reason_to_be_cut(autojump_clock: trio.testing.MockClock) -> None:
+    """One of any size waits for its client; what is asked meanwhile may get an error in the place of another."""
+    ours, theirs = trio.testing.lockstep_stream_pair()
+    async with open_world() as world, trio.open_nursery() as nursery:
+        connection = Connection(theirs, DetectedFraming(), world.services, CONFIG)
+        nursery.start_soon(connection.run)
+        client = Client(ours, connection)  # type: ignore[arg-type]  # a stapled stream of another kind
+        await client.initialize()
+        await trio.testing.wait_all_tasks_blocked()
+        large = b'{"id":"x","result":"%b"}' % (b"x" * (3 << 20))
+        assert connection._offer(large)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not connection._offer(large)
+        await client.send(READ)
+        assert await client.receive() == json.loads(large)
+        assert "result" in await client.receive()
+        nursery.cancel_scope.cancel()
 
 
 async def test_who_never_initializes_is_shown_out(autojump_clock: trio.testing.MockClock) -> None:

@@ -11,10 +11,11 @@ import trio
 import trio.testing
 
 from accountd.limits import Limits
+from accountd.server.load import SMALL, Allowance, Load, Share
 from accountd.server.outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 class SlowStream(trio.abc.SendStream):
@@ -46,6 +47,17 @@ def fail() -> None:
     raise AssertionError("that was not to happen")
 
 
+def make(
+    stream: trio.abc.SendStream,
+    start_writer: Callable[[], None],
+    on_overflow: Callable[[], None],
+    load: Load | None = None,
+) -> Outbox:
+    """Make an outbox of a client that is alone, or one of many."""
+    allowance = Allowance(Share(load if load is not None else Load(Limits())))
+    return Outbox(stream, Limits(), allowance, start_writer, on_overflow)
+
+
 class Writers:
     """Starts the writers of an outbox in a nursery, and counts them."""
 
@@ -65,7 +77,7 @@ async def opened(stream: SlowStream) -> AsyncIterator[tuple[Outbox, Writers]]:
     """Open an outbox over a stream; all that is put is sent at the end."""
     async with trio.open_nursery() as nursery:
         writers = Writers(nursery)
-        writers.outbox = Outbox(stream, Limits(), writers.start, fail)
+        writers.outbox = make(stream, writers.start, fail)
         yield writers.outbox, writers
 
 
@@ -127,7 +139,7 @@ async def test_closing_sends_what_waits(autojump_clock: trio.testing.MockClock) 
 async def test_overflow_is_told_once() -> None:
     """A queue that is full tells its owner, who cuts the connection; nothing more is kept."""
     told: list[None] = []
-    outbox = Outbox(SlowStream(), Limits(), lambda: None, partial(told.append, None))
+    outbox = make(SlowStream(), lambda: None, partial(told.append, None))
     outbox.put(b"x" * Limits().outbox_bytes)
     assert told == []
     outbox.put(b"x")
@@ -135,11 +147,42 @@ async def test_overflow_is_told_once() -> None:
     assert told == [None]
 
 
+async def test_one_message_alone_may_be_of_any_size(autojump_clock: trio.testing.MockClock) -> None:
+    """Not to have read it yet is no fault; behind it there is the usual room, and not for another such."""
+    stream = SlowStream()
+    large = b"x" * (2 * Limits().outbox_bytes)
+    async with opened(stream) as (outbox, _):
+        assert outbox.offer(large)
+        assert not outbox.offer(large)
+        await trio.sleep(0.5)
+        assert outbox.offer(b"x")
+        assert not outbox.offer(large)  # half of the first has not left
+        await trio.sleep(5)
+        assert outbox.offer(large)
+    assert stream.sent == [large, b"x", large]
+
+
+async def test_what_waits_is_charged(autojump_clock: trio.testing.MockClock) -> None:
+    """From when it is put until it has left; what there is no room for is not taken, and the next may be."""
+    load = Load(Limits())
+    stream = SlowStream()
+    async with trio.open_nursery() as nursery:
+        writers = Writers(nursery)
+        writers.outbox = outbox = make(stream, writers.start, fail, load)
+        outbox.put(b"x" * (1 << 20))
+        assert load.spare == Limits().kept_bytes - (1 << 20) + SMALL
+        await trio.sleep(5)
+        assert load.spare == Limits().kept_bytes
+        load.spare = 0
+        assert outbox.offer(b"x" * SMALL)
+        assert not outbox.offer(b"x")
+
+
 async def test_a_client_that_is_gone_is_an_error() -> None:
     """Sending to nobody is what ends a connection."""
     ours, theirs = trio.testing.memory_stream_one_way_pair()
     await theirs.aclose()
-    outbox = Outbox(ours, Limits(), fail, fail)
+    outbox = make(ours, fail, fail)
     with pytest.raises(trio.BrokenResourceError):
         await outbox.batch(partial(outbox.put, b"x"))
 
@@ -147,7 +190,7 @@ async def test_a_client_that_is_gone_is_an_error() -> None:
 async def test_what_has_left_counts_no_more(autojump_clock: trio.testing.MockClock) -> None:
     """A client that reads is never cut, however much it has been sent in the course of time."""
     stream = SlowStream()
-    outbox = Outbox(stream, Limits(), fail, fail)
+    outbox = make(stream, fail, fail)
     for _ in range(3):
         await outbox.batch(partial(outbox.put, b"x" * Limits().outbox_bytes))
     assert sum(map(len, stream.sent)) == 3 * Limits().outbox_bytes

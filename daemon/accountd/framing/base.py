@@ -38,7 +38,17 @@ Event = Message | Reply | Rejected | Ended
 
 
 class Framing(Protocol):
-    """One connection's framing. Feed it every byte in order; nothing follows an Ended."""
+    """One connection's framing. Feed it every byte in order; nothing follows an Ended.
+
+    `max_message` may be set to another number of bytes at any time.
+    """
+
+    max_message: int
+
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of a message whose end has not come."""
+        ...
 
     def receive(self, data: bytes) -> list[Event]:
         """Take what the client sent, b"" when it has stopped sending. Never raises, whatever the bytes."""

@@ -32,6 +32,22 @@ class DetectedFraming:
         self._first = b""
         self._framing: Framing | None = None
 
+    @property
+    def max_message(self) -> int:
+        """See Framing."""
+        return self._max_message
+
+    @max_message.setter
+    def max_message(self, size: int) -> None:
+        self._max_message = size
+        if self._framing is not None:
+            self._framing.max_message = size
+
+    @property
+    def held(self) -> int:
+        """See Framing.held."""
+        return self._framing.held if self._framing is not None else len(self._first)
+
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. A client that leaves before it can be told apart has sent nothing."""
         if self._framing is not None:

@@ -22,10 +22,15 @@ class Frames:
     """The server's side of an open WebSocket, between two frames. No extension is agreed to."""
 
     def __init__(self, max_message: int) -> None:
-        self._max_message = max_message
+        self.max_message = max_message
         self._ws = Connection(ConnectionType.SERVER)
         self._partial = bytearray()  # of a fragmented message
         self._farewell = ws.CloseConnection(_NORMAL)
+
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of a message whose end has not come."""
+        return len(self._partial)
 
     @property
     def is_open(self) -> bool:
@@ -65,8 +70,8 @@ class Frames:
 
     def _collect(self, event: ws.TextMessage | ws.BytesMessage) -> Event | None:
         self._partial += event.data.encode() if isinstance(event, ws.TextMessage) else event.data
-        if len(self._partial) > self._max_message:
-            complaint = too_large(self._max_message)
+        if len(self._partial) > self.max_message:
+            complaint = too_large(self.max_message)
             return self._end(complaint, ws.CloseConnection(_TOO_LARGE, complaint))
         if not event.message_finished:
             return None

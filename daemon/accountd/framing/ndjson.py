@@ -9,7 +9,7 @@ class NdjsonFraming:
     """Lines end with LF, CR before it is ignored, and blank lines are skipped. A last line needs no LF."""
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
-        self._max_message = max_message
+        self.max_message = max_message
         self._partial = bytearray()
         self._ended = False
 
@@ -26,15 +26,20 @@ class NdjsonFraming:
             lines.append(bytes(self._partial))
         events: list[Event] = []
         for line in lines:
-            if len(line) > self._max_message:
-                return [*events, self._end(too_large(self._max_message))]
+            if len(line) > self.max_message:
+                return [*events, self._end(too_large(self.max_message))]
             if stripped := line.strip():
                 events.append(Message(stripped))
-        if len(self._partial) > self._max_message:
-            events.append(self._end(too_large(self._max_message)))
+        if len(self._partial) > self.max_message:
+            events.append(self._end(too_large(self.max_message)))
         elif not data:
             events.append(self._end())
         return events
+
+    @property
+    def held(self) -> int:
+        """See Framing.held."""
+        return len(self._partial)
 
     def _end(self, complaint: str | None = None) -> Ended:
         self._ended = True

@@ -32,6 +32,22 @@ class WebSocketFraming:
         self._open = False
         self._refusal = b""  # in HTTP; a connection that was never upgraded ends with it
 
+    @property
+    def max_message(self) -> int:
+        """See Framing."""
+        return self._max_message
+
+    @max_message.setter
+    def max_message(self, size: int) -> None:
+        self._max_message = size
+        if self._frames is not None:
+            self._frames.max_message = size
+
+    @property
+    def held(self) -> int:
+        """See Framing.held."""
+        return len(self._head or b"") + len(self._rest) + (self._frames.held if self._frames is not None else 0)
+
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. After a broken frame, `close` gives the close code that RFC 6455 has for it."""
         if self._ended:

@@ -96,6 +96,9 @@ _members_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _identified_decoder: Final = msgspec.json.Decoder(_Identified)
 _id_decoder: Final[msgspec.json.Decoder[RequestId]] = msgspec.json.Decoder(RequestId)
 _encoder: Final = msgspec.json.Encoder()
+_MAX_TEXT: Final = 2000
+"""Characters of an error. It may quote what was sent, and a person reads it."""
+
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _LEADING_ID: Final = re.compile(
@@ -187,6 +190,8 @@ def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
     What something outside may have put into words is redacted. Others have our words, and those of the client.
     """
     text = redact(str(error)) if isinstance(error, RequestFailed) else str(error)
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]}…"
     text = text.encode("utf-8", "replace").decode()  # it may name a file whose name is no UTF-8
     return _encoder.encode(Error(request_id, ErrorBody(error.code, text)))
 

@@ -19,11 +19,12 @@ import trio
 
 from accountd.errors import InvalidRequest
 from accountd.framing.base import Ended, Message, Rejected, Reply
+from accountd.limits import FIRST_MESSAGE
 from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
 from accountd.server.door import Door
-from accountd.server.load import overloaded
+from accountd.server.load import SMALL, Allowance, Share, overloaded
 from accountd.server.outbox import Outbox
 from accountd.server.patience import Patience
 from accountd.server.questions import Questions
@@ -61,18 +62,29 @@ class Connection:
         door: Door | None = None,
     ) -> None:
         door = door if door is not None else Door("main", config.limits)
-        self._load = door.load
+        self._share = Share(door.load)
+        self._partial = Allowance(self._share)
         self._heard = door.notifications
         self._receive_size = door.receive_size
         self._guest = door.welcome()
         self._stream = stream
         self._has_left = has_left
         self._framing = framing
+        self._framing.max_message = FIRST_MESSAGE
+        self._max_message = door.limits.message_bytes
         self._hub = services.hub
         self._counters = services.counters
         self._questions = Questions(self._send)
-        self._dispatcher = Dispatcher(services, config, self._send, self._questions, door=door, guest=self._guest)
-        self._outbox = Outbox(stream, door.limits, self._start_writer, self._cut)
+        self._dispatcher = Dispatcher(
+            services,
+            config,
+            self._questions,
+            door=door,
+            guest=self._guest,
+            offer=self._offer,
+            send=self._send,
+        )
+        self._outbox = Outbox(stream, door.limits, Allowance(self._share), self._start_writer, self._cut)
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
@@ -89,6 +101,7 @@ class Connection:
             finally:
                 self._questions.close()
                 self._outbox.close()
+                self._share.close()
 
     def drain(self) -> None:
         """Read no more; `run` ends when what has been asked for is answered."""
@@ -136,7 +149,7 @@ class Connection:
         if complaint is None:
             self._outbox.put(self._framing.ping())
         else:
-            self._end(complaint)
+            self._end(InvalidRequest(complaint))
 
     def _take(self, data: bytes, requests: trio.Nursery) -> None:
         self._ended = self._ended or not data
@@ -152,18 +165,30 @@ class Connection:
                 case Rejected(complaint):
                     self._complain(None, InvalidRequest(complaint))
                 case Ended(complaint):
-                    self._end(complaint)
+                    self._end(None if complaint is None else InvalidRequest(complaint))
+        # Behind a whole message there is less than has just been received.
+        if self._partial.size > SMALL or not events or not isinstance(events[-1], Message):
+            self._keep_partial()
         if self._dispatcher.session is not None:
             if self._whole.cancel_scope.deadline != math.inf:  # it takes a while to say so each time
                 self._whole.cancel_scope.deadline = math.inf
+                self._framing.max_message = self._max_message
             self._patience.hear(trio.current_time(), answers_pings=self._framing.answers_pings)
 
-    def _end(self, complaint: str | None) -> None:
+    def _keep_partial(self) -> None:
+        """Keep what has come of a message, or give up on it where all clients together have sent too much."""
+        size = self._framing.held
+        if size <= self._partial.size:
+            self._partial.resize(size)
+        elif not self._partial.grow(size):
+            self._end(overloaded())
+
+    def _end(self, error: RequestError | None) -> None:
         """Take in no more, and say why, if it is not that the client has left."""
         self._ended = True
-        if complaint is not None:
-            _log.info("closing a connection: %s", complaint)
-            self._complain(None, InvalidRequest(complaint))
+        if error is not None:
+            _log.info("closing a connection: %s", error)
+            self._complain(None, error)
 
     def _accept(self, payload: bytes, requests: trio.Nursery) -> None:
         """Take one message: answer it now if that needs no waiting, else in a task of its own."""
@@ -172,8 +197,8 @@ class Connection:
                 self._complain(request_id, error)
             case Response() as response:
                 self._questions.answer(response)
-            case Request() as request if self._is_too_much(requests):
-                self._dispatcher.refuse(request, overloaded())
+            case Request() as request if self._is_too_much(requests, len(payload)):
+                self._dispatcher.refuse(request.method, request.id, overloaded())
             case Request() as request:
                 turn = self._turn
                 if turn is None or turn.is_set():
@@ -185,18 +210,18 @@ class Connection:
                 if is_in_turn(request.method):
                     self._turn = trio.Event()
                     rest = _then(rest, self._turn)
-                requests.start_soon(self._finish, rest)
-                self._load.requests += 1
+                requests.start_soon(self._finish, rest, len(payload))
+                self._share.begin(len(payload))
 
-    def _is_too_much(self, requests: trio.Nursery) -> bool:
+    def _is_too_much(self, requests: trio.Nursery, size: int) -> bool:
         """Say whether one more request may not wait. Until `initialize`, none does; so that is never refused."""
-        return self._dispatcher.session is not None and self._load.is_too_much(len(requests.child_tasks))
+        return self._dispatcher.session is not None and self._share.is_too_much(len(requests.child_tasks), size)
 
-    async def _finish(self, rest: Awaitable[None]) -> None:
+    async def _finish(self, rest: Awaitable[None], size: int) -> None:
         try:
             await rest
         finally:
-            self._load.requests -= 1
+            self._share.end(size)
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
@@ -205,6 +230,10 @@ class Connection:
         if session is not None and session.wants(notification):
             self._counters.notifications_sent += 1
             self._send(notification.payload)
+
+    def _offer(self, payload: bytes) -> bool:
+        """Queue an answer; False, and it is not, if it is too much for one who has not read what came before."""
+        return self._outbox.offer(self._framing.send(payload))
 
     def _send(self, payload: bytes) -> None:
         """Queue one message for the client."""
@@ -232,6 +261,7 @@ class Connection:
 async def _after(turn: trio.Event, dispatcher: Dispatcher, request: Request) -> None:
     await turn.wait()
     rest = dispatcher.begin(request)
+    del request  # its params have been decoded
     if rest is not None:
         await rest
 

@@ -18,15 +18,18 @@ from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
 from accountd.server.call import Call
 from accountd.server.handlers import HANDLERS
+from accountd.server.load import overloaded
 from accountd.server.session import open_session
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from msgspec import UnsetType
+
     from accountd.config import Config
     from accountd.protocol.account import InitializeParams, Wire
-    from accountd.protocol.jsonrpc import Request
+    from accountd.protocol.jsonrpc import Request, RequestId
     from accountd.server.call import Services
     from accountd.server.door import Door
     from accountd.server.guests import Guest
@@ -39,18 +42,20 @@ _log = logging.getLogger(__name__)
 class Dispatcher:
     """One connection's requests. `session` is None until `initialize` has been answered.
 
-    `door` is where the connection came in, `guest` what it may do there if it is one's.
+    `door` is where the connection came in, `guest` what it may do there if it is one's. `offer` says whether an
+    answer could be queued, in whose place an error is sent otherwise.
     """
 
     def __init__(
         self,
         services: Services,
         config: Config,
-        send: Callable[[bytes], None],
         questions: Questions,
         *,
         door: Door,
         guest: Guest | None,
+        offer: Callable[[bytes], bool],
+        send: Callable[[bytes], None],
     ) -> None:
         self.session: Session | None = None
         self._methods = door.methods
@@ -59,6 +64,7 @@ class Dispatcher:
         self._questions = questions
         self._services = services
         self._config = config
+        self._offer = offer
         self._send = send
 
     def begin(self, request: Request) -> Awaitable[None] | None:
@@ -71,16 +77,19 @@ class Dispatcher:
             try:
                 rest = self._call(request)
             except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
-                self.refuse(request, error)
+                self.refuse(request.method, request.id, error)
                 return None
-        return None if rest is None else self._finish(request, rest, under_way)
+        # Not the request itself: its params have been decoded, and may be large.
+        return None if rest is None else self._finish(request.method, request.id, rest, under_way)
 
-    async def _finish(self, request: Request, rest: Awaitable[None], under_way: dict[str, object]) -> None:
+    async def _finish(
+        self, method: str, request_id: RequestId | UnsetType, rest: Awaitable[None], under_way: dict[str, object]
+    ) -> None:
         with about(**under_way):
             try:
                 await rest
             except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
-                self.refuse(request, error)
+                self.refuse(method, request_id, error)
 
     def _describe(self, request: Request) -> dict[str, object]:
         """Give a request a number for the logs: its own id is a text of the client's, which may be anything."""
@@ -89,46 +98,48 @@ class Dispatcher:
         client = {"client": self.session.client} if self.session is not None else {}
         return {"request": next(self._numbers), **client}
 
-    def refuse(self, request: Request, error: Exception) -> None:
+    def refuse(self, method: str, request_id: RequestId | UnsetType, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
         if not isinstance(error, RequestError):
-            error = RequestFailed(report(_log, f"{request.method!r:.60}", error))
+            error = RequestFailed(report(_log, f"{method!r:.60}", error))
         else:
             # Not the text: it may quote what the client sent, and a client may send a token in a wrong place.
-            _log.info("%.60r was refused (%d)", request.method, error.code)
-        if isinstance(request.id, (int, str)):
+            _log.info("%.60r was refused (%d)", method, error.code)
+        if isinstance(request_id, (int, str)):
             self._services.counters.requests_refused[error.code] += 1
-            self._send(render_error(request.id, error))
+            self._send(render_error(request_id, error))
 
     def _call(self, request: Request) -> Awaitable[None] | None:
         """Pass the gates and call the handler. A notification, which has no id, calls nothing."""
-        request_id = request.id
+        name, request_id = request.method, request.id
         if not isinstance(request_id, (int, str)):
             return None
         extension = self.session is not None and self.session.extension
-        if request.method not in METHODS and is_of_the_agent(request.method):
+        if name not in METHODS and is_of_the_agent(name):
             if self.session is None:  # of which Codex would speak first
                 raise InvalidRequest("Not initialized")
-            raise MethodNotFound(render_refusal(request.method))
-        method = find_method(request.method, extension=extension)
-        if self._methods is not None and request.method not in self._methods:
-            raise InvalidRequest(f"{request.method} is not available on this socket, which hands out tokens alone")
-        params = parse_params(request.method, request.params)
+            raise MethodNotFound(render_refusal(name))
+        method = find_method(name, extension=extension)
+        if self._methods is not None and name not in self._methods:
+            raise InvalidRequest(f"{name} is not available on this socket, which hands out tokens alone")
+        params = parse_params(name, request.params)
 
         def reply(result: Wire) -> None:
-            self._services.counters.requests_answered += 1
-            self._send(render_result(request_id, result))
+            if self._offer(render_result(request_id, result)):
+                self._services.counters.requests_answered += 1
+            else:
+                self.refuse(name, request_id, overloaded())
 
         if method.before_initialize:
             self._initialize(params, reply)
             return None
         if self.session is None:
             raise InvalidRequest("Not initialized")
-        reason = experimental_reason(request.method, params)
+        reason = experimental_reason(name, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
         call = Call(self.session, params, reply, self._questions, self._guest)
-        return HANDLERS[request.method](self._services, call)
+        return HANDLERS[name](self._services, call)
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accountd.server.load import SMALL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import trio
 
     from accountd.limits import Limits
+    from accountd.server.load import Allowance
 
 
 class Outbox:
-    """The outgoing half of a connection.
+    """The outgoing half of a connection. What waits in it is within its `allowance`.
 
     `start_writer` is called when something waits and nobody sends it; it is to start a task for `flush`.
     `on_overflow` is called, once, when there is too much.
@@ -27,31 +30,50 @@ class Outbox:
         self,
         stream: trio.abc.SendStream,
         limits: Limits,
+        allowance: Allowance,
         start_writer: Callable[[], None],
         on_overflow: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._max_bytes, self._max_messages = limits.outbox_bytes, limits.outbox_messages
+        self._allowance = allowance
         self._start_writer = start_writer
         self._on_overflow = on_overflow
         self._waiting: list[bytes] = []
-        self._size = 0
+        self._size = 0  # of what waits, and of what is being sent
+        self._first = 0  # of that, a message that was large and found nothing waiting
         self._sending = False
         self._writer_starts = False
         self._closed = False
 
-    def put(self, data: bytes) -> None:
-        """Queue one message. Never waits and never raises; does nothing once the outbox is closed."""
+    def offer(self, data: bytes) -> bool:
+        """Queue one message; False, and it is not, if there is too much already. Never waits and never raises.
+
+        One that finds nothing waiting may be of any size, since its client cannot have read it yet. Once the outbox
+        is closed, nothing is queued.
+        """
         if self._closed or not data:
-            return
+            return True
+        size = self._size + len(data)
+        if size > self._allowance.size:
+            first = self._first if self._size else size * (size > self._max_bytes)
+            if size - first > self._max_bytes or not self._allowance.grow(size):
+                return False
+            self._first = first
+        if len(self._waiting) >= self._max_messages:
+            return False
+        self._size = size
         self._waiting.append(data)
-        self._size += len(data)
-        if self._size > self._max_bytes or len(self._waiting) > self._max_messages:
-            self._closed = True
-            self._on_overflow()
         if not self._sending and not self._writer_starts:
             self._writer_starts = True
             self._start_writer()
+        return True
+
+    def put(self, data: bytes) -> None:
+        """Queue one message that must not be missing; if there is too much already, tell the owner."""
+        if not self.offer(data):
+            self._closed = True
+            self._on_overflow()
 
     def close(self) -> None:
         """Take no more; what is queued is still sent."""
@@ -69,8 +91,12 @@ class Outbox:
         try:
             fill()
             while self._waiting:
-                data, self._waiting, self._size = b"".join(self._waiting), [], 0
+                data, self._waiting = b"".join(self._waiting), []
                 await self._stream.send_all(data)
+                self._size -= len(data)
+                if self._allowance.size > SMALL:
+                    self._allowance.resize(self._size)
+                    self._first = 0
         finally:
             self._sending = False
 

@@ -9,12 +9,18 @@ import msgspec
 
 from accountd.errors import InvalidRequest
 from accountd.identity import render_user_agent
+from accountd.protocol.methods import NOTIFICATIONS
 
 if TYPE_CHECKING:
     from accountd.hub import Notification
     from accountd.protocol.account import InitializeParams
 
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
+
+_MAX_NAME: Final = 256
+"""Characters of a client's name, and of its version. Both are kept, and sent to the issuer."""
+
+_NOTIFICATIONS: Final = frozenset(NOTIFICATIONS.values())
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -41,6 +47,9 @@ def open_session(params: InitializeParams, originator: str | None) -> Session:
     `originator` replaces the client's name where the person has configured one.
     """
     info, capabilities = params.client_info, params.capabilities
+    for field, value in (("name", info.name), ("version", info.version)):
+        if len(value) > _MAX_NAME:
+            raise InvalidRequest(f"Invalid clientInfo.{field}: longer than {_MAX_NAME} characters.")
     if not _HEADER_VALUE.fullmatch(info.name):
         raise InvalidRequest(f"Invalid clientInfo.name: '{info.name}'. Must be a valid HTTP header value.")
     return Session(
@@ -53,5 +62,5 @@ def open_session(params: InitializeParams, originator: str | None) -> Session:
             and capabilities.extensions is not None
             and capabilities.extensions.accountd is not None
         ),
-        opted_out=frozenset((capabilities and capabilities.opt_out_notification_methods) or ()),
+        opted_out=_NOTIFICATIONS.intersection((capabilities and capabilities.opt_out_notification_methods) or ()),
     )
