@@ -29,9 +29,9 @@ class UserNamespace(NamedTuple):
 def read_namespace() -> UserNamespace:
     """Ask the kernel; a system without namespaces has the one in which all are known."""
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
+        with open("/proc/self/uid_map", encoding="utf-8") as file:
             lines = [[int(word) for word in line.split()] for line in file]
-        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+        with open("/proc/sys/kernel/overflowuid", encoding="utf-8") as file:
             others = int(file.read())
     except (OSError, ValueError):  # another system than Linux
         return UserNamespace()
