@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "daemon" / "accountd"
 THIRD_PARTIES = {
     "ground": {"msgspec", "platformdirs"},
     "paper": {"msgspec", "wsproto"},
-    "outside": {"msgspec", "trio", "httpx", "truststore", "keyring", "secretstorage"},
+    "outside": {"msgspec", "trio", "httpx", "httpcore", "truststore", "keyring", "secretstorage"},
     "services": {"msgspec", "trio", "h11"},
     "doors": {"msgspec", "trio"},
     "roof": {"msgspec", "trio"},
@@ -31,6 +31,7 @@ ONLY_IN = {
     "platformdirs": "paths.py",
     "wsproto": "framing/frames.py",
     "httpx": "adapters/http.py",
+    "httpcore": "adapters/network.py",
     "truststore": "adapters/trust.py",
     "keyring": "storage/keyring.py",
     "secretstorage": "storage/secret_service.py",

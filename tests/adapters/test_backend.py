@@ -141,7 +141,7 @@ class Server:
     def backend(self, url: str = BACKEND) -> Backend:
         """Make a backend that asks this server."""
 
-        async def open_httpx() -> httpx.AsyncClient:
+        async def open_httpx(direct: bool) -> httpx.AsyncClient:
             return httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
 
         return Backend(HttpClient("agent/1", open_httpx), url)

@@ -141,7 +141,7 @@ async def test_any_failure_is_one_of_ours(
 ) -> None:
     """Each class of exception, wherever it is raised, becomes RemoteUnreachable, and quotes nothing."""
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return place(error)
 
     http = HttpClient("agent/1", open_httpx)
@@ -155,7 +155,7 @@ async def test_a_library_that_cannot_be_loaded_fails_the_request() -> None:
     """What goes wrong before there is a client is told as well, and the next request tries again."""
     failures = [ImportError(CANARY), httpx.InvalidURL(CANARY)]
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         if failures:
             raise failures.pop()
         return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
@@ -172,7 +172,7 @@ async def test_a_library_that_cannot_be_loaded_fails_the_request() -> None:
 async def test_what_is_no_url_is_told(url: str) -> None:
     """An address that no configuration could have is refused in words."""
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(trust_env=False)
 
     http = HttpClient("agent/1", open_httpx)
@@ -192,7 +192,7 @@ async def test_a_cancellation_is_none_of_them(autojump_clock: trio.testing.MockC
             finally:
                 raise ValueError(CANARY)
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(handle))
 
     with trio.move_on_after(1) as scope:
@@ -210,7 +210,7 @@ async def test_closing_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
         async def aclose(self) -> None:
             raise Odd(CANARY)
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=Transport())
 
     http = HttpClient("agent/1", open_httpx)

@@ -16,7 +16,8 @@ import trio
 import trio.testing
 import trustme
 
-from accountd.adapters.http import MAX_ANSWER, _unfold, open_http_client
+from accountd.adapters.answer import MAX_ANSWER, unfold
+from accountd.adapters.http import open_http_client
 from accountd.errors import RemoteUnreachable
 
 if TYPE_CHECKING:
@@ -211,9 +212,9 @@ async def test_one_compression_is_undone_and_no_two() -> None:
 def test_what_unfolds_is_unfolded_no_further_than_what_is_too_large() -> None:
     """Some kilobytes that would be gigabytes are not; and of what is cut off, nothing is an answer."""
     folded = gzip.compress(bytes(4 * MAX_ANSWER))
-    assert len(_unfold(folded, "gzip", "issuer.example")) == MAX_ANSWER + 1
+    assert len(unfold(folded, "gzip", "issuer.example")) == MAX_ANSWER + 1
     with pytest.raises(RemoteUnreachable, match="ends in the middle"):
-        _unfold(gzip.compress(b"hello")[:-4], "gzip", "issuer.example")
+        unfold(gzip.compress(b"hello")[:-4], "gzip", "issuer.example")
 
 
 async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(
@@ -230,6 +231,34 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(
             assert (await http.request("GET", f"http://127.0.0.1:{port}/")).status == 200
             assert [method for method, _, _ in proxy.seen] == ["CONNECT"]
             assert proxy.seen[0][1] == "issuer.invalid:443"
+
+
+@pytest.mark.parametrize("variables", [("HTTP_PROXY", "HTTPS_PROXY"), ("ALL_PROXY",)])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/",
+        "http://127.0.0.2:1/",
+        "http://[0:0:0:0:0:0:0:1]:1/",
+        "http://[::ffff:127.0.0.1]:1/",
+        "http://LOCALHOST:1/",
+        "HTTP://issuer.invalid/",
+        "https://127.0.0.2:1/",
+        "https://[0:0:0:0:0:0:0:1]:1/",
+    ],
+)
+async def test_no_proxy_hears_of_this_machine_or_of_plain_http(
+    url: str, variables: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However loopback is written, and wherever plain HTTP is to go: the request goes directly, or not at all."""
+    proxy = Origin()
+    async with serving(proxy) as port:
+        for name in variables:
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        async with open_http_client("agent/1", None) as http:
+            with pytest.raises(RemoteUnreachable):
+                await http.request("GET", url, headers={"Authorization": "Bearer token"})
+    assert proxy.seen == []
 
 
 async def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password(

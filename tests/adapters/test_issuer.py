@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def issuer_answering(answer: Answer) -> Issuer:
     """Make an issuer whose server is a function."""
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
     http = HttpClient("agent/1", open_httpx)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from accountd.adapters.http import HttpAnswer
+from accountd.adapters.answer import HttpAnswer
 from accountd.diagnosis.network import check_backend, check_ca, check_clock, check_issuer, check_proxy
 from accountd.diagnosis.route import MalformedProxy, find_proxy
 from accountd.errors import RemoteUnreachable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd import __version__
-from accountd.adapters.http import HttpAnswer
+from accountd.adapters.answer import HttpAnswer
 from accountd.diagnosis.surroundings import Daemon, Surroundings
 from accountd.errors import RemoteUnreachable
 

@@ -112,7 +112,7 @@ async def open_scene(record: AuthRecord | None, answers: dict[str, object] | Non
     """Give the service with this credential stored, and this backend."""
     server = Server(**(answers or {}))
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(server.handle))
 
     backend = Backend(HttpClient("agent/1", open_httpx), "https://chatgpt.com/backend-api")

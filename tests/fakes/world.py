@@ -160,7 +160,7 @@ async def open_world(
         world = World(Sandbox(script, now=clock.now), store if store is not None else MemoryStore(), clock)
     clock = world.clock
 
-    async def open_httpx() -> httpx.AsyncClient:
+    async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)
 
     policy = policy or Policy()

@@ -63,7 +63,7 @@ async def open_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         network = Network(world.sandbox, nursery)
         monkeypatch.setattr(trio, "open_tcp_stream", network.connect)
         http = world.services.issuer._http
-        http._httpx = _open_httpx(SystemTrust(), write_authority(tmp_path))
+        http._clients[True] = _open_httpx(SystemTrust(), write_authority(tmp_path), direct=True)
         async with open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client:
             yield Bench(world, network, client)
         await http.aclose()

@@ -30,7 +30,8 @@ from accountd.urls import is_loopback, split_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from accountd.adapters.http import HttpAnswer, HttpClient
+    from accountd.adapters.answer import HttpAnswer
+    from accountd.adapters.http import HttpClient
     from accountd.secret import Secret
 
 LOOKUP_TIMEOUT: Final = 15.0

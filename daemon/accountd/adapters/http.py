@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import zlib
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 import trio
 
+from accountd.adapters.answer import HttpAnswer, read_body
 from accountd.adapters.failures import CONNECT_TIMEOUT, READ_TIMEOUT, describe_failure, find_distrust
 from accountd.adapters.trust import SystemTrust, add_authorities
 from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
-from accountd.urls import split_url
+from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds for a request from its first step to the last byte of its answer, however it dribbles."""
 
-MAX_ANSWER: Final = 4 << 20
-"""Bytes of an answer; the largest known is an organisation's policy, well under one megabyte."""
-
 _CA_HINT: Final = (
     "If you set CODEX_CA_CERTIFICATE or SSL_CERT_FILE, ensure it points to a PEM file containing one or more "
     "CERTIFICATE blocks, or unset it to use system roots."
@@ -41,27 +38,19 @@ _CA_HINT: Final = (
 _log = logging.getLogger(__name__)
 
 
-class HttpAnswer(msgspec.Struct, frozen=True):
-    """A whole answer, whatever its status."""
-
-    status: int
-    content_type: str
-    body: bytes
-    date: str = ""
-    """When the server answered, by its own clock and in its words."""
-
-
 class HttpClient:
-    """Requests over one connection pool. Proxies come from the environment.
+    """Requests, over two pools of connections. To other machines they go by the proxies of the environment.
 
+    What is for this machine goes there directly, and what is plain HTTP nowhere else: no proxy is told of it.
     Redirects are never followed, since a request carries credentials that are meant for its own host alone.
-    `read_trust` is called before the next request after a certificate was not believed.
+    `open_httpx` gives a client that goes directly, or one that does not. `read_trust` is called before the next
+    request after a certificate was not believed.
     """
 
     def __init__(
         self,
         user_agent: str,
-        open_httpx: Callable[[], Awaitable[httpx.AsyncClient]],
+        open_httpx: Callable[[bool], Awaitable[httpx.AsyncClient]],
         read_trust: Callable[[], None] = lambda: None,
     ) -> None:
         # Compressed answers are not asked for: they are small, and what unfolds has to be watched.
@@ -70,7 +59,7 @@ class HttpClient:
         self._read_trust = read_trust
         self._distrusts = False
         self._opening = trio.Lock()
-        self._httpx: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
 
     async def request(
         self,
@@ -112,7 +101,7 @@ class HttpClient:
         json: Mapping[str, object] | None,
         form: Mapping[str, str] | None,
     ) -> HttpAnswer:
-        client = await self._client()
+        client = await self._client(direct=is_loopback(host) or not url.lower().startswith("https:"))
         if self._distrusts:
             self._read_trust()  # whoever was told may have added the authority since
             self._distrusts = False
@@ -123,7 +112,10 @@ class HttpClient:
         request = client.build_request(method, url, headers=sent, content=content, data=form)
         answer = await client.send(request, stream=True)
         try:
-            body = await _read(answer, host)
+            if (connection := answer.extensions.get("network_stream")) is not None:
+                connection.end_head()
+            stream = cast("httpx.AsyncByteStream", answer.stream)  # as it comes, and not unfolded
+            body = await read_body(stream, answer.headers.get("content-encoding", "identity"), host)
         finally:
             with trio.move_on_after(1, shield=True):
                 await answer.aclose()
@@ -132,19 +124,18 @@ class HttpClient:
         )
 
     async def aclose(self) -> None:
-        """Close the pool, if there is one. Nobody waits for that, so a failure is for the log alone."""
-        if self._httpx is None:
-            return
-        try:
-            await self._httpx.aclose()
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the daemon ends in order
-            _log.info("the connections were not closed in order: %s", type(error).__name__)
+        """Close what connections there are. Nobody waits for that, so a failure is for the log alone."""
+        for client in self._clients.values():
+            try:
+                await client.aclose()
+            except Exception as error:  # noqa: BLE001 - whatever a library raises, the daemon ends in order
+                _log.info("the connections were not closed in order: %s", type(error).__name__)
 
-    async def _client(self) -> httpx.AsyncClient:
+    async def _client(self, *, direct: bool) -> httpx.AsyncClient:
         async with self._opening:
-            if self._httpx is None:
-                self._httpx = await self._open_httpx()
-            return self._httpx
+            if direct not in self._clients:
+                self._clients[direct] = await self._open_httpx(direct)
+            return self._clients[direct]
 
 
 @asynccontextmanager
@@ -152,8 +143,8 @@ async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterat
     """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
     trust = SystemTrust()
     # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
-    open_httpx = partial(trio.to_thread.run_sync, _open_httpx, trust, ca_file)
-    client = HttpClient(user_agent, open_httpx, trust.read_again)
+    open_httpx = partial(_open_httpx, trust, ca_file)
+    client = HttpClient(user_agent, partial(trio.to_thread.run_sync, open_httpx), trust.read_again)
     try:
         yield client
     finally:
@@ -161,9 +152,14 @@ async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterat
             await client.aclose()
 
 
-def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
-    """Build the httpx client. Raises RemoteUnreachable for a proxy or certificate file that cannot be used."""
+def _open_httpx(trust: SystemTrust, ca_file: Path | None, direct: bool) -> httpx.AsyncClient:
+    """Build an httpx client; unless it is `direct`, with the proxies of the environment.
+
+    Raises RemoteUnreachable for a proxy or certificate file that cannot be used.
+    """
     import httpx
+
+    from accountd.adapters.network import Network
 
     context = trust.open()
     if ca_file is not None:
@@ -174,18 +170,22 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None) -> httpx.AsyncClient:
         except OSError as error:
             reason = describe_os_error(error)
             raise RemoteUnreachable(f"cannot read certificates from {ca_file}: {reason}. {_CA_HINT}") from None
-    loopback = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
     try:
-        return httpx.AsyncClient(
+        client = httpx.AsyncClient(
             verify=context,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             follow_redirects=False,
-            mounts=loopback,  # a proxy for the world has no way to this machine's own loopback
+            trust_env=not direct,
         )
     except Exception as error:  # httpx parses HTTPS_PROXY here; what it raises then may quote a password
         if describe_shortage(error) is not None:
             raise
         raise RemoteUnreachable("the proxy in HTTPS_PROXY or ALL_PROXY cannot be used") from None
+    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no word for it
+        if isinstance(transport, httpx.AsyncHTTPTransport):
+            pool = transport._pool  # noqa: SLF001 - likewise, while httpcore takes it as an argument
+            pool._network_backend = Network(pool._network_backend, loopback_alone=direct)  # noqa: SLF001 - likewise
+    return client
 
 
 def _find_host(url: str) -> str:
@@ -194,37 +194,3 @@ def _find_host(url: str) -> str:
         return split_url(url).hostname or "nowhere"
     except ValueError:
         return "nowhere"
-
-
-async def _read(answer: httpx.Response, host: str) -> bytes:
-    """Read a body of bounded size. Raises RemoteUnreachable."""
-    body = bytearray()
-    # Cancelled, not left: that unwinds the generators within httpx, which nobody else would close in time.
-    with trio.CancelScope() as too_large:
-        async for piece in cast("httpx.AsyncByteStream", answer.stream):  # as it came, and not unfolded
-            body += piece
-            if len(body) > MAX_ANSWER:
-                too_large.cancel()
-    unfolded = _unfold(bytes(body), answer.headers.get("content-encoding", "identity").lower(), host)
-    if len(unfolded) > MAX_ANSWER:
-        raise RemoteUnreachable(f"the answer of {host} is larger than {MAX_ANSWER} bytes")
-    return unfolded
-
-
-def _unfold(body: bytes, encoding: str, host: str) -> bytes:
-    """Undo the one compression that a proxy may have added; no further than what is too large.
-
-    httpx would undo any number of them, one in another, and so make gigabytes of some kilobytes.
-    """
-    if encoding == "identity" or not body:
-        return body
-    if encoding not in ("gzip", "x-gzip"):
-        raise RemoteUnreachable(f"the answer of {host} is in an encoding that was not asked for")
-    unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        unpacked = unpacking.decompress(body, MAX_ANSWER + 1)
-    except zlib.error:
-        raise RemoteUnreachable(f"the answer of {host} is not the gzip that it says it is") from None
-    if not unpacking.eof and len(unpacked) <= MAX_ANSWER:
-        raise RemoteUnreachable(f"the answer of {host} ends in the middle")
-    return unpacked

@@ -15,7 +15,8 @@ from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import TokenSet, parse_api_key_response, parse_token_response
 
 if TYPE_CHECKING:
-    from accountd.adapters.http import HttpAnswer, HttpClient
+    from accountd.adapters.answer import HttpAnswer
+    from accountd.adapters.http import HttpClient
     from accountd.oauth.refresh import Reason, Refreshed
     from accountd.secret import Secret
 

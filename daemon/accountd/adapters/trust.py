@@ -38,13 +38,14 @@ class SystemTrust:
         self._context: ssl.SSLContext | None = None
 
     def open(self) -> ssl.SSLContext:
-        """Give the TLS of a client that trusts them."""
+        """Give the TLS of a client that trusts them: one and the same, however many clients there are."""
         if sys.platform == "darwin":
             import truststore
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self.read_again()
+        if self._context is None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self.read_again()
         return self._context
 
     def read_again(self) -> None:

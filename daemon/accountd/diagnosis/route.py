@@ -69,10 +69,10 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """Find the proxy for a URL, as the HTTP client does. Raises MalformedProxy."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    names = [form for name in (f"{parts.scheme}_proxy", "all_proxy") for form in (name, name.upper())]
+    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     variable = next((name for name in names if environ.get(name, "").strip()), None)
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if variable is None or is_loopback(host) or _is_exempt(host, no_proxy):
+    if variable is None or parts.scheme != "https" or is_loopback(host) or _is_exempt(host, no_proxy):
         return None
     value = environ[variable].strip()
     try:

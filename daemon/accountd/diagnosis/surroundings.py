@@ -14,7 +14,8 @@ import trio
 
 from accountd import config as configuration
 from accountd import paths
-from accountd.adapters.http import HttpAnswer, open_http_client
+from accountd.adapters.answer import HttpAnswer
+from accountd.adapters.http import open_http_client
 from accountd.client.blocking import Client
 from accountd.client.errors import CallFailed, ClientError, NothingListens
 from accountd.client.unix_socket import open_socket
