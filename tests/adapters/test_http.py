@@ -189,6 +189,19 @@ async def test_a_redirect_is_an_answer() -> None:
     assert len(origin.seen) == 1
 
 
+async def test_no_cookie_is_kept_by_itself(ca: trustme.CA, ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a host sets is given to who asked; it goes back to no host unless they send it."""
+    origin = Origin(headers=[("Set-Cookie", "__cf_bm=1; Path=/"), ("Set-Cookie", "session=1; Domain=.chatgpt.com")])
+    async with serving(origin, ca.issue_cert("chatgpt.com", "auth.openai.com")) as port:
+        connect = trio.open_tcp_stream
+        monkeypatch.setattr(trio, "open_tcp_stream", lambda *_, **__: connect("127.0.0.1", port))
+        async with open_http_client("agent/1", ca_file) as http:
+            for host in ("chatgpt.com", "chatgpt.com", "auth.openai.com"):
+                answer = await http.request("GET", f"https://{host}/")
+                assert len(answer.set_cookies) == 2
+    assert [headers.get("cookie") for _, _, headers in origin.seen] == [None, None, None]
+
+
 async def test_an_answer_that_is_too_large_is_refused() -> None:
     """Memory is not the other side's to fill."""
     async with serving(Origin(body=b"x" * (MAX_ANSWER + 1))) as port, open_http_client("agent/1", None) as http:

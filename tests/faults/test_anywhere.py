@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from accountd.secret import Secret
     from fakes.world import World
 
+# A failure between two pieces of an answer leaves httpx's generators to the garbage collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 PATIENCE: Final = 2 * LONGEST_PAUSE
 """Seconds in which everything that waits for the background is answered, one way or the other."""
 

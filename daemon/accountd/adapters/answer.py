@@ -28,6 +28,8 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     body: bytes
     date: str = ""
     """When the server answered, by its own clock and in its words."""
+    set_cookies: tuple[str, ...] = ()
+    """The cookies that it asks to be kept, each in its own words."""
 
 
 async def read_body(stream: AsyncIterable[bytes], encoding: str, host: str) -> bytes:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from accountd.adapters.answer import HttpAnswer
+    from accountd.adapters.edge_cookies import EdgeCookies
     from accountd.adapters.http import HttpClient
     from accountd.secret import Secret
 
@@ -82,6 +83,7 @@ class Backend:
 
     def __init__(self, http: HttpClient, url: str) -> None:
         self._http = http
+        self._cookies: EdgeCookies | None = None
         self.url = url
 
     async def look_up_workspace(self, access_token: Secret, account_id: str) -> Workspace:
@@ -191,11 +193,15 @@ class Backend:
             sent["ChatGPT-Account-Id"] = access.account_id
         if access.fedramp:
             sent["X-OpenAI-Fedramp"] = "true"
+        if self._cookies is not None and (cookies := self._cookies.render(url, access.token)):
+            sent["Cookie"] = cookies
         try:
             with trio.fail_after(timeout):
                 answer = await self._http.request(method, url, headers=sent, json=json)
         except trio.TooSlowError:
             raise BackendTooSlow(f"{method} {url} was not answered in {timeout:.0f} s") from None
+        if answer.set_cookies:
+            self._keep_cookies(url, access, answer)
         if not 200 <= answer.status < 300:
             kind, words = quote(answer.content_type, _MAX_TYPE), describe_oauth_error(answer.body)
             text = f"{method} {url} failed: {describe_status(answer.status)}; content-type={kind}; error={words}"
@@ -210,6 +216,13 @@ class Backend:
             text = f"Decode error for {self._url(path)}: {explain_decode_error(error)}; content-type={kind}"
             raise RemoteRefused(text, 0) from None  # the cause may quote the answer
 
+    def _keep_cookies(self, url: str, access: Access, answer: HttpAnswer) -> None:
+        if self._cookies is None:
+            from accountd.adapters.edge_cookies import EdgeCookies
+
+            self._cookies = EdgeCookies()
+        self._cookies.take(url, access.token, answer.set_cookies)
+
     def _url(self, path: str) -> str:
         """Build a URL in one of the two styles of path that backends have (protocol note 3.8)."""
         if path.startswith("/wham/"):
@@ -221,8 +234,8 @@ def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace
     """Find the account's own workspace among those that its person can see. Raises RemoteRefused."""
     try:
         payload = msgspec.json.decode(body, type=AccountsPayload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise RemoteRefused("workspace routing discovery failed", 0) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise RemoteRefused("workspace routing discovery failed", 0) from None  # the cause may quote the answer
     entries = [entry for found_id, entry in order_accounts(payload) if found_id == account_id]
     if not entries:
         raise RemoteRefused("selected workspace missing from routing discovery", 0)

@@ -119,9 +119,9 @@ class HttpClient:
         finally:
             with trio.move_on_after(1, shield=True):
                 await answer.aclose()
-        return HttpAnswer(
-            answer.status_code, answer.headers.get("content-type", ""), body, answer.headers.get("date", "")
-        )
+        fields = answer.headers
+        cookies = tuple(fields.get_list("set-cookie"))
+        return HttpAnswer(answer.status_code, fields.get("content-type", ""), body, fields.get("date", ""), cookies)
 
     async def aclose(self) -> None:
         """Close what connections there are. Nobody waits for that, so a failure is for the log alone."""
@@ -134,7 +134,10 @@ class HttpClient:
     async def _client(self, *, direct: bool) -> httpx.AsyncClient:
         async with self._opening:
             if direct not in self._clients:
-                self._clients[direct] = await self._open_httpx(direct)
+                from http.cookiejar import DefaultCookiePolicy
+
+                client = self._clients[direct] = await self._open_httpx(direct)
+                client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # it keeps none by itself
             return self._clients[direct]
 
 
