@@ -125,7 +125,7 @@ def test_a_line_is_one_object_and_its_texts_are_short() -> None:
     assert line.isascii()
     assert line.count(b"\n") == 1
     event: dict[str, Any] = json.loads(line)
-    assert event.pop("client") == "a\nb\u2028" + "x" * 96
+    assert event.pop("client") == "a b " + "x" * 95 + "…"
     assert event == {"time": "1970-01-01T00:00:00.000Z", "event": "logout", "pid": 2, "uid": 3, "connection": 1}
 
 
@@ -167,3 +167,19 @@ def test_a_clock_that_is_set_back_ends_the_minute() -> None:
                 audit.note("token.handedOut")
             now[0] -= 3600
     assert len(theirs) == 2 * GUESTS_HAND_OUTS
+
+
+def test_what_a_client_says_of_itself_is_no_secret() -> None:
+    """A name is one short printable line, and an id that is none is not told: both could be a token."""
+    lines: list[bytes] = []
+    with about(client="sk-canary-5f0c\n" + "x " * 100):
+        AuditLog(lines.append).note("token.supplied", account="eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln")
+        AuditLog(lines.append).note("token.supplied", account="a b")
+        AuditLog(lines.append).note("token.supplied", account="123e4567-e89b-12d3-a456-426614174000")
+    events = [json.loads(line) for line in lines]
+    assert [event["account"] for event in events] == [
+        "not an id",
+        "not an id",
+        "123e4567-e89b-12d3-a456-426614174000",
+    ]
+    assert all(event["client"].startswith("... x x") and len(event["client"]) <= 100 for event in events)

@@ -11,10 +11,12 @@ that none of them can do so to another; of the rest there is the number.
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from accountd.logs import render_time, what_is_under_way
+from accountd.redaction import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +40,12 @@ GUESTS_HAND_OUTS: Final = 20
 """Hand-outs to guests that are written in a minute; at most, some four kilobytes."""
 
 _MINUTE: Final = 60.0
+
+_IDS: Final = ("account", "login")
+"""Facts that are ids. A client that supplies tokens says whose they are, and may say anything."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NO_ID: Final = "not an id"
 
 _MAX_TEXT: Final = 100
 """Characters of a client's own name, or of anything else; nobody has a longer one for a good reason."""
@@ -101,9 +109,13 @@ class AuditLog:
 
 def _render(now: float, event: Event, members: Mapping[str, object]) -> bytes:
     line: dict[str, object] = {"time": render_time(now), "event": event}
-    line |= {name: _cut(value) for name, value in members.items() if value is not None}
+    line |= {name: _tell(name, value) for name, value in members.items() if value is not None}
     return json.dumps(line).encode("ascii") + b"\n"
 
 
-def _cut(value: object) -> object:
-    return value[:_MAX_TEXT] if isinstance(value, str) else value
+def _tell(name: str, value: object) -> object:
+    """Give what a line has of a fact: of a text one short line without secrets; of an id what looks like one."""
+    if not isinstance(value, str):
+        return value
+    text = quote(value, _MAX_TEXT)
+    return text if name not in _IDS or _ID.fullmatch(text) else _NO_ID

@@ -101,10 +101,10 @@ class Dispatcher:
     def refuse(self, method: str, request_id: RequestId | UnsetType, error: Exception) -> None:
         """Answer a request with an error. One that was not foreseen is logged, and the client told little of it."""
         if not isinstance(error, RequestError):
-            error = RequestFailed(report(_log, f"{method!r:.60}", error))
+            error = RequestFailed(report(_log, _name(method), error))
         else:
             # Not the text: it may quote what the client sent, and a client may send a token in a wrong place.
-            _log.info("%.60r was refused (%d)", method, error.code)
+            _log.info("%s was refused (%d)", _name(method), error.code)
         if isinstance(request_id, (int, str)):
             self._services.counters.requests_refused[error.code] += 1
             self._send(render_error(request_id, error))
@@ -154,3 +154,8 @@ class Dispatcher:
             )
         )
         self.session = session
+
+
+def _name(method: str) -> str:
+    """Name a method in the log, if it is one of ours; else it is a text of the client's, and may be a token."""
+    return repr(method) if method in METHODS else "unknown method"
