@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ from accountd.adapters.wall_clock import WallClock
 from accountd.audit import AuditLog
 from accountd.counters import Counters
 from accountd.environment import describe_environment
-from accountd.errors import SocketError
+from accountd.errors import ConfigError, SocketError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
@@ -109,7 +108,7 @@ def main(
     environment; with `stdio`, on none. Besides, on `token_socket`, for those who may have a token and nothing
     else.
     """
-    log_format = logs.set_up(log_level, log_format)
+    log = logs.set_up(log_level, log_format, _find_own_log())
     try:
         harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
@@ -119,8 +118,8 @@ def main(
                 trio.run(run_daemon, config, doors, manager, audit_log)
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
         _log.debug("the end came on this way: %s", describe_way(error))
-        if log_format == "text":
-            sys.stderr.write(f"accountd: {explain_end(error)}\n")
+        if log.form == "text":
+            log.say(f"accountd: {explain_end(error)}")
         else:  # for whoever reads every line in that format
             _log.critical("%s", explain_end(error))
         return 1
@@ -129,6 +128,13 @@ def main(
             raise
         raise KeyboardInterrupt from None
     return 0
+
+
+def _find_own_log() -> str | None:
+    try:
+        return paths.log_file(os.environ)
+    except ConfigError:  # said when the configuration is read
+        return None
 
 
 def _choose_doors(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from accountd.adapters import audit_file
 from accountd.adapters.audit_file import AuditFile
+from accountd.files import rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def test_it_grows_and_only_its_owner_can_read_it(path: Path) -> None:
 
 def test_it_is_rotated_by_size(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that has no room for the next line is put aside; so many are kept, and no line is lost of those."""
-    monkeypatch.setattr(audit_file, "MAX_SIZE", 10)
+    monkeypatch.setattr(rotation, "MAX_SIZE", 10)
     file = AuditFile(path)
     for number in range(12):
         file.append(b"line %d\n"[: 8 if number > 9 else 9] % number)
@@ -60,8 +60,8 @@ def test_a_file_that_was_moved_or_removed_is_begun_anew(path: Path) -> None:
 
 def test_two_that_write_lose_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines of several writers are whole, and each is somewhere, while files are rotated under them."""
-    monkeypatch.setattr(audit_file, "MAX_SIZE", 4000)
-    monkeypatch.setattr(audit_file, "KEPT", 50)
+    monkeypatch.setattr(rotation, "MAX_SIZE", 4000)
+    monkeypatch.setattr(rotation, "KEPT", 50)
 
     def write(writer: int) -> None:
         file = AuditFile(path)

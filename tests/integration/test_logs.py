@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,3 +168,71 @@ def test_what_a_daemon_left_that_was_killed_stops_nobody(home: Path) -> None:
         assert (home / "s.lock").read_text() == f"{daemon.process.pid}\n"
         daemon.stop()
     assert list(home.iterdir()) == []
+
+
+def come_and_go(path: Path, times: int) -> None:
+    """Connect and leave, which is two lines each time of a log for debugging."""
+    for _ in range(times):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+
+
+def test_a_log_that_nobody_reads_stops_nobody(home: Path) -> None:
+    """Who starts a daemon and does not read its stderr is served all the same; what they missed is counted."""
+    with serving(home, "--log-level", "debug") as daemon:
+        come_and_go(daemon.path, 3000)
+        with Client(str(daemon.path), timeout=PATIENCE) as client:
+            assert client.call("account/read", {})["account"] is None
+        log = daemon.stop()
+    assert re.search(r"WARNING accountd.logs.handler: \d+ lines are lost, since nobody read them in time\n", log)
+    assert log.endswith("accountd.daemon: stopped\n")
+
+
+def test_a_log_that_nobody_reads_does_not_keep_a_daemon_from_ending(home: Path) -> None:
+    """Nor one that is full: the last lines are waited for, but not for long."""
+    with serving(home, "--log-level", "debug") as daemon:
+        come_and_go(daemon.path, 500)
+        daemon.process.terminate()
+        assert daemon.process.wait(PATIENCE) == 0
+
+
+def test_no_text_of_a_client_is_in_the_log(home: Path) -> None:
+    """Neither a method that nobody knows, nor the id of an account that it made up."""
+    canary = "canary-5f0c"
+    with serving(home) as daemon, Client(str(daemon.path)) as client:
+        for method, params in (
+            (canary, {}),
+            (f"thread/{canary}", {}),
+            ("account/login/cancel", {"loginId": canary}),
+            ("account/login/start", {"type": "apiKey", "apiKey": [canary]}),
+        ):
+            with suppress(CallFailed):
+                client.call(method, params)
+        log = daemon.stop()
+    assert log.count("unknown method was refused") == 2
+    assert "'account/login/start' was refused" in log
+    assert canary not in log
+    assert canary not in json.dumps(audited(home) if (home / "log").exists() else [])
+
+
+def test_the_log_of_a_daemon_that_was_started_is_bounded(home: Path) -> None:
+    """When it is full it becomes `.1`, and the daemon goes on in a new file, with its standard output, too."""
+    (home / "log").mkdir(mode=0o700)
+    log = home / "log" / "accountd.log"
+    log.write_bytes(b"x" * (1 << 20))
+    log.chmod(0o600)
+    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{home}/s"]
+    with (
+        log.open("ab") as file,
+        subprocess.Popen(command, env=environment(home), stdout=file, stderr=file, text=True, cwd="/") as process,
+    ):
+        wait_until_it_listens(home / "s", process).close()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert [line.partition(" INFO ")[2] for line in log.read_text().splitlines()] == [
+        f"accountd.daemon: serving {home}/s for {home}",
+        "accountd.signals: stopping on SIGTERM",
+        "accountd.daemon: stopped",
+    ]
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.with_name("accountd.log.1").stat().st_size == 1 << 20

@@ -7,25 +7,18 @@ CODEX_HOME write to the same.
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
-from contextlib import contextmanager, suppress
-from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from accountd.errors import describe_os_error
+from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-MAX_SIZE: Final = 1024 * 1024
-"""Bytes of a file: some five thousand events."""
-
-KEPT: Final = 3
-"""Older files beside it, `.1` the youngest."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +43,11 @@ class AuditFile:
 
     def _append(self, line: bytes) -> None:
         with self._open() as descriptor:
-            size = os.fstat(descriptor).st_size
-            if size + len(line) <= MAX_SIZE or size == 0:
-                _write(descriptor, line, size)
+            if not rotate_if_full(self._path, descriptor, len(line)):
+                _write(descriptor, line)
                 return
-            self._rotate(descriptor)
         with self._open() as descriptor:
-            _write(descriptor, line, os.fstat(descriptor).st_size)
+            _write(descriptor, line)
 
     @contextmanager
     def _open(self) -> Iterator[int]:
@@ -67,18 +58,9 @@ class AuditFile:
         finally:
             os.close(descriptor)
 
-    def _rotate(self, descriptor: int) -> None:
-        """Move the full file aside, unless another daemon is doing that, or has."""
-        with suppress(BlockingIOError, FileNotFoundError):  # it is; or has just now, and made no new one yet
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), self._path.stat()):
-                older = [self._path.with_name(f"{self._path.name}.{n + 1}") for n in range(KEPT)]
-                for source, target in reversed([*pairwise([self._path, *older])]):
-                    with suppress(FileNotFoundError):
-                        source.replace(target)
 
-
-def _write(descriptor: int, line: bytes, size: int) -> None:
+def _write(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
     if os.write(descriptor, line) < len(line):  # the disk is full, or there is a quota
         os.ftruncate(descriptor, size)  # half a line would spoil the next one as well
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

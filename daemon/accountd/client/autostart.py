@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from accountd import paths
 from accountd.client.errors import DaemonNotStarted, NothingListens
 from accountd.client.unix_socket import open_socket
+from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
     with contextlib.suppress(NothingListens):
         return open_socket(path, timeout)
     log_path = Path(paths.log_file(environ))
+    _make_room(log_path)
     with _open_log(log_path) as log, _only_starter(log):
         with contextlib.suppress(NothingListens):
             return open_socket(path, timeout)  # another client started one while this one waited for its turn
@@ -113,6 +115,12 @@ def _open_log(path: Path) -> BinaryIO:
     except OSError as error:
         text = f"cannot start a daemon: its log {path} cannot be opened: {error.strerror}"
         raise DaemonNotStarted(text) from error
+
+
+def _make_room(path: Path) -> None:
+    """Move a log aside that is full: a daemon that ends as it starts has no time to do so."""
+    with contextlib.suppress(OSError), _open_log(path) as log:  # a log that is too large keeps nobody from starting
+        rotate_if_full(path, log.fileno(), 0)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
-"""The log, on stderr: one line an event, with what it is about; as text, as JSON, or for the journal.
+"""How a line of the log is written: as text, as JSON, or for the journal. One event is one line, and has no secret.
 
-What an event is about is not said by whoever logs it, but known: `about` names it for a block, and trio hands it
-down to the tasks that are started there. So a warning from deep inside a refresh tells whose request it was.
+Of an exception, if somebody logs one, its class and its way are told, and never its text.
 """
 
 from __future__ import annotations
@@ -9,65 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
+
+from accountd.logs.context import FIELDS, what_is_under_way
+from accountd.redaction import redact
+from accountd.unforeseen import describe_unforeseen, describe_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
-
-FIELDS: Final = ("connection", "door", "pid", "uid", "request", "login")
-"""What a line of the log tells of what is under way. A client's own words are not among it."""
 
 _PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """Levels of syslog, as sd-daemon(3) reads them off the beginning of a line; what is below is 7, for debugging."""
 
-_under_way: ContextVar[Mapping[str, object] | None] = ContextVar("under_way", default=None)
 
-
-class _About:
-    """See about. A class, since every request passes through one, and a generator takes three times as long."""
-
-    __slots__ = ("_before", "_fields")
-
-    def __init__(self, fields: Mapping[str, object]) -> None:
-        self._fields = fields
-
-    def __enter__(self) -> None:
-        self._before = _under_way.get()
-        _under_way.set({**self._before, **self._fields} if self._before else self._fields)
-
-    def __exit__(self, *_: object) -> None:
-        _under_way.set(self._before)
-
-
-def about(**fields: object) -> AbstractContextManager[None]:
-    """Say what is under way in the block, and in tasks that are started in it, besides what is known already."""
-    return _About(fields)
-
-
-def what_is_under_way() -> Mapping[str, object]:
-    """Give what the blocks around this have said."""
-    return _under_way.get() or {}
-
-
-def set_up(level: str, form: str | None = None) -> str:
-    """Log from now on, to stderr; without a form, as whoever reads stderr wants it. Give the form."""
-    form = form or _choose_format(os.environ)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_FORMATTERS[form]())
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(level.upper())
-    # httpx and httpcore log URLs and headers; what is worth saying about a request, we say ourselves.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return form
-
-
-def _choose_format(environ: Mapping[str, str]) -> str:
+def choose_format(environ: Mapping[str, str]) -> str:
     """Find out whether the journal reads stderr, which systemd.exec(5) says how to.
 
     The variable is inherited by processes whose stderr is something else; hence the comparison.
@@ -87,7 +42,7 @@ def _escape(text: str) -> str:
 
 
 class _TextFormatter(logging.Formatter):
-    """`TIME LEVEL LOGGER: MESSAGE [connection=3 pid=4711 …]`, for people; a traceback is indented below it."""
+    """`TIME LEVEL LOGGER: MESSAGE [connection=3 pid=4711 …]`, for people; where it failed is indented below it."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -98,10 +53,10 @@ class _TextFormatter(logging.Formatter):
         return _escape(super().formatMessage(record) + (f" [{fields}]" if fields else ""))
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message = record.getMessage()
+        record.message = redact(record.getMessage())
         if self.usesTime():
             record.asctime = self.formatTime(record)
-        lines = [self.formatMessage(record), *(f"    {_escape(line)}" for line in _traceback(self, record))]
+        lines = [self.formatMessage(record), *(f"    {_escape(line)}" for line in _trace(record))]
         return "\n".join(map(self._begin(record).__add__, lines))
 
     def _begin(self, record: logging.LogRecord) -> str:  # noqa: ARG002  # the journal's begin differs
@@ -127,15 +82,15 @@ class _JsonFormatter(logging.Formatter):
             "time": render_time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
             **{name: known[name] for name in FIELDS if name in known},
         }
-        if lines := _traceback(self, record):
+        if lines := _trace(record):
             event["traceback"] = "\n".join(lines)
         return json.dumps(event)
 
 
-_FORMATTERS: Final[dict[str, Callable[[], logging.Formatter]]] = {
+FORMATTERS: Final[dict[str, Callable[[], logging.Formatter]]] = {
     "text": _TextFormatter,
     "json": _JsonFormatter,
     "journald": _JournalFormatter,
@@ -148,5 +103,7 @@ def render_time(moment: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
-def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
-    return formatter.formatException(record.exc_info).splitlines() if record.exc_info else []
+def _trace(record: logging.LogRecord) -> list[str]:
+    """Say which exception a record is about, and which way it came."""
+    error = record.exc_info[1] if record.exc_info else None
+    return [] if error is None else [describe_unforeseen(error), *describe_way(error).split(", ")]

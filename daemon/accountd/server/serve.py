@@ -81,7 +81,7 @@ class Server:
         with about(**door.fields):
             if peer.uid not in (os.getuid(), 0):
                 self._count_refused(door)
-                _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid)
+                _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid, extra={"kind": peer.uid})
                 await stream.aclose()
             elif not door.has_place:
                 await self._turn_away(door, stream)
