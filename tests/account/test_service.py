@@ -16,7 +16,7 @@ from accountd.protocol.account import (
     GetAuthStatusResponse,
 )
 from accountd.sandbox import Fault, Script
-from accountd.storage.base import AuthRecord, MalformedRecord, parse_record
+from accountd.storage.base import AuthRecord, CredentialsLocked, MalformedRecord, parse_record
 from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
@@ -139,22 +139,40 @@ async def test_a_logout_once_begun_ends_logged_out(autojump_clock: trio.testing.
         assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
 
 
-async def test_a_logout_that_cannot_have_the_locks_revokes_nothing(autojump_clock: trio.testing.MockClock) -> None:
-    """Another program keeps them: the logout fails before the issuer hears of it, and the account is as it was."""
+class KeptStore(MemoryStore):
+    """A store whose locks cannot be had, once `error` is set."""
 
-    class KeptStore(MemoryStore):
-        kept = False
+    error: StorageError | None = None
 
-        @asynccontextmanager
-        async def locked(self) -> AsyncIterator[None]:
-            if self.kept:
-                raise StorageError("another program holds the lock")
-            yield
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """See AuthStore.locked."""
+        if self.error is not None:
+            raise self.error
+        yield
 
+
+async def test_a_logout_does_without_locks_that_another_program_keeps(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A person can always log out: the issuer is told, the credential is gone, and the log names the program."""
+    store = KeptStore()
+    async with open_logged_in(store=store) as world:
+        store.error = CredentialsLocked("another program has held the credential lock for 30 s: codex (pid 4711)")
+        await world.account.log_out(announce=lambda: None)
+        assert world.account.current is None is store.record
+        assert REVOKE in [request.path for request in world.sandbox.requests]
+    assert "codex (pid 4711)" in caplog.text
+
+
+async def test_a_logout_where_there_can_be_no_locks_revokes_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Where nothing could be deleted either, it fails before the issuer hears of it; the account is as it was."""
     store = KeptStore()
     async with open_logged_in(store=store) as world:
         before = world.account.current
-        store.kept = True
+        store.error = StorageError("Read-only file system")
         with pytest.raises(StorageError):
             await world.account.log_out(announce=lambda: None)
         assert world.account.current is before is store.record

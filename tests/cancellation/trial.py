@@ -14,7 +14,7 @@ import trio
 
 from accountd.storage.base import api_key_record
 from accountd.storage.file import FileStore
-from accountd.storage.locks import NAMES, hold_credential_locks
+from accountd.storage.locks import NAMES, CredentialLocks
 from cancellation.operations import KEY, OPERATIONS, log_in_with_a_key
 from cancellation.scene import Scene
 from cancellation.steps import Stepper, run
@@ -74,7 +74,7 @@ async def check_folder(scene: Scene) -> None:
     names = {path.name for path in scene.home.iterdir()}
     assert names <= {"auth.json", *NAMES}
     assert await load(scene) == scene.history.stored(scene.first)
-    async with hold_credential_locks(scene.home, 0.0):
+    async with CredentialLocks(scene.home).hold(0.0):
         pass
 
 

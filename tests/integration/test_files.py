@@ -102,3 +102,24 @@ def test_what_another_user_has_planted_is_not_used(planted: str, home: Path) -> 
     else:
         assert f"{link} belongs to " in run(home, "serve").stderr
     assert {path.read_text() for path in precious.iterdir()} == {"mine"}
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_s_lock_stops_nothing(home: Path) -> None:
+    """Stock Codex's lock file is open to all; a login and a logout take no longer for whoever has it locked."""
+    home.chmod(0o755)
+    (home / "auth.lock").touch(0o644)
+    take = "import fcntl, os; os.setuid(65534); fcntl.flock(os.open(input(), 0), 2); print(); input()"
+    with subprocess.Popen([sys.executable, "-I", "-c", take], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(home / "auth.lock", file=process.stdin, flush=True)
+        process.stdout.readline()
+        with running(home) as daemon:
+            begun = time.monotonic()
+            with daemon.connect() as client:
+                client.call("account/login/start", {"type": "apiKey", "apiKey": "sk-a-key-of-this-test"})
+                client.call("account/logout", None)
+            assert time.monotonic() - begun < PATIENCE / 2
+            assert f"(pid {process.pid}, uid 65534), no program of yours" in daemon.stop()
+        process.stdin.close()

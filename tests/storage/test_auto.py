@@ -16,7 +16,7 @@ from accountd.storage.auto import AutoStore
 from accountd.storage.base import MalformedRecord, api_key_record
 from accountd.storage.file import FileStore
 from accountd.storage.keyring import TIMEOUT, Item, KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
-from accountd.storage.locks import hold_credential_locks
+from accountd.storage.locks import CredentialLocks
 from fakes.keyring import FakeKeyring, Stuck, at_once
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ async def test_the_locks_are_those_of_the_file(places: Places, autojump_clock: t
     """Wherever the credential is, whoever else changes it takes the same two."""
     async with places.store.locked():
         with pytest.raises(StorageError, match="has held the credential lock"):
-            async with hold_credential_locks(places.file.path.parent, 1):
+            async with CredentialLocks(places.file.path.parent).hold(1):
                 pass
 
 

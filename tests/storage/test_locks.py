@@ -5,7 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -13,11 +19,46 @@ import trio
 import trio.testing
 
 from accountd.errors import StorageError
-from accountd.storage.locks import NAMES, hold_credential_locks
+from accountd.storage import locks
+from accountd.storage.base import CredentialsLocked
+from accountd.storage.lock_holder import Holder
+from accountd.storage.locks import BRIEFLY, NAMES, CredentialLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who holds a lock")
+
+_HOLD = """
+import fcntl, os, sys
+path, uid, hides = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "hides"
+os.setgroups([]); os.setgid(uid); os.setuid(uid)
+fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+taker = os.getpid()
+if not hides or not os.fork():  # else who has taken it ends, and its child goes on to have it
+    while hides and os.getppid() == taker:
+        pass
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def flock_of(uid: int, path: Path, *, hides: bool = False) -> Iterator[int]:
+    """Have another user's process hold a lock that stock Codex has made, with mode 0644; give its pid."""
+    path.parent.chmod(0o755)
+    path.touch()
+    path.chmod(0o644)
+    command = [sys.executable, "-I", "-c", _HOLD, str(path), str(uid), "hides" if hides else ""]
+    with subprocess.Popen(command, stdin=-1, stdout=-1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        if hides:
+            process.wait()
+        yield process.pid
+        process.stdin.close()
 
 
 @contextmanager
@@ -42,7 +83,7 @@ def is_free(path: Path) -> bool:
 
 async def test_both_locks_are_held_for_the_block(tmp_path: Path) -> None:
     """Inside, nobody else can take either; after it, both are free, and readable by their owner alone."""
-    async with hold_credential_locks(tmp_path, 1):
+    async with CredentialLocks(tmp_path).hold(1):
         assert not any(is_free(tmp_path / name) for name in NAMES)
     assert all(is_free(tmp_path / name) for name in NAMES)
     assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in NAMES)
@@ -57,7 +98,7 @@ async def test_either_lock_is_waited_for(tmp_path: Path, autojump_clock: trio.te
             taken = trio.Event()
 
             async def take() -> None:
-                async with hold_credential_locks(tmp_path, 30):
+                async with CredentialLocks(tmp_path).hold(30):
                     taken.set()
 
             nursery.start_soon(take)
@@ -73,7 +114,7 @@ async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: t
     started = trio.current_time()
     with flock_elsewhere(tmp_path / NAMES[0]):
         with pytest.raises(StorageError, match="another program has held the credential lock for 30 s"):
-            async with hold_credential_locks(tmp_path, 30):
+            async with CredentialLocks(tmp_path).hold(30):
                 raise AssertionError("the lock was held")
         assert 30 <= trio.current_time() - started < 31
         assert is_free(tmp_path / NAMES[1])
@@ -82,7 +123,7 @@ async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: t
 async def test_waiting_can_be_cancelled(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Whoever waits for a lock may leave, and leaves nothing locked."""
     with flock_elsewhere(tmp_path / NAMES[1]), trio.move_on_after(5) as scope:
-        async with hold_credential_locks(tmp_path, 30):
+        async with CredentialLocks(tmp_path).hold(30):
             raise AssertionError("the lock was held")
     assert scope.cancelled_caught
     assert all(is_free(tmp_path / name) for name in NAMES)
@@ -94,7 +135,7 @@ async def test_two_tasks_take_turns(tmp_path: Path, autojump_clock: trio.testing
 
     async def take() -> None:
         nonlocal inside
-        async with hold_credential_locks(tmp_path, 60):
+        async with CredentialLocks(tmp_path).hold(60):
             inside += 1
             assert inside == 1
             await trio.sleep(1)
@@ -108,7 +149,7 @@ async def test_two_tasks_take_turns(tmp_path: Path, autojump_clock: trio.testing
 async def test_a_folder_without_locks_is_an_error(tmp_path: Path) -> None:
     """Where the files cannot be made, the system's word is passed on."""
     with pytest.raises(StorageError, match=r"No such file or directory \(os error 2\)"):
-        async with hold_credential_locks(tmp_path / "missing", 1):
+        async with CredentialLocks(tmp_path / "missing").hold(1):
             raise AssertionError("the lock was held")
 
 
@@ -120,5 +161,92 @@ async def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(StorageError, match=r"cannot lock the credentials: No locks available"):
-        async with hold_credential_locks(tmp_path, 30):
+        async with CredentialLocks(tmp_path).hold(30):
             pass
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Give a folder that every user can get at, as one's home usually is."""
+    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@on_linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("uid", [65534, 12345])
+async def test_another_user_s_process_is_got_past_at_once(
+    name: str, uid: int, home: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It can be no program of ours. It keeps its lock on a file that nobody uses any more, and the log names it."""
+    with flock_of(uid, home / name) as pid:
+        async with CredentialLocks(home).hold(30):
+            assert not any(is_free(home / each) for each in NAMES)
+        async with CredentialLocks(home).hold(30):
+            pass
+        assert trio.current_time() < 1
+        assert (home / name).stat().st_mode & 0o777 == 0o600
+    told = [record.getMessage() for record in caplog.records if "locked by" in record.getMessage()]
+    assert len(told) == 1
+    assert re.search(rf"{name} was locked by python\S* \(pid {pid}, uid {uid}\), no program of yours", told[0])
+
+
+@on_linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+async def test_who_cannot_be_seen_is_waited_for_and_then_got_past(
+    home: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lock can be left to a child, and then the system names nobody. Ours hold theirs for less than that."""
+    with flock_of(65534, home / NAMES[1], hides=True):
+        async with CredentialLocks(home).hold(30):
+            assert 30 <= trio.current_time() < 31
+        async with CredentialLocks(home).hold(30):
+            assert trio.current_time() < 31
+    assert "was locked by somebody who cannot be seen from here" in caplog.text
+
+
+@on_linux
+async def test_a_program_of_ours_is_named_and_remembered(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It is waited for as long as ever, but not each time; after a minute, or for another one, it is again."""
+    held = CredentialLocks(tmp_path)
+    waited = []
+    with flock_elsewhere(tmp_path / NAMES[1]):
+        for pause in (0, 10, 60):
+            await trio.sleep(pause)
+            begun = trio.current_time()
+            with pytest.raises(
+                CredentialsLocked, match=rf"the credential lock for \d+ s: .*\(pid {os.getpid()}\)$"
+            ):
+                async with held.hold(30):
+                    raise AssertionError("the lock was held")
+            waited.append(round(trio.current_time() - begun, 3))
+    assert waited == [30, BRIEFLY, 30]
+    async with held.hold(30):
+        pass
+
+
+async def test_where_the_system_names_nobody_all_are_respected(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another system than Linux, any of them may be stock Codex."""
+    monkeypatch.setattr(locks, "find_holders", lambda _: None)
+    with flock_elsewhere(tmp_path / NAMES[1]):
+        with pytest.raises(CredentialsLocked, match=r"another program has held the credential lock for 30 s$"):
+            async with CredentialLocks(tmp_path).hold(30):
+                raise AssertionError("the lock was held")
+
+
+@pytest.mark.parametrize(
+    ("uids", "is_foreign"),
+    [({1000}, False), ({0}, False), ({1000, 0}, False), ({65534}, True), ({65534, 0}, True), (set(), False)],
+)
+def test_who_borrows_root_s_rights_is_not_root(
+    uids: set[int], is_foreign: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locked file can be left open to a program such as `passwd`, which acts as root for whoever starts it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert Holder(4711, "codex", frozenset(uids)).is_foreign == is_foreign

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,7 +12,7 @@ from accountd.account.external import EXTERNAL_IS_ACTIVE
 from accountd.account.renewal import Renewal
 from accountd.account.state import AccountState
 from accountd.errors import ClientFailed, LoginFailed, RefreshError, RemoteError, StorageError
-from accountd.storage.base import MalformedRecord
+from accountd.storage.base import CredentialsLocked, MalformedRecord
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class AccountService(AccountState):
         What is revoked is what is stored by then, whoever wrote it. Cancelling the revocation cuts it short
         and no more: once it has begun, a logout ends logged out. Without `revoke` the login ends here alone.
         """
-        async with self.changing, self._store.locked():
+        async with self.changing, self._locked_if_possible():
             if not self.is_unsaved:
                 try:
                     self.hold(await self._store.load())
@@ -197,6 +197,16 @@ class AccountService(AccountState):
                     await self._store.delete()
                     self._audit.note("logout", mode=record.mode if record is not None else None)
                     self.become(None, announce)
+
+    @asynccontextmanager
+    async def _locked_if_possible(self) -> AsyncIterator[None]:
+        """Lock the store, but do without if another program never lets go: a person must be able to log out."""
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self._store.locked())
+            except CredentialsLocked as error:
+                _log.warning("logging out without the credential locks: %s", error)
+            yield
 
     async def _revoke(self, login: ChatgptLogin) -> None:
         try:

@@ -34,6 +34,10 @@ class MalformedRecord(StorageError):
     """The stored document cannot be read as credentials. Its text is never part of the message."""
 
 
+class CredentialsLocked(StorageError):
+    """Another program would not let go of the credential locks. The message names it, where the system tells."""
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """Members of the document that are not ours to understand. They may hold secrets, so they are not shown."""
 

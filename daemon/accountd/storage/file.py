@@ -21,7 +21,7 @@ from accountd.storage.base import (
     parse_record,
     render_record,
 )
-from accountd.storage.locks import hold_credential_locks
+from accountd.storage.locks import CredentialLocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -40,6 +40,7 @@ class FileStore:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._locks = CredentialLocks(home)
         self.path = home / "auth.json"
 
     def describe(self) -> StoreDescription:
@@ -62,7 +63,7 @@ class FileStore:
             raise StorageError(describe_os_error(error)) from error
         async with AsyncExitStack() as held:
             with _memory_permitting():
-                await held.enter_async_context(hold_credential_locks(self._home, COMMIT_TIMEOUT))
+                await held.enter_async_context(self._locks.hold(COMMIT_TIMEOUT))
             yield
 
     async def save(self, record: AuthRecord) -> None:
