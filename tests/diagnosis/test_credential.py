@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accountd.diagnosis import credential
-from accountd.diagnosis.credential import check_credential, check_store
+from accountd.diagnosis.credential import check_credential, check_leftovers, check_store
 from accountd.oauth.tokens import parse_claims
 from accountd.sandbox import Sandbox
 from accountd.secret import Secret
@@ -139,3 +139,15 @@ async def test_without_a_daemon_the_store_is_read(tmp_path: Path) -> None:
     assert (found.verdict, found.summary) == ("ok", "logged in (chatgpt); the token is good for 60 min")
     assert not re.search(r"eyJ|rt_", repr(found))
     assert record.chatgpt.tokens.refresh_token.reveal() not in repr(found)
+
+
+async def test_files_that_may_hold_tokens_are_told_of(home: Path) -> None:
+    """By name, for whoever looks after the folder; a home that is not there has none."""
+    assert (await check_leftovers(surroundings(home / "new"))).verdict == "ok"
+    assert (await check_leftovers(surroundings(home))).verdict == "ok"
+    names = [".auth.json.0123456789abcdef.tmp", "auth.json.corrupt-20270115T080000"]
+    for name in names:
+        (home / name).touch()
+    found = await check_leftovers(surroundings(home))
+    assert found.verdict == "warn"
+    assert all(f"{home}/{name}" in found.summary for name in names)

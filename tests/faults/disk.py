@@ -11,6 +11,7 @@ import errno
 import fcntl
 import io
 import os
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +56,17 @@ class Disk:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self._fails: int | None = None
-        self._error = errno.EIO
+        self._error: int | None = errno.EIO
         self._counts = False
 
     @contextmanager
-    def watched(self, fails: int | None = None, error: int = errno.EIO, *, lasting: bool = False) -> Iterator[None]:
-        """Count during the block; have the call of this number fail, and if it is `lasting` all after it."""
+    def watched(
+        self, fails: int | None = None, error: int | None = errno.EIO, *, lasting: bool = False
+    ) -> Iterator[None]:
+        """Count during the block; have the call of this number fail, and if it is `lasting` all after it.
+
+        Without an error the process is killed before that call.
+        """
         self.calls, self._fails, self._error, self._lasting = [], fails, error, lasting
         self._counts = True
         try:
@@ -75,6 +81,9 @@ class Disk:
         number = len(self.calls)
         self.calls.append(name)
         if self._fails is not None and (number == self._fails or (self._lasting and number > self._fails)):
+            if self._error is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+            assert self._error is not None
             raise OSError(self._error, os.strerror(self._error))
 
 

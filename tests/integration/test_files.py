@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.client.errors import CallFailed
+from accountd.storage.base import parse_record, render_record
 from fakes.processes import PATIENCE, environment, running
+from fakes.records import log_in, refresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +125,17 @@ def test_another_user_s_lock_stops_nothing(home: Path) -> None:
             assert time.monotonic() - begun < PATIENCE / 2
             assert f"(pid {process.pid}, uid 65534), no program of yours" in daemon.stop()
         process.stdin.close()
+
+
+def test_a_start_takes_over_what_a_crash_has_left_and_a_logout_leaves_nothing(home: Path) -> None:
+    """The new tokens of a refresh that was killed before it could name them are the login."""
+    stored = log_in()
+    (home / "auth.json").write_bytes(render_record(stored))
+    (home / ".auth.json.0123456789abcdef.tmp").write_bytes(render_record(refresh(stored)))
+    with running(home, CODEX_APP_SERVER_LOGIN_ISSUER="http://127.0.0.1:9") as daemon:  # where nobody answers
+        assert parse_record((home / "auth.json").read_bytes()) == refresh(stored)
+        (home / "auth.json.corrupt-20270115T080000").write_bytes(render_record(stored))
+        with daemon.connect() as client:
+            client.call("account/logout", None)
+        assert "its tokens are taken over" in daemon.stop()
+    assert not [path.name for path in home.rglob("*auth.json*") if path.suffix != ".lock"]

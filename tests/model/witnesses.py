@@ -240,6 +240,10 @@ class WatchedStore:
         """See AuthStore."""
         return self.store.describe()
 
+    async def recover(self) -> None:
+        """See AuthStore."""
+        await self.store.recover()
+
     async def load(self) -> AuthRecord | None:
         """See AuthStore."""
         return await self.store.load()

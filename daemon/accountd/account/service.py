@@ -99,6 +99,10 @@ class AccountService(AccountState):
 
     async def _read_store(self) -> AuthRecord | None:
         try:
+            await self._store.recover()
+        except StorageError as error:
+            _log.warning("what a crash may have left is not looked at yet: %s", error)
+        try:
             return await self._store.load()
         except StorageError as error:
             self._unread = not isinstance(error, MalformedRecord)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from accountd.diagnosis.credential import check_credential, check_store
+from accountd.diagnosis.credential import check_credential, check_leftovers, check_store
 from accountd.diagnosis.daemon import check_daemon, check_token_socket
 from accountd.diagnosis.environment import check_environment
 from accountd.diagnosis.examine import in_thread
@@ -33,6 +33,7 @@ CHECKS: Final = (
     Check("home.modes", in_thread(check_home)),
     Check("home.disk", in_thread(check_disk)),
     Check("auth.store", check_store),
+    Check("auth.leftovers", check_leftovers),
     Check("auth.credential", check_credential),
     Check("login.ports", check_ports),
     Check("network.proxy", check_proxy),

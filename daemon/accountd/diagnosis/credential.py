@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import trio
 
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.errors import StorageError
 from accountd.oauth.refresh import parse_expiry
 from accountd.storage.base import MalformedRecord
 from accountd.storage.choose import open_store
+from accountd.storage.file import FileStore
 from accountd.storage.keyring import KeyringError
 
 if TYPE_CHECKING:
@@ -42,6 +45,16 @@ async def check_store(surroundings: Surroundings) -> Finding:
     found = "holds a login" if record is not None else "holds no login"
     note = f"; {place.note}" if place.note else ""
     return ok(f"{place.kind} ({place.location}) {found}{note}", kind=place.kind, location=place.location)
+
+
+async def check_leftovers(surroundings: Surroundings) -> Finding:
+    """Look for files beside `auth.json` that may hold tokens: what could not be read, or a crash has left."""
+    others = await trio.to_thread.run_sync(FileStore(surroundings.home).find_others, abandon_on_cancel=True)
+    if not others:
+        return ok("there is nothing beside auth.json that may hold tokens")
+    names = shlex.join(str(path) for path in others)
+    text = f"beside auth.json there may be tokens in {names}"
+    return warn(text, f"`rm {names}`, if the login is good; the next refresh takes over what a crash has left")
 
 
 class _State(msgspec.Struct, frozen=True):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import secrets
+import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd.errors import describe_os_error
@@ -14,7 +17,6 @@ from accountd.files.walk import find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from accountd.files.walk import Entry
 
@@ -29,7 +31,7 @@ def replace_file(target: Path, document: bytes) -> None:
     what is there.
     """
     with find_entry(target) as entry, _synced_at_the_end(entry):
-        temporary = f".{entry.name}.{secrets.token_hex(8)}.tmp"
+        temporary = f".{entry.name}.{secrets.token_hex(8)}.tmp"  # as find_unnamed looks for it
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(temporary, flags, 0o600, dir_fd=entry.folder)
         try:
@@ -42,6 +44,22 @@ def replace_file(target: Path, document: bytes) -> None:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=entry.folder)
             raise
+
+
+def find_unnamed(target: Path) -> list[Path]:
+    """List the contents that `replace_file` was kept from giving their name, by a crash; or has not given it yet.
+
+    They are this user's files. Raises OSError.
+    """
+    with find_entry(target) as entry:
+        form = re.compile(rf"\.{re.escape(entry.name)}\.[0-9a-f]{{16}}\.tmp")
+        return _list_own(entry, form)
+
+
+def find_aside(target: Path, mark: str) -> list[Path]:
+    """List what `keep_aside` has kept of a file, with marks that begin like this. As `find_unnamed`."""
+    with find_entry(target) as entry:
+        return _list_own(entry, re.compile(rf"{re.escape(f'{entry.name}.{mark}')}.*", re.DOTALL))
 
 
 def remove_file(target: Path) -> None:
@@ -58,6 +76,19 @@ def keep_aside(target: Path, mark: str) -> str:
             os.link(entry.name, aside, src_dir_fd=entry.folder, dst_dir_fd=entry.folder, follow_symlinks=False)
         os.chmod(aside, 0o600, dir_fd=entry.folder)
         return aside
+
+
+def _list_own(entry: Entry, form: re.Pattern[str]) -> list[Path]:
+    folder, found = Path(entry.place).parent, []
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=entry.folder)
+    try:
+        for name in sorted(filter(form.fullmatch, os.listdir(descriptor))):
+            each = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISREG(each.st_mode) and each.st_uid == os.geteuid():
+                found.append(folder / name)
+    finally:
+        os.close(descriptor)
+    return found
 
 
 @contextmanager

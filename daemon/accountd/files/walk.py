@@ -29,6 +29,13 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """How a file is opened that may be none: without waiting for the other end of a pipe."""
 
 
+class NoRegularFile(OSError):
+    """A pipe, a device or the like, which might be waited for without end, stands in the place of a file."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "Not a regular file")
+
+
 class Entry(NamedTuple):
     """What a path leads to in the end, which need not be there: a name in an open folder."""
 
@@ -79,12 +86,12 @@ def open_ours(
 
 
 def require_regular(descriptor: int) -> os.stat_result:
-    """Look at an open file. Raises OSError for a pipe or a device, which might be waited for without end."""
+    """Look at an open file. Raises OSError for what is none."""
     found = os.fstat(descriptor)
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "Not a regular file")
+        raise NoRegularFile
     return found
 
 

@@ -50,6 +50,10 @@ class AutoStore:
         async with self._file.locked():
             yield
 
+    async def recover(self) -> None:
+        """See AuthStore.recover."""
+        await self._file.recover()
+
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load.
 

@@ -94,12 +94,19 @@ class AuthStore(Protocol):
         """Say which place holds the credential, or would hold it: the one that counts where there are two."""
         ...
 
+    async def recover(self) -> None:
+        """Take over or remove what a crash has left, unless another program keeps the locks. For the start."""
+        ...
+
     async def load(self) -> AuthRecord | None:
         """Read the credential; None if there is none. Raises MalformedRecord for one that cannot be read."""
         ...
 
     def locked(self) -> AbstractAsyncContextManager[None]:
-        """Keep every other program from changing the credential. Cancellable while it waits."""
+        """Keep every other program from changing the credential. Cancellable while it waits.
+
+        What a crash has left is taken over or removed first, as by `recover`.
+        """
         ...
 
     async def save(self, record: AuthRecord) -> None:
@@ -110,7 +117,7 @@ class AuthStore(Protocol):
         ...
 
     async def delete(self) -> None:
-        """Remove the credential; it is no error if there is none. Call it with the store locked."""
+        """Remove the credential, and what was kept aside. That there is none is no error. Call it with the lock."""
         ...
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from accountd.adapters.threads import run_in_thread
 from accountd.errors import StorageError, describe_os_error
 from accountd.files.read import FileTooLarge, read_own_file
-from accountd.files.replace import keep_aside, remove_file, replace_file
+from accountd.files.replace import find_aside, find_unnamed, keep_aside, remove_file, replace_file
 from accountd.files.walk import check_folder
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
@@ -21,15 +21,23 @@ from accountd.storage.base import (
     parse_record,
     render_record,
 )
+from accountd.storage.leftovers import settle_leftovers
 from accountd.storage.locks import CredentialLocks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from accountd.storage.base import AuthRecord
 
 _log = logging.getLogger(__name__)
+
+
+_MARK: Final = "corrupt-"
+"""How the name ends, before a time, of a document that could not be read and was kept aside."""
+
+_RECOVERY: Final = 2.0
+"""Seconds for which a start waits for the locks, to take over what a crash has left, as the next refresh does."""
 
 
 class FileStore:
@@ -64,6 +72,7 @@ class FileStore:
         async with AsyncExitStack() as held:
             with _memory_permitting():
                 await held.enter_async_context(self._locks.hold(COMMIT_TIMEOUT))
+                await self._settle()
             yield
 
     async def save(self, record: AuthRecord) -> None:
@@ -72,9 +81,47 @@ class FileStore:
             await run_in_thread(_save, self.path, render_record(record))
 
     async def delete(self) -> None:
-        """See AuthStore.delete."""
+        """See AuthStore.delete. What was kept aside goes as well, since there are tokens in it."""
+        await self._remove(_delete)
+
+    async def delete_document(self) -> None:
+        """Remove the document alone, as when another place has the credential now."""
+        await self._remove(_remove)
+
+    async def _remove(self, work: Callable[[Path], None]) -> None:
         with _memory_permitting():
-            await run_in_thread(_delete, self.path)
+            try:
+                await run_in_thread(work, self.path)
+            except OSError as error:
+                raise StorageError(describe_os_error(error)) from error
+
+    def find_others(self) -> list[Path]:
+        """List what may hold tokens beside the document, kept aside or left by a crash. Raises StorageError."""
+        try:
+            return _find_others(self.path)
+        except OSError as error:
+            raise StorageError(describe_os_error(error)) from error
+
+    async def recover(self) -> None:
+        """See AuthStore.recover."""
+        with trio.move_on_after(_RECOVERY), _memory_permitting():
+            try:
+                leftovers = find_unnamed(self.path)
+            except OSError:  # whoever reads the store is told
+                return
+            if leftovers:
+                async with self.locked():
+                    pass
+
+    async def _settle(self) -> None:
+        """Have the latest tokens stored, before anybody goes on with those that are."""
+        try:
+            if find_unnamed(self.path):
+                await run_in_thread(settle_leftovers, self.path, _load(self.path))
+        except MalformedRecord:
+            return  # it is not known what a later state of that would be; the next login replaces it
+        except OSError as error:
+            raise StorageError(describe_os_error(error)) from error
 
 
 @contextmanager
@@ -112,14 +159,23 @@ def _keep_malformed_aside(path: Path) -> None:
     except MalformedRecord:
         if path.stat().st_size == 0:
             return
-        aside = keep_aside(path, f"corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+        aside = keep_aside(path, f"{_MARK}{time.strftime('%Y%m%dT%H%M%S')}")
         _log.warning("%s could not be read; it is kept as %s while a new login replaces it", path, aside)
 
 
 def _delete(path: Path) -> None:
-    try:
+    """Remove what may hold tokens of the login: what was kept aside or left by a crash, and last the document."""
+    for other in _find_others(path):
+        _remove(other)
+    _remove(path)
+
+
+def _find_others(path: Path) -> list[Path]:
+    with suppress(FileNotFoundError):  # there is no folder, of which nothing else knows yet
+        return [*find_unnamed(path), *find_aside(path, _MARK)]
+    return []
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
         remove_file(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(describe_os_error(error)) from error

@@ -153,6 +153,10 @@ class KeyringStore:
         """See AuthStore.describe."""
         return StoreDescription("keyring", f"{SERVICE}, {self.account}")
 
+    async def recover(self) -> None:
+        """See AuthStore.recover."""
+        await self._file.recover()
+
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
         item = await self.read()
@@ -172,7 +176,7 @@ class KeyringStore:
         """See AuthStore.save."""
         await self._run(partial(_replace, self._keyring, self.account, render_record(record, compact=True)))
         try:
-            await self._file.delete()
+            await self._file.delete_document()
         except StorageError as error:
             _log.warning("the login is in the keyring, but the old %s is still there: %s", self._file.path, error)
 

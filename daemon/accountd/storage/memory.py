@@ -26,6 +26,10 @@ class MemoryStore:
         """See AuthStore.describe."""
         return StoreDescription("memory", "memory of this process")
 
+    async def recover(self) -> None:
+        """See AuthStore.recover."""
+        await trio.lowlevel.checkpoint()
+
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
         return self.record
