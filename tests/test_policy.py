@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.config import LoginMethod
-from accountd.errors import ConfigError, InvalidRequest, LoginFailed
+from accountd.errors import ConfigError, InvalidRequest, LoginFailed, WorkspaceForbidden
 from accountd.policy import Policy
 
 METHODS: tuple[LoginMethod, ...] = ("api", "chatgpt")
 API, CHATGPT = METHODS[:1], METHODS[1:]
+
+
+class Given(NamedTuple):
+    """An access token as the policy sees it: the account id beside it, and the workspace that it names itself."""
+
+    account_id: str | None
+    claimed_account_id: str | None = None
 
 
 def test_without_a_policy_everything_is_permitted() -> None:
@@ -21,8 +30,8 @@ def test_without_a_policy_everything_is_permitted() -> None:
     assert policy.permits("api")
     policy.check_method("chatgpt")
     policy.check_method("api")
-    policy.check_workspace("any")
-    policy.check_workspace(None)
+    for named in (Given("any"), Given("any", "any"), Given(None, "any"), Given(None), None):
+        policy.check_workspace(named)
 
 
 def test_a_forced_method_forbids_the_other() -> None:
@@ -40,17 +49,46 @@ def test_a_forced_method_forbids_the_other() -> None:
 def test_tokens_of_another_workspace_are_refused() -> None:
     """The text names the workspaces that would do, as the real server's does, and not the one that came."""
     policy = Policy(workspaces=("acct-other", "b"))
-    policy.check_workspace("b")
+    policy.check_workspace(Given("b"))
     with pytest.raises(LoginFailed, match=r"^Login is restricted to workspace id\(s\) acct-other, b\.$"):
-        policy.check_workspace("acct-123")
+        policy.check_workspace(Given("acct-123"))
 
 
 def test_tokens_of_no_workspace_are_refused_where_some_are_named() -> None:
     """A token that does not say whose it is cannot be checked, so it does not pass."""
     with pytest.raises(LoginFailed, match=r"the token did not include an chatgpt_account_id claim\.$"):
-        Policy(workspaces=("a",)).check_workspace(None)
+        Policy(workspaces=("a",)).check_workspace(Given(None))
     with pytest.raises(LoginFailed, match=r"^Login is restricted to workspace id\(s\) a\.$"):
-        Policy(workspaces=("a",)).check_workspace("")
+        Policy(workspaces=("a",)).check_workspace(Given(""))
+
+
+@pytest.mark.parametrize(
+    ("workspaces", "named", "words"),
+    [
+        (("a",), Given("a", "a"), None),
+        (("a",), Given("a", None), None),  # of an opaque token the id counts alone
+        (("a",), Given("a", "b"), r"restricted to workspace id\(s\) a\.$"),
+        (("a",), Given("b", "a"), r"restricted to workspace id\(s\) a\.$"),
+        (("a",), Given(None, "a"), "did not include"),
+        (("a",), Given(None, "b"), "did not include"),
+        (("a", "b"), Given("a", "b"), "for another workspace than the account id beside it"),
+        ((), Given("a", "a"), None),
+        ((), Given(None, "a"), None),
+        ((), Given("a", "b"), "for another workspace than the account id beside it"),
+        ((), Given("", "b"), "for another workspace than the account id beside it"),
+    ],
+)
+def test_both_words_for_a_token_have_to_be_permitted_and_to_agree(
+    workspaces: tuple[str, ...], named: Given, words: str | None
+) -> None:
+    """The account id that goes with it, and the token's own claim."""
+    policy = Policy(workspaces=workspaces)
+    assert policy.permits_workspace(named) == (words is None)
+    if words is None:
+        policy.check_workspace(named)
+    else:
+        with pytest.raises(WorkspaceForbidden, match=words):
+            policy.check_workspace(named)
 
 
 def test_a_managed_policy_and_the_persons_own_both_count() -> None:
@@ -69,7 +107,7 @@ def test_managed_workspaces_are_trimmed() -> None:
     policy = Policy().restrict(workspaces=(" acct-123 ", "", "x"))
     assert policy.workspaces == ("acct-123", "x")
     with pytest.raises(LoginFailed, match=r"^Login is restricted to workspace id\(s\) acct-123, x\.$"):
-        policy.check_workspace("acct-9")
+        policy.check_workspace(Given("acct-9"))
 
 
 @pytest.mark.parametrize(

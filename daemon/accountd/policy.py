@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -17,6 +17,25 @@ _DISABLED: Final[dict[LoginMethod, str]] = {
     "chatgpt": "ChatGPT login is disabled. Use API key login instead.",
     "api": "API key login is disabled. Use ChatGPT login instead.",
 }
+
+
+class HandedOut(Protocol):
+    """What a client is given, and the backend is sent: an access token, and the account id that goes with it.
+
+    `claimed_account_id` is the workspace that the token itself is for. It has to be the same, so that neither a
+    client's word nor an edited file makes another of it. A token that names none, or is no JWT, goes by the id.
+    The ID token is not asked: after a switch of workspaces it goes on naming the one of the login.
+    """
+
+    @property
+    def account_id(self) -> str | None:
+        """Give what is sent as ChatGPT-Account-Id, if anything is."""
+        ...
+
+    @property
+    def claimed_account_id(self) -> str | None:
+        """Give the claim."""
+        ...
 
 
 class Policy(msgspec.Struct):
@@ -60,22 +79,27 @@ class Policy(msgspec.Struct):
         """Say whether a login by this method may be begun, or a stored one be used."""
         return self.method in (None, method)
 
-    def permits_workspace(self, account_id: str | None) -> bool:
-        """Say whether tokens for this workspace may be used."""
-        return not self.workspaces or account_id in self.workspaces
+    def permits_workspace(self, given: HandedOut | None) -> bool:
+        """Say whether this may be handed out, and used; None, as of an API key, is of no workspace."""
+        if given is None:
+            return True
+        agree = given.claimed_account_id in (None, given.account_id) or given.account_id is None
+        return agree and (not self.workspaces or given.account_id in self.workspaces)
 
     def check_method(self, method: LoginMethod) -> None:
         """Raise InvalidRequest, with the text that Codex has for it, if the method is not permitted."""
         if not self.permits(method):
             raise InvalidRequest(_DISABLED[method])
 
-    def check_workspace(self, account_id: str | None) -> None:
-        """Raise WorkspaceForbidden if tokens for this workspace may not be stored."""
-        if self.permits_workspace(account_id):
+    def check_workspace(self, given: HandedOut | None) -> None:
+        """Raise WorkspaceForbidden, with the text that Codex has for it, if this may not be handed out."""
+        if given is None or self.permits_workspace(given):
             return
-        if account_id is None:
+        if self.workspaces and given.account_id is None:
             raise WorkspaceForbidden(
                 "Login is restricted to a specific workspace, "
                 "but the token did not include an chatgpt_account_id claim."
             )
-        raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+        if self.workspaces and not {given.account_id, given.claimed_account_id} <= {None, *self.workspaces}:
+            raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+        raise WorkspaceForbidden("The access token is for another workspace than the account id beside it.")

@@ -9,11 +9,13 @@ import pytest
 
 from accountd.errors import RefreshRefused
 from accountd.policy import Policy
-from accountd.sandbox import Fault, Script
+from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
+    APPROVED,
     TOKEN,
+    log_in,
     login_of,
     open_logged_in,
     open_unsaved,
@@ -25,6 +27,19 @@ from fakes.world import World, open_world
 
 if TYPE_CHECKING:
     import trio.testing
+
+    from accountd.storage.base import AuthRecord
+
+
+async def stored_after(*, account_id: str, access_token: Secret | None = None) -> AuthRecord:
+    """Log in, and change what is stored as another program would."""
+    async with open_logged_in() as world:
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is not None
+        login = stored_login(world)
+        tokens = msgspec.structs.replace(login.tokens, access_token=access_token or login.tokens.access_token)
+        edited = msgspec.structs.replace(login, account_id=account_id, tokens=tokens)
+        return msgspec.structs.replace(world.store.record, chatgpt=edited)
 
 
 async def be_refused(world: World) -> None:
@@ -47,13 +62,47 @@ async def test_tokens_that_have_been_replaced_meanwhile_cost_no_refresh(
 
 async def test_the_workspace_is_that_of_the_tokens(autojump_clock: trio.testing.MockClock) -> None:
     """Whatever is written beside them in the document: that can be edited, and what the issuer signed cannot."""
-    async with open_logged_in() as world:
-        assert isinstance(world.store, MemoryStore)
-        assert world.store.record is not None
-        edited = msgspec.structs.replace(stored_login(world), account_id="elsewhere")
-        record = msgspec.structs.replace(world.store.record, chatgpt=edited)
+    record = await stored_after(account_id="elsewhere")
     async with open_world(store=MemoryStore(record), policy=Policy(workspaces=("elsewhere",))) as world:
         assert world.account.current is None
+
+
+async def test_a_token_for_another_workspace_than_its_id_is_not_used(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With no policy, too: it is kept, which is said, and another login heals it; found later as at the start."""
+    record = await stored_after(account_id="elsewhere")
+    async with open_world(APPROVED, store=MemoryStore(record)) as world:
+        assert world.account.current is None
+        assert world.reader.auth_status(include_token=True).auth_token is None
+        assert caplog.text.count("its access token is for another workspace") == 1
+        assert isinstance(world.store, MemoryStore)
+        assert world.store.record is record
+        await log_in(world)
+        assert world.reader.auth_status(include_token=True).auth_token is not None
+        world.store.record = record
+        await world.account.reload()
+        assert world.account.current is None
+
+
+@pytest.mark.parametrize(("allowed", "is_shown"), [("switched", True), ("account-sandbox", False)])
+async def test_after_a_switch_it_is_the_workspace_of_the_access_token(
+    allowed: str, is_shown: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Stock Codex changes access token and account id, and leaves the ID token, which is not asked."""
+    switched = Sandbox(Script(claims=Claims(account_id="switched"))).issue_tokens().access_token
+    record = await stored_after(account_id="switched", access_token=switched)
+    async with open_world(store=MemoryStore(record), policy=Policy(workspaces=(allowed,))) as world:
+        assert (world.account.current is not None) == is_shown
+        assert (world.reader.auth_status(include_token=True).auth_token is not None) == is_shown
+
+
+async def test_a_token_that_is_no_jwt_goes_by_its_id(autojump_clock: trio.testing.MockClock) -> None:
+    """It claims nothing, and so contradicts nothing."""
+    record = await stored_after(account_id="elsewhere", access_token=Secret("opaque"))
+    for allowed in ("elsewhere", "account-sandbox"):
+        async with open_world(store=MemoryStore(record), policy=Policy(workspaces=(allowed,))) as world:
+            assert (world.account.current is not None) == (allowed == "elsewhere")
 
 
 async def test_nothing_is_due_for_a_clients_own_tokens(autojump_clock: trio.testing.MockClock) -> None:

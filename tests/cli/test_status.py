@@ -145,7 +145,7 @@ def test_json_has_the_same_facts(
 def test_what_is_not_usual_is_told_and_what_is_otherwise_here(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who started the daemon has decided where tokens go for everybody; a shell that would do otherwise is told so."""
+    """Who started the daemon has decided where tokens go for everybody; a shell that differs is told so."""
     there = {"CODEX_APP_SERVER_LOGIN_ISSUER": "http://127.0.0.1:4500", "HTTPS_PROXY": "http://proxy:3128"}
     answers = script(None, None)
     answers["accountd/status"] = {**DAEMON, "environment": there, "backendUrl": "http://127.0.0.1:4500/backend-api"}

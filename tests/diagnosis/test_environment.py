@@ -28,7 +28,7 @@ TOLD = {"HTTPS_PROXY": "http://proxy:3128"}
             {"SSL_CERT_FILE": "/a"},
             {"CODEX_CA_CERTIFICATE": "/a"},
             "warn",
-            "CODEX_CA_CERTIFICATE is not set in the daemon, and /a here; SSL_CERT_FILE is /a in the daemon, and not set",
+            "CODEX_CA_CERTIFICATE is not set in the daemon, and /a here; SSL_CERT_FILE is /a in the daemon",
         ),
     ],
 )

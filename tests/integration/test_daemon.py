@@ -20,7 +20,7 @@ from wsproto import events as ws
 
 from accountd.client.blocking import Client
 from accountd.client.errors import ClientError
-from accountd.sandbox import Fault, Script
+from accountd.sandbox import Claims, Fault, Script
 from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
 
 if TYPE_CHECKING:
@@ -294,6 +294,21 @@ def test_another_user_is_refused_even_where_the_modes_let_them_in(home: Path) ->
         with daemon.connect() as client:
             assert client.call("account/read", {}) == NOBODY
         assert "refused a connection of uid 65534" in daemon.stop()
+
+
+def test_a_refresh_that_moves_to_another_workspace_changes_nothing(home: Path) -> None:
+    """Its token is neither given nor stored; the one that there was is."""
+    ask = {"includeToken": True, "refreshToken": True}
+    with running_with_sandbox(home, Script(approve_after_polls=0)) as (daemon, sandbox), daemon.connect() as client:
+        with client.login_device_code() as login:
+            login.wait()
+        before = client.call("getAuthStatus", ask)
+        for claims in (Claims(account_id="elsewhere"), Claims(user_id="user-grace")):
+            sandbox.script = Script(claims=claims)
+            assert client.call("getAuthStatus", ask) == before
+            stored = json.loads((home / "auth.json").read_text())["tokens"]
+            assert (stored["access_token"], stored["account_id"]) == (before["authToken"], "account-sandbox")
+        assert "tokens of another workspace, which are not used" in daemon.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is watched")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -14,7 +15,7 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.lifecycle import State
 from accountd.policy import Policy
 from accountd.protocol.account import DeviceCodeLoginStarted
-from accountd.sandbox import Claims, Fault, Script
+from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
 from accountd.storage.base import parse_record, render_record
 from accountd.storage.memory import MemoryStore
@@ -242,6 +243,29 @@ async def test_a_forbidden_workspace_is_refused_before_anything_is_stored(
     async with open_world(script, policy=Policy(workspaces=("acct-a", "acct-b"))) as world:
         completion = await world.wait_completion(await world.start_device_login())
         assert completion["error"] == "Login is restricted to workspace id(s) acct-a, acct-b."
+        assert stored(world.store) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Policy(workspaces=("account-sandbox",)), "Login is restricted to workspace id(s) account-sandbox."),
+        (Policy(), "The access token is for another workspace than the account id beside it."),
+    ],
+)
+async def test_an_access_token_of_another_workspace_than_the_id_token_is_refused(
+    policy: Policy, words: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It is what is handed out; that of the ID token is what would be said of it."""
+    given = msgspec.structs.replace(
+        Sandbox(Script()).issue_tokens(),
+        access_token=Sandbox(Script(claims=Claims(account_id="acct-elsewhere"))).issue_tokens().access_token,
+    )
+    answer = {name: getattr(given, name).reveal() for name in ("id_token", "access_token", "refresh_token")}
+    script = Script(approve_after_polls=0, faults=(Fault("/oauth/token", 1, 200, answer),))
+    async with open_world(script, policy=policy) as world:
+        completion = await world.wait_completion(await world.start_device_login())
+        assert completion["error"] == words
         assert stored(world.store) is None
 
 

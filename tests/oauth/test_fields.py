@@ -80,7 +80,7 @@ def supply(token: str, account_id: str = "acct-1") -> None:
 DOORS: dict[str, tuple[type[AccountdError], Callable[[Callable[[str], str]], object]]] = {
     "client's key": (InvalidRequest, lambda spoil: ADMISSION.admit_key(Secret(spoil("sk-" + CANARY)))),
     "client's token": (InvalidRequest, lambda spoil: supply(spoil(GOOD))),
-    "client's account": (InvalidRequest, lambda spoil: supply(GOOD, spoil(CANARY))),
+    "client's account": (InvalidRequest, lambda spoil: supply(make_jwt(chatgpt_account_id=CANARY), spoil(CANARY))),
     "issuer's access token": (
         RemoteRefused,
         lambda spoil: parse_token_response(200, answer(access_token=spoil(GOOD))),

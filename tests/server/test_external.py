@@ -13,7 +13,7 @@ from accountd.errors import ClientFailed
 from accountd.policy import Policy
 from accountd.protocol.jsonrpc import Response, parse_message
 from accountd.protocol.methods import ServerRequest
-from accountd.sandbox import Fault, Script
+from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.server.questions import Questions
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
@@ -288,15 +288,41 @@ async def test_a_logout_while_the_question_is_open_is_not_undone(
         assert world.account.current is None
 
 
-async def test_another_workspace_is_checked_again(autojump_clock: trio.testing.MockClock) -> None:
-    """Tokens that come later are held to the policy as the first ones were."""
+async def test_the_word_of_a_client_is_not_all_that_counts(autojump_clock: trio.testing.MockClock) -> None:
+    """The token has to be for the workspace that it names, and for one that is permitted."""
+    for allowed, refusal in (
+        (
+            ("account-sandbox",),
+            'External auth must use one of workspace(s) ["account-sandbox"], but received "other".',
+        ),
+        ((), "External auth must name the workspace of its accessToken in chatgptAccountId."),
+    ):
+        async with open_world(
+            Script(claims=Claims(account_id="other")), policy=Policy(workspaces=allowed)
+        ) as world:
+            async with open_client(world.services, experimentalApi=True) as client:
+                refused = await client.call("account/login/start", tokens(world))
+                assert refused["error"] == {"code": -32600, "message": refusal}
+            assert world.account.current is None
+
+
+@pytest.mark.parametrize(("named", "claimed"), [("elsewhere", "account-sandbox"), ("account-sandbox", "elsewhere")])
+async def test_another_workspace_is_checked_again(
+    named: str, claimed: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Tokens that come later are held to the policy as the first ones were: the word for them, and their own."""
     policy = Policy(workspaces=("account-sandbox",))
     async with open_world(Script(faults=(Fault(CHECK, 1, 401),)), policy=policy) as world:
         async with open_client(world.services, experimentalApi=True) as client:
-            await start(client, tokens(world))
+            first = tokens(world)
+            await start(client, first)
             await client.send({"id": 5, "method": "account/read", "params": {}})
-            await answer_question(client, result={**tokens(world), "chatgptAccountId": "elsewhere"})
+            other = Sandbox(Script(claims=Claims(account_id=claimed))).issue_tokens().access_token.reveal()
+            answer = {"accessToken": other, "chatgptAccountId": named}
+            await answer_question(client, result=answer)
             assert "unauthorized" in (await client.receive())["error"]["message"]
+            status = await client.call("getAuthStatus", {"includeToken": True})
+            assert status["result"]["authToken"] == first["accessToken"]
 
 
 async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.MockClock) -> None:

@@ -47,11 +47,12 @@ class ExternalTokens:
                 return False  # somebody has asked already
             login = refused.chatgpt
             answer = await self._ask(ChatgptAuthTokensRefreshParams(login.account_id if login else None))
-            self._policy.check_workspace(answer.chatgpt_account_id)
             try:
-                self.record = external_record(
+                record = external_record(
                     Secret(answer.access_token), answer.chatgpt_account_id, answer.chatgpt_plan_type
                 )
             except (MalformedToken, Uncarried) as error:
                 raise ClientFailed(str(error)) from error
+            self._policy.check_workspace(record.chatgpt)
+            self.record = record
             return True

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.account.continuity import find_mismatch
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
-from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record
+from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record, rotated_record
 from accountd.unforeseen import describe_unforeseen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.account.state import AccountState
     from accountd.adapters.issuer import Issuer
     from accountd.audit import AuditLog
@@ -28,6 +31,7 @@ _CHANGED_UNDERNEATH: Final = (
     "Your access token could not be refreshed because you have since logged out or signed in to another account. "
     "Please sign in again."
 )
+_MISMATCH: Final = "the issuer answered the refresh with tokens of {}, which are not used; log in again"
 _MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
 """Seconds between looks at the store, for a token that another program has spent and not yet stored."""
 
@@ -95,12 +99,18 @@ class Renewal:
                     refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
                 except RefreshRefused as error:
                     raise _Spent(login, error) from error
-                await self._save(
-                    stored, refreshed_record(current, current.chatgpt or login, refreshed, time.time_ns())
-                )
+                known = current.chatgpt or login
+                if (mismatch := find_mismatch(known, refreshed)) is not None:
+                    if mismatch.is_same_person and refreshed.refresh_token is not None:
+                        rotated = rotated_record(current, known, refreshed.refresh_token)
+                        await self._save(stored, rotated, state.hold_rotated)
+                    raise RefreshFailed(_MISMATCH.format(mismatch.words))
+                await self._save(stored, refreshed_record(current, known, refreshed, time.time_ns()), state.adopt)
         return "done"
 
-    async def _save(self, stored: AuthRecord | None, record: AuthRecord) -> None:
+    async def _save(
+        self, stored: AuthRecord | None, record: AuthRecord, take: Callable[[AuthRecord], None]
+    ) -> None:
         """Store what a refresh gave. If the store will not have it, memory must: the old token is spent."""
         try:
             await self._store.save(record)
@@ -109,7 +119,7 @@ class Renewal:
             cause = error if isinstance(error, StorageError) else describe_unforeseen(error)
             _log.error("the refreshed token is in memory alone until the store takes it: %s", cause)
             self._state.note_unsaved(stored)
-        self._state.adopt(record)
+        take(record)
 
     async def save_again(self) -> None:
         """See AccountService."""

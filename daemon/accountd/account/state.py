@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from accountd.oauth.refresh import find_due_time
+from accountd.policy import Policy
 from accountd.protocol.account import AccountUpdated
 
 if TYPE_CHECKING:
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
     from accountd.counters import Counters
     from accountd.errors import RefreshRefused
     from accountd.hub import Hub
-    from accountd.policy import Policy
     from accountd.storage.base import AuthRecord, ChatgptLogin, Mode
 
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
+
+_UNRESTRICTED: Final = Policy()
+
+_log = logging.getLogger(__name__)
 
 
 class AccountState:
@@ -57,11 +62,7 @@ class AccountState:
         """Ask the policy of now about a credential."""
         if record.mode is None or not self._policy.permits(_METHODS[record.mode]):
             return False
-        login = record.chatgpt
-        if record.mode == "apikey" or login is None:
-            return True
-        named = login.claims.account_id if record.mode == "chatgpt" else login.account_id
-        return self._policy.permits_workspace(named)
+        return record.mode == "apikey" or self._policy.permits_workspace(record.chatgpt)
 
     @property
     def is_external(self) -> bool:
@@ -109,9 +110,17 @@ class AccountState:
         login = record.chatgpt if record is not None else None
         # Found once, and not at each request: it takes decoding a token.
         self._due_time = find_due_time(login.tokens, record.last_refresh) if record and login else None
+        if record is not self.record and not _UNRESTRICTED.permits_workspace(login):
+            _log.warning(
+                "the stored login is not used, since its access token is for another workspace; log in again"
+            )
         self.record = record
         self._changed.set()
         self._changed = trio.Event()
+
+    def hold_rotated(self, record: AuthRecord) -> None:
+        """Have another refresh token beside the same access token: nothing that anybody waits for."""
+        self.record = record
 
     def become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so; `announce` is called right before."""

@@ -48,24 +48,31 @@ class Admission:
             claims = parse_claims(tokens.id_token)
         except MalformedToken as error:
             raise LoginFailed(str(error)) from error
-        self.policy.check_workspace(claims.account_id)
         try:
-            return chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
+            record = chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
         except Uncarried as error:
             raise LoginFailed(f"what the issuer gave cannot be used: {error}") from None
+        self.policy.check_workspace(record.chatgpt)
+        return record
 
     def admit_external(self, given: ExternalTokensLogin) -> AuthRecord:
         """Make a record of a client's own tokens. Raises RequestError if they are malformed, or forbidden."""
         if not self.policy.permits("chatgpt"):
             raise InvalidRequest("External ChatGPT auth is disabled. Use API key login instead.")
-        if self.policy.workspaces and given.chatgpt_account_id not in self.policy.workspaces:
-            allowed = json.dumps(self.policy.workspaces, ensure_ascii=False)
-            raise InvalidRequest(
-                f'External auth must use one of workspace(s) {allowed}, but received "{given.chatgpt_account_id}".'
-            )
+        self._check_external(given.chatgpt_account_id)  # before the token is looked at, as Codex does
         try:
-            return external_record(Secret(given.access_token), given.chatgpt_account_id, given.chatgpt_plan_type)
+            record = external_record(Secret(given.access_token), given.chatgpt_account_id, given.chatgpt_plan_type)
         except Uncarried as error:
             raise InvalidRequest(f"{error}; give it as it was issued") from None
         except MalformedToken as error:
             raise RequestFailed(f"failed to set external auth: {error}") from error
+        if record.chatgpt is not None and record.chatgpt.claimed_account_id is not None:
+            self._check_external(record.chatgpt.claimed_account_id)
+        if not self.policy.permits_workspace(record.chatgpt):
+            raise InvalidRequest("External auth must name the workspace of its accessToken in chatgptAccountId.")
+        return record
+
+    def _check_external(self, named: str) -> None:
+        if self.policy.workspaces and named not in self.policy.workspaces:
+            allowed = json.dumps(self.policy.workspaces, ensure_ascii=False)
+            raise InvalidRequest(f'External auth must use one of workspace(s) {allowed}, but received "{named}".')

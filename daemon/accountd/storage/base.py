@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import msgspec
 
 from accountd.errors import StorageError
+from accountd.oauth.claims import read_claims
 from accountd.oauth.fields import Uncarried, check_id, check_token
 from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims, parse_plan
 from accountd.secret import Secret
@@ -59,7 +60,12 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class ChatgptLogin(msgspec.Struct, frozen=True):
-    """The `tokens` of the document. `login_owner_id` is made anew for each login, and kept by its refreshes."""
+    """The `tokens` of the document. `login_owner_id` is made anew for each login, and kept by its refreshes.
+
+    `claims` are those of the ID token. `access_claims`, of the access token, are found when the login is made, and
+    never again; None for a token that cannot be read, which is as good as any other. `claimed_account_id` is the
+    workspace that it says it is for, beside them because it is asked about at each request.
+    """
 
     tokens: TokenSet
     claims: Claims
@@ -67,6 +73,13 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
     login_owner_id: str | None = None
     provenance: Provenance | None = None
     unknown: Unknown = _NOTHING
+    access_claims: Claims | None = None
+    claimed_account_id: str | None = None
+
+    def __post_init__(self) -> None:
+        claims = read_claims(self.tokens.access_token)
+        msgspec.structs.force_setattr(self, "access_claims", claims)
+        msgspec.structs.force_setattr(self, "claimed_account_id", claims and claims.account_id)
 
 
 class AuthRecord(msgspec.Struct, frozen=True):
@@ -172,6 +185,12 @@ def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refresh
     )
     renewed = msgspec.structs.replace(login, tokens=tokens, claims=claims)
     return msgspec.structs.replace(record, chatgpt=renewed, last_refresh=render_time(now_ns))
+
+
+def rotated_record(record: AuthRecord, login: ChatgptLogin, refresh_token: Secret) -> AuthRecord:
+    """Make the record of a login of which nothing has changed but its refresh token."""
+    tokens = msgspec.structs.replace(login.tokens, refresh_token=refresh_token)
+    return msgspec.structs.replace(record, chatgpt=msgspec.structs.replace(login, tokens=tokens))
 
 
 def is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
