@@ -40,9 +40,9 @@ class GuestCounters:
         self.tokens_handed_out = 0
         self.tokens_refused = 0
         """Those that were too many."""
-        self.refreshes_forced = 0
+        self.refreshes_made = 0
         self.refreshes_withheld = 0
-        """Those that were asked for, when the present token was another one, or there had just been one."""
+        """Those that were asked for when the present token was another one; or when there had just been one."""
 
 
 class Counters:

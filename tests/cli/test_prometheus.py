@@ -52,7 +52,7 @@ STATUS: Message = {
         "connectionsRefused": 3,
         "tokensHandedOut": 7,
         "tokensRefused": 4,
-        "refreshesForced": 5,
+        "refreshesMade": 5,
         "refreshesWithheld": 6,
     },
 }

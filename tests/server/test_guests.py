@@ -11,11 +11,13 @@ import trio.testing
 
 from accountd.limits import Limits
 from accountd.protocol.methods import TOKEN_NOTIFICATIONS
-from accountd.sandbox import Script
+from accountd.sandbox import Fault, Script
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import (
     ARRIVALS_AT_ONCE,
     ARRIVALS_PER_SECOND,
+    LOOK_UPS_AT_ONCE,
+    LOOK_UPS_PER_SECOND,
     MESSAGES_AT_ONCE,
     MESSAGES_PER_SECOND,
     REFRESH_INTERVAL,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 APPROVED = Script(approve_after_polls=0, interval=0, token_lifetime=3600)
+TOKEN = "/oauth/token"
+CHECK = "/backend-api/wham/accounts/check"
 ASK = {"includeToken": True}
 FORCE = {"includeToken": True, "refreshToken": True}
 
@@ -47,6 +51,11 @@ async def token_of(client: Client, params: dict[str, Any] = ASK) -> str:
     answer = await client.call("getAuthStatus", params)
     token: str = answer["result"]["authToken"]
     return token
+
+
+def fails(path: str) -> Script:
+    """Write the script of a server whose every answer at a path is a failure."""
+    return Script(faults=tuple(Fault(path, number, 503) for number in range(1, 500)))
 
 
 def refreshes(world: World) -> int:
@@ -72,7 +81,7 @@ async def test_a_refresh_is_forced_once_in_ten_seconds(autojump_clock: trio.test
             assert await token_of(two, FORCE) != second
             assert refreshes(world) == 2
         counted = world.services.counters.guests
-        assert (counted.refreshes_forced, counted.refreshes_withheld) == (2, 6)
+        assert (counted.refreshes_made, counted.refreshes_withheld) == (2, 6)
 
 
 async def test_a_guest_with_an_older_token_gets_the_present_one(autojump_clock: trio.testing.MockClock) -> None:
@@ -103,6 +112,39 @@ async def test_the_main_door_refreshes_when_told_to(autojump_clock: trio.testing
                 await trio.testing.wait_all_tasks_blocked(0.5)
                 assert await token_of(guest, FORCE) not in seen
             assert refreshes(world) == 7
+
+
+@pytest.mark.parametrize("way", [("getAuthStatus", ASK), ("account/read", {})])
+async def test_an_outage_is_not_worsened_by_guests(
+    autojump_clock: trio.testing.MockClock, way: tuple[str, dict[str, Any]]
+) -> None:
+    """A refresh that is due and fails is tried for guests once in ten seconds, and not for each that asks."""
+    async with open_room() as (world, door), open_client(world.services, door=door) as guest:
+        await guest.call("account/read", {})
+        world.sandbox.script = fails(TOKEN)
+        world.clock.jump(3600)
+        await trio.sleep(1)
+        by_itself = refreshes(world)
+        for _ in range(20):
+            assert "result" in await guest.call(*way)
+        assert refreshes(world) == by_itself + 1
+        await trio.sleep(REFRESH_INTERVAL)
+        for _ in range(5):
+            await guest.call(*way)
+        assert refreshes(world) == by_itself + 2
+
+
+async def test_the_backend_is_not_worn_out_by_guests(autojump_clock: trio.testing.MockClock) -> None:
+    """While it does not tell the workspace, it is asked for them up to a limit; what is known is told to all."""
+    async with open_room() as (world, door), open_client(world.services) as ours:
+        world.sandbox.script = fails(CHECK)
+        async with open_client(world.services, door=door) as guest:
+            codes = [(await guest.call("account/read", {}))["error"]["code"] for _ in range(200)]
+            assert set(codes) == {-32603, -32001}
+            assert codes.count(-32603) <= trio.current_time() * LOOK_UPS_PER_SECOND + LOOK_UPS_AT_ONCE + 1
+            world.sandbox.script = APPROVED
+            assert (await ours.call("account/read", {}))["result"]["account"]
+            assert (await guest.call("account/read", {}))["result"]["account"]
 
 
 async def test_twenty_containers_that_ask_each_second_are_served(autojump_clock: trio.testing.MockClock) -> None:

@@ -29,11 +29,8 @@ _TOKEN_SOCKET = {
     "connectionsRefused": ("accountd_token_socket_connections_refused", "Connections refused on the token socket."),
     "tokensHandedOut": ("accountd_token_socket_tokens_handed_out", "Tokens handed out on the token socket."),
     "tokensRefused": ("accountd_token_socket_tokens_refused", "Tokens refused there, since they were too many."),
-    "refreshesForced": (
-        "accountd_token_socket_refreshes_forced",
-        "Refreshes made because somebody there asked.",
-    ),
-    "refreshesWithheld": ("accountd_token_socket_refreshes_withheld", "Refreshes asked for there, and not made."),
+    "refreshesMade": ("accountd_token_socket_refreshes_made", "Refreshes made for clients there, or tried."),
+    "refreshesWithheld": ("accountd_token_socket_refreshes_withheld", "Refreshes wanted there, and not made."),
 }
 
 

@@ -49,7 +49,7 @@ class TokenSocketStatus(Wire, frozen=True):
     """The token socket, and what those did who came by it since the start. `connections` are open now.
 
     `trouble` says why nobody can connect, null if anybody can. Tokens were refused that were too many; refreshes
-    were withheld from clients that asked for one and got a token that is no older.
+    were withheld when the one before had just been made, or the client had an older token.
     """
 
     path: str
@@ -58,7 +58,7 @@ class TokenSocketStatus(Wire, frozen=True):
     connections_refused: int
     tokens_handed_out: int
     tokens_refused: int
-    refreshes_forced: int
+    refreshes_made: int
     refreshes_withheld: int
 
 

@@ -1,9 +1,9 @@
 """What guests may do: those who come by the token socket, from containers, and may have the token alone.
 
 They are not trusted with what the daemon lives of. Each is read at a pace; all of them together, since one can
-come as often as it likes, share the tokens that are handed out, and the refreshes that they can force. Each of
-those spends the refresh token, so that none is made for a guest whose token is an older one than the present,
-which is all that it needs.
+come as often as it likes, share the tokens that are handed out, and what they can have the issuer and the backend
+asked for. Each refresh spends the refresh token, so that none is forced by a guest whose token is an older one than
+the present, which is all that it needs.
 
 Which token a guest has is known by what it was handed on its connection. One that comes anew and asks for nothing
 but a refresh may have kept what was handed out before, so that it is taken to have what guests were handed last.
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     from accountd.secret import Secret
 
 REFRESH_INTERVAL: Final = 10.0
-"""Seconds between two refreshes that guests force, all of them together. A token lasts for hours; a service that
-refuses one before its time is rare, and one refresh is for all guests."""
+"""Seconds between two refreshes that are made for guests, all of them together. A token lasts for hours; a service
+that refuses one before its time is rare, and one refresh is for all guests. When one that is due fails, it is
+tried again no sooner."""
+
+LOOK_UPS_PER_SECOND: Final = 1
+LOOK_UPS_AT_ONCE: Final = 64
+"""Questions to the backend that guests have asked, in which workspace the account is. The answer is known from then
+on; while there is none, all that ask have the backend asked."""
 
 MESSAGES_PER_SECOND: Final = 16
 MESSAGES_AT_ONCE: Final = 32
@@ -56,6 +62,7 @@ class Guests:
         self.counters = counters
         self.tokens = Bucket(per_second, per_second * _BURST, now)
         self.refreshes = Bucket(1 / REFRESH_INTERVAL, 1, now)
+        self.look_ups = Bucket(LOOK_UPS_PER_SECOND, LOOK_UPS_AT_ONCE, now)
         self.arrivals = Bucket(ARRIVALS_PER_SECOND, ARRIVALS_AT_ONCE, now)
         self.handed_out: int | None = None
 
@@ -102,21 +109,33 @@ class Guest:
         now, tokens = trio.current_time(), self._guests.tokens
         if not tokens.take(now):
             self._guests.counters.tokens_refused += 1
-            seconds = math.ceil(tokens.wait(now))
-            raise Overloaded(f"too many tokens were asked for on this socket; ask again in {seconds} s")
+            raise _too_many("tokens were", tokens.wait(now))
+
+    def ask_look_up(self) -> None:
+        """Ask whether the backend may be asked for it now. Raises Overloaded."""
+        now, look_ups = trio.current_time(), self._guests.look_ups
+        if not look_ups.take(now):
+            raise _too_many("accounts were", look_ups.wait(now))
 
     def note_token(self, token: Secret | None) -> None:
         """Remember what it was handed, by a hash of it: the text is not kept any longer for that."""
         self._guests.counters.tokens_handed_out += 1
         self._handed_out = self._guests.handed_out = hash(token)
 
-    def may_refresh(self, present: Secret | None) -> bool:
-        """Say whether a refresh is to be made because it asks for one, when this is the present token."""
+    def may_refresh(self, present: Secret | None, *, is_due: bool) -> bool:
+        """Say whether a refresh is to be made for it, because one is due, or because it asks for one.
+
+        `present` is the token that there is now.
+        """
         known = self._guests.handed_out if self._handed_out is None else self._handed_out
         is_older = known is not None and known != hash(present)
-        granted = not is_older and self._guests.refreshes.take(trio.current_time())
+        granted = (is_due or not is_older) and self._guests.refreshes.take(trio.current_time())
         if granted:
-            self._guests.counters.refreshes_forced += 1
+            self._guests.counters.refreshes_made += 1
         else:
             self._guests.counters.refreshes_withheld += 1
         return granted
+
+
+def _too_many(what: str, seconds: float) -> Overloaded:
+    return Overloaded(f"too many {what} asked for on this socket; ask again in {math.ceil(seconds)} s")

@@ -40,7 +40,9 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
 
 
 async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
-    await services.refresher.ensure_fresh(forced=call.params.refresh_token and _may_refresh(services, call))
+    await _ensure_fresh(services, call)
+    if call.guest is not None and not (services.reader.known() and services.requirements.is_known()):
+        call.guest.ask_look_up()
     await services.requirements.require()
     call.reply(await services.reader.look_up())
 
@@ -56,18 +58,24 @@ def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) ->
 
 
 async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
-    forced = bool(call.params.refresh_token) and _may_refresh(services, call)
-    await services.refresher.ensure_fresh(forced=forced)
+    await _ensure_fresh(services, call)
     _reply_auth_status(services, call)
 
 
-def _may_refresh(services: Services, call: Call[Any]) -> bool:
-    """Say whether a refresh is made because it is asked for: as in Codex it is, but for some of guests.
+async def _ensure_fresh(services: Services, call: Call[Any]) -> None:
+    """Refresh when it is due or asked for, as Codex does; for guests as often as they may have it.
 
     One that is under way can be waited for by anybody.
     """
-    guest = call.guest
-    return guest is None or services.refresher.is_under_way or guest.may_refresh(_present_token(services))
+    refresher, guest, asked = services.refresher, call.guest, bool(call.params.refresh_token)
+    if guest is None or refresher.is_under_way:
+        await refresher.ensure_fresh(forced=asked)
+        return
+    is_due = refresher.is_due()
+    if not (asked or is_due):
+        await refresher.ensure_fresh()
+    elif guest.may_refresh(_present_token(services), is_due=is_due):
+        await refresher.ensure_fresh(forced=not is_due)
 
 
 def _reply_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:

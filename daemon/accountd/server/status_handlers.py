@@ -76,7 +76,7 @@ def _describe_token_socket(services: Services) -> TokenSocketStatus | None:
         connections_refused=guests.connections_refused,
         tokens_handed_out=guests.tokens_handed_out,
         tokens_refused=guests.tokens_refused,
-        refreshes_forced=guests.refreshes_forced,
+        refreshes_made=guests.refreshes_made,
         refreshes_withheld=guests.refreshes_withheld,
     )
 
