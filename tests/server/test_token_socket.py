@@ -7,6 +7,7 @@ import socket
 import stat
 import sys
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,6 @@ from accountd.server.token_socket import TokenSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -102,6 +102,13 @@ def replace_by_socket(path: Path) -> None:
     path.with_name("s.other").rename(path)
 
 
+def replace_by_link(path: Path) -> None:
+    """Put a link in its place that leads to it: in a container it would lead elsewhere."""
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.symlink_to(aside)
+
+
 @linux
 @pytest.mark.parametrize(
     "loss",
@@ -121,6 +128,26 @@ async def test_it_is_opened_anew_when_it_is_taken_away(
         loss(path)
         await wait_served(path)
     assert "somebody has removed or replaced the token socket" in caplog.text
+
+
+@pytest.mark.parametrize("at_once", [Path.unlink, replace_by_socket, replace_by_link])
+async def test_who_is_quicker_than_we_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: Callable[[Path], None]
+) -> None:
+    """What is put there before we have looked at what we opened is not taken for ours."""
+    haste = [at_once]
+
+    def identify(path: Path) -> tuple[int, int] | None:
+        if haste:
+            haste.pop()(path)
+        return unix_socket.identify(path)
+
+    monkeypatch.setattr(module, "identify", identify)
+    async with served(tmp_path) as found:
+        assert "somebody has removed or replaced" in (found.find_trouble() or "")
+        if found.path.is_symlink():
+            found.path.unlink()
+        await wait_served(found.path)
 
 
 @linux

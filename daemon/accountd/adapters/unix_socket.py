@@ -164,9 +164,19 @@ def _is_live(path: Path) -> bool:
 
 
 def identify(path: Path) -> tuple[int, int] | None:
-    """Tell the file at a path from any other that may come there; None if there is none that can be seen."""
+    """Tell the socket at a path from any other that may come there; None if none is there that can be seen."""
     try:
         found = path.lstat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
+
+
+def is_ours(path: Path) -> bool:
+    """Say whether it is this process that listens on a path, by connecting: it will see a client that leaves."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        if probe.connect_ex(os.fspath(path)):
+            return False
+        peer = peer_credentials(probe)
+        return peer is not None and peer.pid == os.getpid()

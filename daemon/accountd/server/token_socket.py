@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from accountd.adapters.file_watch import wait_until_moved
-from accountd.adapters.unix_socket import check_length, identify, open_inherited_listener, open_unix_listener
+from accountd.adapters.unix_socket import (
+    check_length,
+    identify,
+    is_ours,
+    open_inherited_listener,
+    open_unix_listener,
+)
 from accountd.errors import SocketError, describe_os_error
 
 if TYPE_CHECKING:
@@ -58,9 +64,10 @@ class TokenSocket:
             began = trio.current_time()
             try:
                 with self._open() as listener:
-                    self._note(None)
                     self._identity = identify(self.path)
-                    await self._serve_while_there(listener, serve_listener)
+                    if self._is_reached():
+                        self._note(None)
+                        await self._serve_while_there(listener, serve_listener)
                 self._note(self._describe_loss())
             except SocketError as error:
                 self._note(str(error))
@@ -75,6 +82,10 @@ class TokenSocket:
         if isinstance(self._place, Path):
             return open_unix_listener(self._place, self._lock, patience=0)
         return open_inherited_listener(self._place.dup())
+
+    def _is_reached(self) -> bool:
+        """Say whether who connects comes to us: somebody may have been quicker than the look at what we opened."""
+        return not isinstance(self._place, Path) or (self._identity is not None and is_ours(self.path))
 
     async def _serve_while_there(
         self, listener: trio.SocketListener, serve_listener: Callable[[trio.SocketListener], Awaitable[None]]
