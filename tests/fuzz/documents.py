@@ -149,13 +149,15 @@ def fuzz_host_pattern(data: bytes) -> None:
     name, pattern = choose(data, ("build-7", "", "-", "a" * 20, "]", "ab[!-]c^\\", "\n", "\u0130i\u0307"))
     glob = pattern.decode("latin-1")
     matches = matches_host(name, glob)
-    if len(glob) <= _FEW:
+    if len(glob) <= _FEW and not _MISTAKEN.search(glob):
         assert matches == fnmatchcase(name.lower(), glob.lower())
     assert matches_host(name, f"{glob}*") >= matches
     assert matches_host(name, "*" * 1000 + glob) >= matches
 
 
 _FEW: Final = 30
+_MISTAKEN: Final = re.compile("-.!", re.DOTALL)
+"""What may be a `!` behind a range that is none, `[b-a!c]`, which `fnmatch` takes for a negation."""
 
 
 def fuzz_config(data: bytes) -> None:
