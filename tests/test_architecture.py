@@ -123,6 +123,8 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
         match node:
             case ast.Call(func=ast.Name(id="print")) if not path.startswith(PRINTS):
                 yield f"{path}:{node.lineno}: only {' and '.join(PRINTS)} print"
+            case ast.Call(func=ast.Attribute(ast.Attribute(attr="json"), "decode"), keywords=[]):
+                yield f"{path}:{node.lineno}: JSON is decoded by its type alone, see foreign_json.py"
             case ast.Call() if path not in READS and (name := _name_of_reading(node)):
                 yield f"{path}:{node.lineno}: {name} reads what may have no end; files/read.py does not"
 
@@ -245,6 +247,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ),
         ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
+        ("hub.py", "msgspec.json.decode(b'')", "2: JSON is decoded by its type alone, see foreign_json.py"),
         ("config.py", "path.read_text()", "2: read_text reads what may have no end; files/read.py does not"),
         ("config.py", "open(path, 'rb')", "2: open reads what may have no end; files/read.py does not"),
     ],

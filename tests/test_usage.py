@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from accountd.errors import InvalidRequest, RequestFailed
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.protocol import usage as wire
 from accountd.sandbox import Fault, Script
 from accountd.secret import Secret

@@ -7,7 +7,7 @@ roof      daemon · signals · reload              builds everything, nests the 
 doors     server · client                        the socket seen from inside, and from outside
 services  supervisor · hub · audit · account · usage · requirements · login   what lives
 outside   adapters · storage                     one foreign thing a file
-paper     protocol · framing · oauth · policy    bytes and values in, bytes and values out
+paper     protocol · framing · oauth · policy · foreign_json      bytes and values in, bytes and values out
 ground    errors · unforeseen · secret · redaction · files · urls · toml · limits · config · paths · safe_path ·
           users · environment · identity · counters · logs
 """

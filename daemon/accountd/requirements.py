@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from accountd.account.service import AccountService
     from accountd.adapters.wall_clock import Clock
-    from accountd.oauth.tokens import Claims
+    from accountd.oauth.claims import Claims
     from accountd.policy import Policy
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
     from accountd.secret import Secret

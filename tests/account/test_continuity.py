@@ -10,8 +10,8 @@ import trio
 
 from accountd.account.continuity import find_mismatch
 from accountd.errors import RefreshFailed
+from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import Refreshed
-from accountd.oauth.tokens import parse_claims
 from accountd.sandbox import Claims, Sandbox, Script
 from accountd.secret import Secret
 from accountd.storage.base import ChatgptLogin

@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from accountd.errors import InvalidRequest, RequestFailed
+from accountd.oauth import claims
 from accountd.protocol.account import (
     ApiKeyAccount,
     ChatgptAccount,
@@ -18,6 +19,7 @@ from accountd.protocol.account import (
 from accountd.sandbox import Claims, Fault, Script
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
+from fakes.client import open_client
 from fakes.logged_in import (
     APPROVED,
     HOUR,
@@ -214,6 +216,20 @@ async def test_a_token_is_handed_out_as_long_as_it_is_good_enough(autojump_clock
         await trio.sleep(1800)
         assert (await world.reader.hand_out(1900)).token != token.token
         assert refreshes(world) == 1
+
+
+async def test_what_is_in_a_token_is_read_once(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it comes: neither handing it out nor asking how it is decodes it again, which may take a while."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        monkeypatch.setattr(claims, "parse_claims", lambda _: pytest.fail("a token is decoded"))
+        token = await world.reader.hand_out(300)
+        assert token.expires_at == login_of(world).expires_at
+        assert world.services.refresher.seconds_left() is not None
+        async with open_client(world.services, extensions={"accountd": {}}) as client:
+            answer = await client.call("accountd/status")
+            assert answer["result"]["credential"]["expiresAt"] == token.expires_at
 
 
 async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testing.MockClock) -> None:

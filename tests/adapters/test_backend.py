@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.adapters import backend as limits
-from accountd.adapters.backend import Access, Backend, BackendTooSlow, Workspace, parse_workspace
+from accountd.adapters.backend import MAX_PAYLOAD, Access, Backend, BackendTooSlow, Workspace, parse_workspace
 from accountd.adapters.http import REQUEST_TIMEOUT, HttpClient
 from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.protocol.payloads import MessagesPayload, SecuritySetupPayload, ThreadsPayload
@@ -368,3 +368,12 @@ def test_no_answer_is_more_than_a_refusal(name: str, status: int, body: bytes) -
 async def test_unknown_members_are_of_no_interest() -> None:
     """A backend may tell more than is understood."""
     assert await Server(body={"new": [1]}).backend().read_usage(ACCESS) == UsagePayload()
+
+
+async def test_an_answer_that_is_too_large_is_not_decoded() -> None:
+    """An empty object of three bytes would be ninety in memory."""
+    body = b'{"accounts":[' + b"{}," * (MAX_PAYLOAD // 3) + b"{}]}"
+    with pytest.raises(RemoteRefused, match=f"larger than {MAX_PAYLOAD} bytes"):
+        await Server(200, body).backend().read_accounts(ACCESS)
+    with pytest.raises(RemoteRefused, match="workspace routing discovery failed"):
+        parse_workspace(body, "acct-1", BACKEND)

@@ -17,7 +17,7 @@ import trio.testing
 from accountd.config import DEFAULT_CLIENT_ID
 from accountd.errors import AccountdError
 from accountd.framing.detect import DetectedFraming
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.sandbox import Script
 from accountd.sandbox.state import Grant
 from accountd.server.serve import Server

@@ -9,7 +9,7 @@ import pytest
 
 from accountd.diagnosis import credential
 from accountd.diagnosis.credential import check_credential, check_leftovers, check_store
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.sandbox import Sandbox
 from accountd.secret import Secret
 from accountd.storage.base import Provenance, api_key_record, chatgpt_record, render_record

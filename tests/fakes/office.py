@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from accountd.errors import RemoteRefused, RemoteUnreachable
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.policy import Policy
 from accountd.protocol.requirements import NO_REQUIREMENTS
 from accountd.requirements import BundleFile, RequirementsService, open_requirements

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import Refreshed
-from accountd.oauth.tokens import TokenSet, parse_claims
+from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, Provenance, chatgpt_record, refreshed_record
 from fakes.usage import make_jwt

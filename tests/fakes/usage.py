@@ -13,7 +13,8 @@ import trio
 
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
-from accountd.oauth.tokens import TokenSet, parse_claims
+from accountd.oauth.claims import parse_claims
+from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, ChatgptLogin
 from accountd.storage.memory import MemoryStore

@@ -13,7 +13,7 @@ import trio
 from accountd.adapters import http
 from accountd.config import DEFAULT_CLIENT_ID
 from accountd.login.browser import BrowserFlow
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Script
 from accountd.sandbox.script import Claims, Fault

@@ -23,7 +23,7 @@ from accountd.config import load
 from accountd.errors import AccountdError
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeFlow
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.protocol.account import BrowserLogin
 from accountd.reload import Reloader
 from accountd.sandbox import Claims, Script

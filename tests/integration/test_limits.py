@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -37,6 +38,12 @@ def home() -> Iterator[Path]:
 def descriptors(pid: int) -> int:
     """Count the open files of a process."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def processor_time(pid: int) -> float:
+    """Give the seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_one_client_too_many_is_told_so(home: Path) -> None:
@@ -118,6 +125,33 @@ def test_a_low_limit_on_open_files_is_raised(home: Path) -> None:
             assert resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0] == min(4096 + 64, ours[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, ours)
+
+
+NUMBERS = b"1e308," * 150_000
+HELLO = b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"x","version":"1"}}}\n'
+
+
+@linux
+@pytest.mark.parametrize(
+    ("params", "complaint"),
+    [
+        (b"[%b1]", "expected `object`, got `array`"),
+        (b'{"refreshToken":[%b1]}', "expected `bool`, got `array` - at `$.refreshToken`"),
+        (b'{"refreshToken":5,"x":[%b1]}', "expected `bool`, got `int` - at `$.refreshToken`"),
+    ],
+)
+def test_numbers_that_take_long_are_not_decoded(home: Path, params: bytes, complaint: str) -> None:
+    """A megabyte of them, in params that are wrong, took two seconds of the whole daemon to refuse."""
+    with running(home) as daemon, socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(daemon.path))
+        lines = sock.makefile("rb")
+        sock.sendall(HELLO)
+        assert b'"result"' in lines.readline()
+        used = processor_time(daemon.process.pid)
+        sock.sendall(b'{"id":1,"method":"account/read","params":%b}\n' % (params % NUMBERS))
+        assert complaint in json.loads(lines.readline())["error"]["message"]
+        assert processor_time(daemon.process.pid) - used < 1
 
 
 @linux

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from accountd.config import DEFAULT_CLIENT_ID
 from accountd.errors import AccountdError
 from accountd.framing.detect import DetectedFraming
-from accountd.oauth.tokens import parse_claims
+from accountd.oauth.claims import parse_claims
 from accountd.sandbox import Claims, Fault, Script
 from accountd.sandbox.state import Grant
 from accountd.secret import Secret

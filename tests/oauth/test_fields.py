@@ -50,7 +50,7 @@ SPOILT: dict[str, Callable[[str], str]] = {
     "has a blank in it": lambda text: f"{text} {text[-3:]}",
     "has a character in it that is not printable ASCII": lambda text: f"{text}\0",
     "has a character in it that is not printable ASCII ": lambda text: f"{text}é",
-    "is longer than": lambda text: text + "a" * (1 << 20),
+    "is longer than": lambda text: text + "a" * (1 << 19),
 }
 """By what is said of it, how a token is spoilt. What is not at its end leaves a JWT that can be read."""
 

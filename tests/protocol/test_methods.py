@@ -139,8 +139,10 @@ def test_params_become_their_struct(method: str, params: str, expected: object) 
             '{"clientInfo":{"name":"","version":""},"capabilities":{"extensions":{"accountd":true}}}',
             "invalid type: boolean `true`, expected a map",
         ),
-        # Where a second reading fails, the first complaint stands.
-        ("account/login/cancel", '{"loginId":5,"x":1e400}', "expected `str`, got `int` - at `$.loginId`"),
+        # Nothing is read but the value that is wrong; where that fails, the first complaint stands.
+        ("account/login/cancel", '{"loginId":5,"x":1e400}', "invalid type: integer `5`, expected a string"),
+        ("account/login/cancel", f'{{"loginId":{[1] * 20_000}}}', "invalid type: sequence, expected a string"),
+        ("account/login/cancel", f'{{"loginId":{[1] * 30_000}}}', "expected `str`, got `array` - at `$.loginId`"),
         ("account/login/cancel", '{"loginId":1e400}', "number out of range - at `$.loginId`"),
         # What a message quotes is not taken for the message.
         (

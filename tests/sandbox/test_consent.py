@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from accountd.oauth.callback import Callback, Denied, MissingCode, NotEntitled, parse_request
-from accountd.oauth.tokens import parse_claims, parse_token_response
+from accountd.oauth.claims import parse_claims
+from accountd.oauth.tokens import parse_token_response
 from accountd.sandbox import Claims, ConnectionDropped, Fault, Response, Script
 from accountd.secret import Secret
 from sandbox.caller import CALLBACK, CLIENT_ID, PKCE, Caller, Clock, authorize_url, error_code, read

@@ -8,8 +8,9 @@ import hashlib
 import msgspec
 import pytest
 
+from accountd.oauth.claims import parse_claims
 from accountd.oauth.device import DeviceCodePolling, parse_start
-from accountd.oauth.tokens import parse_claims, parse_payload, parse_token_response
+from accountd.oauth.tokens import parse_token_response
 from accountd.sandbox import Claims, Script
 from accountd.secret import Secret
 from sandbox.caller import CLIENT_ID, DEVICE, REDIRECT_URI, Caller, Clock, error_code, read
@@ -139,7 +140,7 @@ async def test_tokens_say_when_they_end(caller: Caller, clock: Clock) -> None:
     """`exp` and `expires_in` are by the script's token_lifetime."""
     caller.sandbox.script = Script(token_lifetime=120)
     tokens = await caller.log_in()
-    assert parse_payload(Secret(tokens["access_token"]))["exp"] == clock.time + 120
+    assert parse_claims(Secret(tokens["access_token"])).expires_at == clock.time + 120
     assert tokens["expires_in"] == 120
 
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.files.read import MAX_FILE
+from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import Refreshed
-from accountd.oauth.tokens import TokenSet, parse_claims
+from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import (
     AuthRecord,
@@ -158,9 +160,20 @@ def test_what_is_not_known_is_kept(
     assert json.loads(render_record(parse(document))) == document
 
 
+@pytest.mark.parametrize("value", ["1e308", "1.00", "1e999", "9" * 5000, '"\\u00e9"', '[{"a":-0.0}]'])
+def test_what_is_not_known_is_not_even_read(value: str) -> None:
+    """It is kept to the letter, but for blanks: numbers that no float holds, or that take long, among it."""
+    document = f'{{"OPENAI_API_KEY": "sk", "other":  {value}}}'.encode()
+    record = parse_record(document)
+    assert f'"other":{value}'.encode() in render_record(record, compact=True)
+    assert parse_record(render_record(record)) == record
+
+
 @pytest.mark.parametrize(
     "document",
     [
+        b'{"OPENAI_API_KEY": "sk", "other": "' + b"x" * MAX_FILE + b'"}',
+        b'{"OPENAI_API_KEY": "sk", "other": "\xff"}',
         b"",
         b"{",
         b"[]",

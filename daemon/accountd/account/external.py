@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.errors import ClientFailed
+from accountd.oauth.claims import MalformedToken
 from accountd.oauth.fields import Uncarried
-from accountd.oauth.tokens import MalformedToken
 from accountd.protocol.account import ChatgptAuthTokensRefreshParams
 from accountd.secret import Secret
 from accountd.storage.base import external_record

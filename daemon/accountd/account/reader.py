@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd.errors import InvalidRequest, RefreshError, RemoteError, RemoteRefused, RequestFailed
-from accountd.oauth.refresh import parse_expiry
 from accountd.protocol.account import (
     ApiKeyAccount,
     ChatgptAccount,
@@ -108,7 +107,7 @@ class AccountReader:
             raise RequestFailed("the login that is stored is no longer accepted; log in again")
         if self._is_short(min_valid):
             raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s")
-        expiry = parse_expiry(login.tokens.access_token) if login is not None else None
+        expiry = login.expires_at if login is not None else None
         self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
         return ReadTokenResponse(
             record.mode, status.auth_token, expiry, login.account_id if login is not None else None

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
-from accountd.oauth.refresh import parse_expiry
 from accountd.supervisor import supervise
 from accountd.unforeseen import INTERNAL_ERROR, report
 
@@ -74,7 +73,7 @@ class Refresher:
     def seconds_left(self) -> float | None:
         """Give how long the access token is good for, negative if it is not; None if it does not say."""
         login = self._account.login
-        expiry = parse_expiry(login.tokens.access_token) if login is not None else None
+        expiry = login.expires_at if login is not None else None
         return expiry - self._clock.now() if expiry is not None else None
 
     @property

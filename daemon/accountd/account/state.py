@@ -108,8 +108,7 @@ class AccountState:
     def hold(self, record: AuthRecord | None) -> None:
         """Have this credential, and say nothing. A failure leaves what there was."""
         login = record.chatgpt if record is not None else None
-        # Found once, and not at each request: it takes decoding a token.
-        self._due_time = find_due_time(login.tokens, record.last_refresh) if record and login else None
+        self._due_time = find_due_time(login.expires_at, record.last_refresh) if record and login else None
         if record is not self.record and not _UNRESTRICTED.permits_workspace(login):
             _log.warning(
                 "the stored login is not used, since its access token is for another workspace; log in again"

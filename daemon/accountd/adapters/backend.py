@@ -11,6 +11,7 @@ import msgspec
 import trio
 
 from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.foreign_json import UNDECODABLE, Undecodable, decode
 from accountd.oauth.tokens import describe_oauth_error
 from accountd.protocol.account import RoutingOverride
 from accountd.protocol.explain import explain_decode_error
@@ -48,6 +49,9 @@ CONSUME_TIMEOUT: Final = 10.0
 ACCOUNTS_TIMEOUT: Final = 30.0
 THREAD_TIMEOUT: Final = 60.0
 """Seconds for what somebody asked to see. All are Codex's; the rest has the HTTP client's limit alone."""
+
+MAX_PAYLOAD: Final = 512 << 10
+"""Bytes of an answer that are decoded, which may take thirty times the memory; a profile of years has 200 KB."""
 
 _MAX_TYPE: Final = 100  # characters of a Content-Type that go into an error's text
 _ANYWHERE: Final = "NO_CONSTRAINT"
@@ -209,9 +213,11 @@ class Backend:
         return answer
 
     def _decode(self, answer: HttpAnswer, path: str, wanted: type[PayloadT]) -> PayloadT:
+        if len(answer.body) > MAX_PAYLOAD:
+            raise RemoteRefused(f"Decode error for {self._url(path)}: larger than {MAX_PAYLOAD} bytes", 0)
         try:
             return msgspec.json.decode(answer.body, type=wanted)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             kind = quote(answer.content_type, _MAX_TYPE)
             text = f"Decode error for {self._url(path)}: {explain_decode_error(error)}; content-type={kind}"
             raise RemoteRefused(text, 0) from None  # the cause may quote the answer
@@ -233,9 +239,9 @@ class Backend:
 def parse_workspace(body: bytes, account_id: str, backend_url: str) -> Workspace:
     """Find the account's own workspace among those that its person can see. Raises RemoteRefused."""
     try:
-        payload = msgspec.json.decode(body, type=AccountsPayload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise RemoteRefused("workspace routing discovery failed", 0) from None  # the cause may quote the answer
+        payload = decode(body, AccountsPayload, MAX_PAYLOAD)
+    except Undecodable:
+        raise RemoteRefused("workspace routing discovery failed", 0) from None
     entries = [entry for found_id, entry in order_accounts(payload) if found_id == account_id]
     if not entries:
         raise RemoteRefused("selected workspace missing from routing discovery", 0)

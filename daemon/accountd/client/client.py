@@ -20,6 +20,7 @@ from accountd.client.connection import Connection
 from accountd.client.errors import AnswerUnknown, CallTimedOut, ClientError, ConnectionLost, NothingListens
 from accountd.client.logins import BrowserLogin, DeviceCodeLogin, Login
 from accountd.client.notifications import Gap, Notifications, parse_notification
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account as wire
 from accountd.protocol import usage
 from accountd.protocol.explain import explain_decode_error
@@ -276,7 +277,7 @@ class Client:
 def _parse(result: msgspec.Raw, wanted: type[ResultT]) -> ResultT:
     try:
         return msgspec.json.decode(result, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise AnswerUnknown(
             f"the daemon answered with what this version does not know: {explain_decode_error(error)}"
         ) from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import trio
 
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgress, AccountUpdated
 from accountd.protocol.methods import NOTIFICATIONS
 
@@ -38,7 +39,7 @@ def parse_notification(method: str, params: msgspec.Raw) -> Notification | None:
         return None
     try:
         notification: Notification = msgspec.json.decode(params, type=body)  # type: ignore[assignment]  # the table's
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return None
     return notification
 

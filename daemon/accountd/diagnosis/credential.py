@@ -10,7 +10,6 @@ import trio
 
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.errors import StorageError
-from accountd.oauth.refresh import parse_expiry
 from accountd.storage.base import MalformedRecord
 from accountd.storage.choose import open_store
 from accountd.storage.file import FileStore
@@ -109,7 +108,7 @@ async def _read_store(surroundings: Surroundings) -> _State:
     if record is None:
         return _State(None, needs_login=False, expires_at=None)
     login = record.chatgpt
-    expires_at = parse_expiry(login.tokens.access_token) if login is not None else None
+    expires_at = login.expires_at if login is not None else None
     return _State(record.mode, needs_login=False, expires_at=expires_at)
 
 

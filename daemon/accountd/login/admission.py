@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from accountd.errors import InvalidRequest, LoginFailed, RequestFailed
+from accountd.oauth.claims import MalformedToken, parse_claims
 from accountd.oauth.fields import Uncarried
-from accountd.oauth.tokens import MalformedToken, parse_claims
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record, chatgpt_record, external_record
 
@@ -47,7 +47,7 @@ class Admission:
         try:
             claims = parse_claims(tokens.id_token)
         except MalformedToken as error:
-            raise LoginFailed(str(error)) from error
+            raise LoginFailed(str(error)) from None
         try:
             record = chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
         except Uncarried as error:

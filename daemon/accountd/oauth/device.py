@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from accountd.errors import LoginFailed, RemoteRefused, describe_status
+from accountd.foreign_json import Undecodable, decode
 from accountd.oauth.tokens import parse_oauth_error_code
 from accountd.secret import Secret
 
@@ -33,6 +34,8 @@ NOT_ENABLED: Final = (
     "device code login is not enabled for this Codex server. Use the browser login or verify the server URL."
 )
 EXPIRED: Final = "device auth timed out after 15 minutes"
+
+_MAX_START: Final = 4096  # bytes of an answer with a user code, which has two hundred
 
 
 class DeviceCode(msgspec.Struct, frozen=True):
@@ -69,8 +72,8 @@ def parse_start(status: int, body: bytes) -> DeviceCode:
     if not 200 <= status < 300:
         raise RemoteRefused(f"device code request failed with status {describe_status(status)}", status)
     try:
-        answer = msgspec.json.decode(body, type=_StartAnswer)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        answer = decode(body, _StartAnswer, _MAX_START)
+    except Undecodable:
         raise RemoteRefused("the issuer's answer is not a device code", 0) from None
     user_code = answer.user_code or answer.usercode
     if not user_code or not answer.device_auth_id:
@@ -137,8 +140,8 @@ class DeviceCodePolling:
 
 def _parse_approval(body: bytes) -> Approval:
     try:
-        answer = msgspec.json.decode(body, type=_PollAnswer)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        answer = decode(body, _PollAnswer)
+    except Undecodable:
         raise LoginFailed("the issuer's answer to the device code could not be understood") from None
     return Approval(Secret(answer.authorization_code), Secret(answer.code_verifier))
 

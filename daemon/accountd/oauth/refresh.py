@@ -8,22 +8,15 @@ answer was lost, it is spent, and the next try is refused.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from accountd.errors import RefreshFailed, RefreshRefused, describe_status
+from accountd.foreign_json import Undecodable, decode
 from accountd.oauth.fields import Uncarried, check_token
-from accountd.oauth.tokens import (
-    MalformedToken,
-    describe_oauth_error,
-    parse_oauth_error_code,
-    parse_payload,
-)
+from accountd.oauth.tokens import describe_oauth_error, parse_oauth_error_code
 from accountd.secret import Secret
-
-if TYPE_CHECKING:
-    from accountd.oauth.tokens import TokenSet
 
 Reason = Literal["forced", "proactive_expiry"]
 
@@ -34,8 +27,6 @@ MAX_AGE: Final = 8 * 86_400.0
 """Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
 
 _NOTHING: Final = Secret("")
-
-_LAST_MOMENT: Final = 253_402_300_799  # of the year 9999, the last that a datetime can be in
 
 _CANNOT: Final = "Your access token could not be refreshed"
 _AGAIN: Final = "Please log out and sign in again."
@@ -60,15 +51,14 @@ class _Answer(msgspec.Struct):
     refresh_token: str | None = None
 
 
-def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
+def find_due_time(expires_at: float | None, last_refresh: str | None) -> float | None:
     """Say when a refresh is due, in Unix seconds; None if nothing is known by which it could be.
 
-    Five minutes before the access token's own expiry (RFC 7519 section 4.1.4); a token without one, or that is
-    no JWT, is due eight days after its last refresh.
+    Five minutes before the access token's own expiry; a token without one, or that is no JWT, is due eight days
+    after its last refresh.
     """
-    expiry = parse_expiry(tokens.access_token)
-    if expiry is not None:
-        return expiry - MARGIN
+    if expires_at is not None:
+        return expires_at - MARGIN
     if last_refresh is None:
         return None
     try:
@@ -77,23 +67,12 @@ def find_due_time(tokens: TokenSet, last_refresh: str | None) -> float | None:
         return None
 
 
-def parse_expiry(access_token: Secret) -> float | None:
-    """Read when an access token expires, in Unix seconds, if it says a time that a calendar has."""
-    try:
-        expiry = parse_payload(access_token).get("exp")
-    except MalformedToken:
-        return None
-    if isinstance(expiry, bool) or not isinstance(expiry, (int, float)) or not 0 <= expiry <= _LAST_MOMENT:
-        return None
-    return float(expiry)
-
-
 def parse_refresh_response(status: int, body: bytes) -> Refreshed:
     """Read the answer to a refresh. Raises RefreshRefused for good, RefreshFailed for now."""
     if 200 <= status < 300:
         try:
-            answer = msgspec.json.decode(body, type=_Answer)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            answer = decode(body, _Answer)
+        except Undecodable:
             raise RefreshFailed("the answer to the refresh could not be understood") from None
         tokens = (answer.id_token, answer.access_token, answer.refresh_token)
         refreshed = Refreshed(*(Secret(token) if token else None for token in tokens))

@@ -1,63 +1,19 @@
-"""Token sets, the claims inside them, and what the token endpoint answers.
-
-The issuer's JWTs are read, never trusted: they arrive from the issuer over TLS, and a signature check would
-add nothing to that (OpenID Connect Core 3.1.3.7, point 6). Codex reads them the same way.
-"""
+"""Token sets, and what the token endpoint answers. What is in a token is read in `claims`."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from accountd.errors import RemoteRefused, describe_status
+from accountd.foreign_json import ABSENT, Undecodable, decode, read_member
 from accountd.oauth.fields import Uncarried, check_token
 from accountd.redaction import quote
 from accountd.secret import Secret
 
-PlanType = Literal[
-    "free",
-    "go",
-    "plus",
-    "pro",
-    "prolite",
-    "promax",
-    "team",
-    "self_serve_business_prolite",
-    "self_serve_business_usage_based",
-    "business",
-    "ent26",
-    "enterprise_cbp_automation",
-    "enterprise_cbp_usage_based",
-    "enterprise",
-    "edu",
-    "edu_plus",
-    "edu_pro",
-    "sci",
-    "sci_plus",
-    "unknown",
-]
-"""The plans that a client may be told of."""
-
-_PLANS: dict[str | None, PlanType] = {plan: plan for plan in get_args(PlanType)}
-_PLANS |= {"hc": "enterprise", "education": "edu"}
-_AUTH = "https://api.openai.com/auth"
-_PROFILE = "https://api.openai.com/profile"
-
-
-class Claims(msgspec.Struct, frozen=True):
-    """What a token says about its person and workspace.
-
-    `is_fedramp`: the workspace is the government's, and some requests are not made for it.
-    """
-
-    email: str | None
-    plan: PlanType
-    user_id: str | None
-    account_id: str | None
-    is_fedramp: bool = False
+MAX_ERROR: Final = 64 << 10
+"""Bytes of an error answer of the issuer's that are looked at; one has a few hundred."""
 
 
 class TokenSet(msgspec.Struct, frozen=True):
@@ -66,46 +22,6 @@ class TokenSet(msgspec.Struct, frozen=True):
     id_token: Secret
     access_token: Secret
     refresh_token: Secret
-
-
-class MalformedToken(ValueError):
-    """The text is not a JWT with a readable payload. The message is Codex's."""
-
-    def __init__(self) -> None:
-        super().__init__("invalid ID token format")
-
-
-def parse_claims(jwt: Secret) -> Claims:
-    """Read the claims of a JWT. Raises MalformedToken; claims of the wrong type count as absent."""
-    payload = parse_payload(jwt)
-    auth, profile = _dict(payload.get(_AUTH)), _dict(payload.get(_PROFILE))
-    return Claims(
-        email=_text(payload.get("email")) or _text(profile.get("email")),
-        plan=parse_plan(_text(auth.get("chatgpt_plan_type"))),
-        user_id=_text(auth.get("chatgpt_user_id")) or _text(auth.get("user_id")),
-        account_id=_text(auth.get("chatgpt_account_id")),
-        is_fedramp=auth.get("chatgpt_account_is_fedramp") is True,
-    )
-
-
-def parse_payload(jwt: Secret) -> dict[str, Any]:
-    """Decode the middle of the three parts of a JWT (RFC 7519 section 7.2). Raises MalformedToken."""
-    parts = jwt.reveal().split(".")
-    if len(parts) != 3 or not all(parts):
-        raise MalformedToken
-    try:
-        text = base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True)
-        payload = msgspec.json.decode(text)
-    except (binascii.Error, ValueError, RecursionError):
-        raise MalformedToken from None  # the cause may quote the payload, which is personal data
-    if not isinstance(payload, dict):
-        raise MalformedToken
-    return payload
-
-
-def parse_plan(claim: str | None) -> PlanType:
-    """Name the plan as clients know it; a name that they could not know is `unknown`. Case counts, as in Codex."""
-    return _PLANS.get(claim, "unknown")
 
 
 _Token = Annotated[str, msgspec.Meta(min_length=1)]
@@ -153,47 +69,50 @@ def _parse_response(status: int, body: bytes, wanted: type[_ResponseT]) -> _Resp
             status,
         )
     try:
-        return msgspec.json.decode(body, type=wanted)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise RemoteRefused("OAuth token response is invalid", 0) from None  # the cause may quote a token
+        return decode(body, wanted)
+    except Undecodable:
+        raise RemoteRefused("OAuth token response is invalid", 0) from None
+
+
+class _ErrorObject(msgspec.Struct):
+    message: msgspec.Raw = ABSENT
+    code: msgspec.Raw = ABSENT
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: msgspec.Raw = ABSENT
+    error_description: msgspec.Raw = ABSENT
+    detail: msgspec.Raw = ABSENT
+    code: msgspec.Raw = ABSENT
+
+    @property
+    def nested(self) -> _ErrorObject:
+        """What the error is, where that is an object."""
+        return read_member(self.error, _ErrorObject) or _ErrorObject()
 
 
 def describe_oauth_error(body: bytes) -> str:
     """Quote the words of an error answer: its description, message or code. Nothing else of a body is ever told."""
-    answer = _decode(body)
-    if isinstance(answer, dict):
-        error = answer.get("error")
-        nested = _dict(error)
-        for candidate in (
-            answer.get("error_description"),
-            nested.get("message"),
-            answer.get("detail"),
-            error,
-            nested.get("code"),
-        ):
-            if isinstance(candidate, str) and (words := quote(candidate)):
-                return words
+    answer = _parse_error(body)
+    nested = answer.nested
+    for candidate in (answer.error_description, nested.message, answer.detail, answer.error, nested.code):
+        if words := quote(read_member(candidate, str) or ""):
+            return words
     return f"an answer of {len(body)} bytes that is not understood" if body.strip() else "unknown error"
 
 
 def parse_oauth_error_code(body: bytes) -> str | None:
     """Find the machine-readable code of an error answer: `error.code`, else a string `error`, else `code`."""
-    answer = _dict(_decode(body))
-    error = answer.get("error")
-    code = _text(_dict(error).get("code")) or _text(error) or _text(answer.get("code"))
-    return code.lower() if code else None
+    answer = _parse_error(body)
+    for candidate in (answer.nested.code, answer.error, answer.code):
+        if code := read_member(candidate, str):
+            return code.lower()
+    return None
 
 
-def _decode(body: bytes) -> object:
+def _parse_error(body: bytes) -> _ErrorAnswer:
+    """Read an error answer; one that cannot be read says nothing."""
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+        return decode(body, _ErrorAnswer, MAX_ERROR)
+    except Undecodable:
+        return _ErrorAnswer()

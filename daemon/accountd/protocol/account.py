@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
-from accountd.oauth.tokens import PlanType
+from accountd.oauth.claims import PlanType
 
 AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
 Entrypoint = Literal["life_sciences"]

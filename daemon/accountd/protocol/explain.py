@@ -1,7 +1,8 @@
 """Say what is wrong with a request's params in the words of Codex, whose clients may know them.
 
 Codex is written in Rust and passes on what its JSON library, serde, complains about. msgspec complains in
-other words; this module translates. It runs only for requests that have failed already.
+other words; this module translates. It runs only for requests that have failed already, so it must not cost more
+than they would have: nothing is decoded but what is on the way to the value that is wrong.
 
 Of other documents it tells what is wrong where, and nothing that is in them: msgspec quotes values.
 """
@@ -9,7 +10,7 @@ Of other documents it tells what is wrong where, and nothing that is in them: ms
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -26,6 +27,10 @@ _HARMLESS = re.compile(
 )
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
+MAX_EXPLAINED: Final = 64 << 10
+"""Bytes of params about which Codex's words are found, with the value that is wrong; no honest ones have more."""
+
+_Scalar = bool | int | float | str | None
 _WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array": "a sequence"}
 
 
@@ -53,9 +58,11 @@ def explain_validation_error(error: msgspec.ValidationError, params: bytes, want
     match = _OUT_OF_RANGE.match(message) or _WRONG_VALUE.match(message) or _WRONG_TYPE.match(message)
     if match is None:
         return _explain_otherwise(error)
+    if len(params) > MAX_EXPLAINED:
+        return _explain_otherwise(error)
     path = [name or int(index) for name, index in _STEP.findall(match["path"] or "")]
     try:
-        value = _value_at(msgspec.json.decode(params), path)
+        value = _value_at(params, path)
     except (ValueError, RecursionError):  # the first decoding stopped before it came to this
         return _explain_otherwise(error)
     if match.re is _OUT_OF_RANGE:
@@ -82,14 +89,27 @@ def _unknown_variant(value: object, options: tuple[str, ...]) -> str:
     )
 
 
-def _value_at(value: Any, path: list[str | int]) -> Any:
-    """Follow a path through decoded JSON, as far as it leads."""
+def _value_at(params: bytes, path: list[str | int]) -> object:
+    """Follow a path through JSON, as far as it leads. Of a list or an object, it is told that it is one.
+
+    Raises ValueError or RecursionError for what cannot be decoded on the way.
+    """
+    value = msgspec.json.decode(params, type=msgspec.Raw)
     for step in path:
         try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
+            if isinstance(step, str):
+                value = msgspec.json.decode(value, type=dict[str, msgspec.Raw])[step]
+            else:
+                value = msgspec.json.decode(value, type=list[msgspec.Raw])[step]
+        except (msgspec.ValidationError, KeyError, IndexError):
             break
-    return value
+    match bytes(value)[:1]:
+        case b"[":
+            return []
+        case b"{":
+            return {}
+        case _:
+            return msgspec.json.decode(value, type=_Scalar)
 
 
 def _type_at(wanted: Any, path: list[str | int]) -> Any:

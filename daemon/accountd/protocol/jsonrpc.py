@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from accountd.errors import InvalidRequest, ParseError, RequestError, RequestFailed
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.explain import explain_decode_error
 from accountd.redaction import redact
 
@@ -58,6 +59,11 @@ class _Identified(msgspec.Struct):
     method: msgspec.Raw  # what has none is an answer, and its id is not the client's
 
 
+class _Members(msgspec.Struct):
+    id: msgspec.Raw | UnsetType = UNSET
+    method: msgspec.Raw | UnsetType = UNSET
+
+
 class Result(msgspec.Struct):
     """The answer to a request that succeeded."""
 
@@ -92,14 +98,13 @@ class _Notification(msgspec.Struct, rename="camel"):
 
 
 _decoder: Final = msgspec.json.Decoder(_Envelope)
-_members_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_members_decoder: Final = msgspec.json.Decoder(_Members)
 _identified_decoder: Final = msgspec.json.Decoder(_Identified)
 _id_decoder: Final[msgspec.json.Decoder[RequestId]] = msgspec.json.Decoder(RequestId)
 _encoder: Final = msgspec.json.Encoder()
 _MAX_TEXT: Final = 2000
 """Characters of an error. It may quote what was sent, and a person reads it."""
 
-_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _LEADING_ID: Final = re.compile(
     rb'\s*+\{(?:\s*+"jsonrpc"\s*+:\s*+"[^"\\]*+"\s*+,)?+'
@@ -115,7 +120,7 @@ def parse_message(payload: bytes) -> Request | Response | Malformed:
         envelope = _decoder.decode(payload)
     except msgspec.ValidationError:
         return _explain_malformed(payload)
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         return _explain_unreadable(payload, error)
     if isinstance(envelope.method, str) and envelope.id is not None:
         return Request(envelope.method, envelope.id, envelope.params)
@@ -132,15 +137,15 @@ def _explain_malformed(payload: bytes) -> Malformed:
         members = _members_decoder.decode(payload)
     except msgspec.ValidationError:
         return Malformed(None, InvalidRequest("Invalid request: a message must be an object"))
-    except _UNDECODABLE as error:  # the first decoding stopped before it came to this
+    except UNDECODABLE as error:  # the first decoding stopped before it came to this
         return _explain_unreadable(payload, error)
     request_id: RequestId | None = None
-    if "id" in members:
+    if members.id is not UNSET:
         try:
-            request_id = _id_decoder.decode(members["id"])
-        except _UNDECODABLE:
+            request_id = _id_decoder.decode(members.id)
+        except UNDECODABLE:
             return Malformed(None, InvalidRequest("Invalid request: id must be a string or an integer"))
-    if "method" in members:
+    if members.method is not UNSET:
         return Malformed(request_id, InvalidRequest("Invalid request: method must be a string"))
     return Malformed(request_id, InvalidRequest("Invalid request: missing field `method`"))
 
@@ -157,7 +162,7 @@ def _explain_unreadable(payload: bytes, error: Exception) -> Malformed:
     try:
         found: bytes | None = bytes(_identified_decoder.decode(copy).id)
         told = "a text in it is no Unicode"
-    except _UNDECODABLE:
+    except UNDECODABLE:
         leading = _LEADING_ID.match(payload)
         found = None if leading is None else leading[1]
         told = explain_decode_error(error)
@@ -170,7 +175,7 @@ def _read_id(found: bytes | None) -> RequestId | None:
         return None
     try:
         return _id_decoder.decode(found)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
 
 

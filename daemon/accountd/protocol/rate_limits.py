@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from accountd.oauth.tokens import PlanType, parse_plan
+from accountd.oauth.claims import PlanType, parse_plan
 from accountd.protocol import usage as wire
 from accountd.protocol.payloads import Int, Percent, parse_time, parse_word
 

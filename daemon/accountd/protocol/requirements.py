@@ -13,6 +13,7 @@ import msgspec
 
 from accountd.config import CredentialsStore, LoginMethod
 from accountd.errors import LoginFailed
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.account import Wire
 from accountd.protocol.explain import explain_decode_error
 from accountd.protocol.host_patterns import matches_host
@@ -134,7 +135,7 @@ def parse_bundle(body: bytes, machine: Machine, system: Layer) -> Layer:
         raise _invalid(f"larger than {MAX_BUNDLE} bytes")
     try:
         bundle = msgspec.json.decode(body, type=_Bundle)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise refused_with(None) from None
     configs, requirements = _fragments(bundle.config_toml), _fragments(bundle.requirements_toml)
     if len(configs) + len(requirements) > MAX_FRAGMENTS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from accountd.oauth.tokens import PlanType
+from accountd.oauth.claims import PlanType
 from accountd.protocol.account import Wire
 
 ReachedType = Literal[

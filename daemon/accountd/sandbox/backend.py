@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from accountd.foreign_json import UNDECODABLE
 from accountd.sandbox.message import (
     Refused,
     Request,
@@ -118,7 +119,7 @@ def read_thread_usage(state: State, request: Request) -> Response:
     _authenticate(state, request)
     try:
         query = msgspec.json.decode(request.body, type=_ThreadsQuery)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNDECODABLE:
         raise Refused(render_oauth_error("invalid_request", "thread_ids is not a list of ids")) from None
     threads = [
         {"thread_id": thread_id, "estimated_usage_credits_micros": 0, "groups": []}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
+
+from accountd.foreign_json import UNDECODABLE, read_member
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -94,12 +96,12 @@ def parse_fields(request: Request) -> dict[str, str]:
 
 def _parse_json(body: bytes) -> dict[str, str]:
     try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        members = msgspec.json.decode(body.decode(), type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise Refused(render_oauth_error("invalid_request", "the body is not a JSON object")) from None
+    except UNDECODABLE:
         raise Refused(render_oauth_error("invalid_request", "the body is not JSON")) from None
-    if not isinstance(value, dict):
-        raise Refused(render_oauth_error("invalid_request", "the body is not a JSON object"))
-    return {name: field for name, field in value.items() if isinstance(field, str)}
+    return {name: text for name, member in members.items() if (text := read_member(member, str)) is not None}
 
 
 def _parse_form(body: bytes) -> dict[str, str]:

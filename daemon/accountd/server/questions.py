@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
 
 from accountd.errors import ClientFailed
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.jsonrpc import render_request
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from accountd.protocol.jsonrpc import Response
     from accountd.protocol.methods import ParamsT, ResultT, ServerRequest
+
+
+_MAX_WORDS: Final = 1000  # characters of a client's refusal that go into an error's text
 
 
 class _Question:
@@ -78,7 +82,7 @@ def _read(response: Response | None, wanted: type[ResultT]) -> ResultT:
             return msgspec.json.decode(response.result, type=wanted)
         if isinstance(response.error, msgspec.Raw):
             refusal = msgspec.json.decode(response.error, type=_Refusal)
-            raise ClientFailed(f"request failed: code={refusal.code} message={refusal.message}")
-    except (msgspec.DecodeError, RecursionError):
+            raise ClientFailed(f"request failed: code={refusal.code} message={refusal.message[:_MAX_WORDS]}")
+    except UNDECODABLE:
         pass
     raise ClientFailed("request failed: the answer could not be understood") from None

@@ -9,7 +9,6 @@ from accountd import CODEX_VERSION, __version__, paths
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
 from accountd.files.ownership import trusts_unsafe_paths
-from accountd.oauth.refresh import parse_expiry
 from accountd.protocol.account import ReadStoreResponse
 from accountd.protocol.status import (
     CredentialStatus,
@@ -61,7 +60,7 @@ def _describe_credential(account: AccountService) -> CredentialStatus:
     return CredentialStatus(
         mode=record.mode if record is not None else None,
         needs_login=login is not None and account.find_refusal(login) is not None,
-        expires_at=parse_expiry(login.tokens.access_token) if login is not None else None,
+        expires_at=login.expires_at if login is not None else None,
     )
 
 

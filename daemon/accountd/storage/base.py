@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import msgspec
 
 from accountd.errors import StorageError
-from accountd.oauth.claims import read_claims
+from accountd.files.read import MAX_FILE
+from accountd.foreign_json import ABSENT, UNDECODABLE
+from accountd.oauth.claims import Claims, MalformedToken, parse_claims, parse_plan, read_claims
 from accountd.oauth.fields import Uncarried, check_id, check_token
-from accountd.oauth.tokens import Claims, MalformedToken, TokenSet, parse_claims, parse_plan
+from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ class CredentialsLocked(StorageError):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Members of the document that are not ours to understand. They may hold secrets, so they are not shown."""
+    """Members of the document that are not ours to understand, as they stand in it, but for the blanks between.
 
-    members: dict[str, Any]
+    They may hold secrets, so they are not shown.
+    """
+
+    members: dict[str, msgspec.Raw]
 
     def __repr__(self) -> str:
         return f"Unknown({len(self.members)})"  # a name may hold one as well
@@ -80,6 +85,11 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
         claims = read_claims(self.tokens.access_token)
         msgspec.structs.force_setattr(self, "access_claims", claims)
         msgspec.structs.force_setattr(self, "claimed_account_id", claims and claims.account_id)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the access token expires, in Unix seconds; None if it does not say."""
+        return self.access_claims.expires_at if self.access_claims is not None else None
 
 
 class AuthRecord(msgspec.Struct, frozen=True):
@@ -260,22 +270,27 @@ class _Document(msgspec.Struct):
     last_refresh: str | None = None
 
 
+_Members = dict[str, msgspec.Raw]
+
 _OTHER_CREDENTIALS: Final = ("personal_access_token", "bedrock_api_key", "bedrock_access_keys", "agent_identity")
 
 
 def parse_record(document: bytes) -> AuthRecord:
     """Read a document that anybody may have written. Raises MalformedRecord."""
+    if len(document) > MAX_FILE:
+        raise MalformedRecord(f"the document is larger than {MAX_FILE} bytes, and so no credential")
     try:
-        members = msgspec.json.decode(document)
-        known = msgspec.convert(members, _Document)
+        document.decode()  # msgspec looks at no text that it skips
+        known = msgspec.json.decode(document, type=_Document)
+        members = msgspec.json.decode(document, type=_Members)
         login = _parse_login(known.tokens, members["tokens"]) if known.tokens is not None else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MalformedToken):
+    except (*UNDECODABLE, MalformedToken):
         raise MalformedRecord("the document is not a credential that Codex could have written") from None
     mode = _parse_mode(known, members)
     _check_carried(mode, known)
     unknown = _unknown(members, _Document)
     if mode is None and known.auth_mode is not None:  # else it would come back as a credential that can be used
-        unknown.members["auth_mode"] = known.auth_mode
+        unknown.members["auth_mode"] = members["auth_mode"]
     return AuthRecord(
         mode=mode,
         api_key=None if known.api_key is None else Secret(known.api_key),
@@ -285,11 +300,12 @@ def parse_record(document: bytes) -> AuthRecord:
     )
 
 
-def _parse_login(tokens: _Tokens, members: dict[str, Any]) -> ChatgptLogin:
+def _parse_login(tokens: _Tokens, document: msgspec.Raw) -> ChatgptLogin:
+    members = msgspec.json.decode(document, type=_Members)
     id_token = Secret(tokens.id_token)
     provenance = None
     if (given_by := tokens.oauth_provenance) is not None:
-        unknown = _unknown(members["oauth_provenance"], _Provenance)
+        unknown = _unknown(msgspec.json.decode(members["oauth_provenance"], type=_Members), _Provenance)
         provenance = Provenance(given_by.issuer, given_by.client_id, unknown)
     return ChatgptLogin(
         TokenSet(id_token, Secret(tokens.access_token), Secret(tokens.refresh_token)),
@@ -301,9 +317,9 @@ def _parse_login(tokens: _Tokens, members: dict[str, Any]) -> ChatgptLogin:
     )
 
 
-def _parse_mode(known: _Document, members: dict[str, Any]) -> Mode | None:
+def _parse_mode(known: _Document, members: dict[str, msgspec.Raw]) -> Mode | None:
     """Find which credential of the document counts. Without `auth_mode`, an API key goes before tokens."""
-    if known.auth_mode is None and any(members.get(other) is not None for other in _OTHER_CREDENTIALS):
+    if known.auth_mode is None and any(members.get(other, ABSENT) != ABSENT for other in _OTHER_CREDENTIALS):
         return None
     if known.auth_mode in (None, "apikey") and known.api_key is not None:
         return "apikey"
@@ -324,5 +340,7 @@ def _check_carried(mode: Mode | None, known: _Document) -> None:
         raise MalformedRecord(str(error)) from None
 
 
-def _unknown(members: dict[str, Any], known: type[msgspec.Struct]) -> Unknown:
-    return Unknown({key: value for key, value in members.items() if key not in known.__struct_encode_fields__})
+def _unknown(members: dict[str, msgspec.Raw], known: type[msgspec.Struct]) -> Unknown:
+    """Keep the members that a type does not have, apart from their document, and alike however it was laid out."""
+    others = {key: value for key, value in members.items() if key not in known.__struct_encode_fields__}
+    return Unknown({key: msgspec.Raw(msgspec.json.format(value, indent=-1)) for key, value in others.items()})
