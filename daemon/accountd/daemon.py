@@ -27,6 +27,7 @@ from accountd.adapters.backend import Backend
 from accountd.adapters.descriptors import make_room
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
+from accountd.adapters.memory import bound_memory
 from accountd.adapters.process import harden
 from accountd.adapters.service_manager import open_service_manager
 from accountd.adapters.stdio import open_stdio
@@ -114,6 +115,8 @@ def main(
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
             doors = _choose_doors(given, listen, token_socket, stdio=stdio, exit_when_idle=exit_when_idle)
             config = configuration.load(os.environ)
+            limits = config.limits
+            bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
             with _open_audit_log(config, wanted=audit) as audit_log:
                 trio.run(run_daemon, config, doors, manager, audit_log)
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
@@ -171,6 +174,7 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
             server = Server(services, config, make_room, guests=doors.token is not None)
             watch = StoreWatch(config.codex_home / "auth.json", services.account)
             watching.start_soon(supervise, "watching auth.json", watch.run)
+            watching.start_soon(supervise, "giving memory back", server.departures.serve)
             with staying:
                 async with trio.open_nursery() as connections:
                     with accepting:

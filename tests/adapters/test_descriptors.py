@@ -19,13 +19,13 @@ print(make_room(clients), *resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("soft", "hard", "clients", "expected"),
     [
-        (100, 500, 200, "200 264 500"),  # raised as far as it is needed
-        (300, 500, 200, "200 300 500"),  # never lowered
-        (100, 200, 4096, "136 200 200"),  # as far as it may be, and then there are fewer clients
+        (100, 500, 200, "200 328 500"),  # raised as far as it is needed
+        (400, 500, 200, "200 400 500"),  # never lowered
+        (100, 200, 4096, "72 200 200"),  # as far as it may be, and then there are fewer clients
         (40, 40, 4096, "1 40 40"),  # and at last one
     ],
 )
 def test_the_limit_is_raised_as_far_as_clients_need_it(soft: int, hard: int, clients: int, expected: str) -> None:
-    """64 are kept back, for what the daemon does itself."""
+    """128 are kept back, for what the daemon does itself."""
     command = [sys.executable, "-c", _PROGRAM, str(soft), str(hard), str(clients)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == expected

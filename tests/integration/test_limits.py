@@ -11,14 +11,16 @@ import socket
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from accountd.adapters.descriptors import KEPT_BACK
 from accountd.client.errors import ClientError
-from fakes.processes import PATIENCE, running
+from accountd.login.loopback import MAX_CONNECTIONS
+from fakes.processes import PATIENCE, PORTS, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +124,7 @@ def test_a_low_limit_on_open_files_is_raised(home: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, ours[1]))
         with running(home) as daemon:
-            assert resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0] == min(4096 + 64, ours[1])
+            assert resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)[0] == min(4096 + KEPT_BACK, ours[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, ours)
 
@@ -178,3 +180,69 @@ def test_a_configuration_that_would_take_long_is_refused(home: Path, text: str, 
         assert f"{home}/config.toml:{complaint}" in told
         status = Path(f"/proc/{daemon.process.pid}/status").read_text()
         assert int(status.partition("VmHWM:")[2].split()[0]) < 200 << 10
+
+
+@linux
+def test_what_a_crowd_made_it_keep_is_bounded_and_given_back(home: Path) -> None:
+    """Lists, names, messages without an end and answers that are not read; meanwhile others are served."""
+
+    def initialize(name: str, *unwanted: str) -> bytes:
+        info, capabilities = {"name": name, "version": "1"}, {"optOutNotificationMethods": unwanted}
+        params = {"clientInfo": info, "capabilities": capabilities}
+        return json.dumps({"id": 0, "method": "initialize", "params": params}).encode() + b"\n"
+
+    hoards = (
+        initialize("x", *map(str, range(120_000))),
+        initialize("x" * 500_000),
+        b"x" * 1_000_000,
+        initialize("x") + b"x" * 1_000_000,
+        initialize("x") + b'{"id":1,"method":"account/read","params":{}}\n' * 20_000,
+    )
+    (home / "accountd.toml").write_text("[limits]\nkept_bytes = 8388608\n")
+    with running(home) as daemon, daemon.connect() as client:
+        assert client.call("account/read", {}) == NOBODY
+        before = resident(daemon.process.pid)
+        with ExitStack() as crowd:
+            for number in range(100):
+                sock = crowd.enter_context(socket.socket(socket.AF_UNIX))
+                sock.settimeout(0.2)
+                sock.connect(str(daemon.path))
+                with suppress(OSError):  # it has been hung up on, or its answers are not taken in any more
+                    sock.sendall(hoards[number % len(hoards)])
+                assert client.call("account/read", {}) == NOBODY
+            assert resident(daemon.process.pid) < before + (30 << 20)
+        deadline = time.monotonic() + PATIENCE
+        while resident(daemon.process.pid) > 1.2 * before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert client.call("account/read", {}) == NOBODY
+
+
+def resident(pid: int) -> int:
+    """Give the bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]) << 10
+
+
+@linux
+def test_it_holds_itself_to_a_limit(home: Path) -> None:
+    """On its own data, by what its clients may use."""
+    (home / "accountd.toml").write_text("[limits]\nconnections = 8\nguest_connections = 1\nkept_bytes = 8388608\n")
+    with running(home) as daemon:
+        soft, _ = resource.prlimit(daemon.process.pid, resource.RLIMIT_DATA)
+        assert soft == (1 << 30) + 9 * (128 << 10) + 2 * 8388608
+
+
+@linux
+def test_a_crowd_at_the_port_of_a_login(home: Path) -> None:
+    """Hundreds who say nothing, half a head, or ask without reading: few descriptors, and a browser gets in."""
+    with running(home) as daemon, daemon.connect() as client, ExitStack() as crowd:
+        client.call("account/login/start", {"type": "chatgpt"})
+        before = descriptors(daemon.process.pid)
+        for number in range(600):
+            sock = crowd.enter_context(socket.create_connection(("127.0.0.1", PORTS[0]), PATIENCE))
+            sock.sendall((b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")[number % 3])
+            assert descriptors(daemon.process.pid) <= before + MAX_CONNECTIONS
+        with socket.create_connection(("127.0.0.1", PORTS[0]), PATIENCE) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert browser.recv(4096).startswith(b"HTTP/1.1 404 ")
+        assert client.call("account/read", {}) == NOBODY

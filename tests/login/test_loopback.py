@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import gc
 import os
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import h11
@@ -116,18 +117,56 @@ async def test_a_slow_head_is_given_up_and_holds_nobody_up(autojump_clock: trio.
                 nursery.cancel_scope.cancel()
 
 
-async def test_idle_connections_do_not_crowd_out_a_browser(autojump_clock: trio.testing.MockClock) -> None:
-    """Of two hundred silent connections the oldest make way, and memory does not grow with them."""
-    async with open_port() as port:
-        async with trio.open_nursery() as nursery:
-            silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(200)]
+@pytest.mark.parametrize("said", [b"", GET[:9], GET], ids=["nothing", "half a head", "no reading"])
+async def test_a_crowd_does_not_keep_a_browser_out(said: bytes, autojump_clock: trio.testing.MockClock) -> None:
+    """Of hundreds who say nothing, or do not read, the oldest make way; no more than a few have a descriptor."""
+    size = 32 * 1024 * 1024 if said == GET else 5  # more than the system keeps for one that does not read
+
+    async def answer(request: h11.Request) -> Page:
+        return Page(200, (), b"hello" if request.target == b"/honest" else bytes(size))
+
+    before = descriptors()
+    async with open_port(answer) as port, AsyncExitStack() as crowd:
+        for number in range(200):
+            stream = await crowd.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+            await stream.send_all(said)
             await trio.testing.wait_all_tasks_blocked()
-            gc.collect()
-            assert sum(isinstance(thing, h11.Connection) for thing in gc.get_objects()) == loopback.MAX_IDLE
-            assert (await ask(port)).endswith(b"hello")
-            for stream in silent:
-                await stream.aclose()
-            nursery.cancel_scope.cancel()
+            assert descriptors() - before <= 1 + number + 1 + loopback.MAX_CONNECTIONS
+        assert (await ask(port, GET.replace(b"/x", b"/honest"))).endswith(b"hello")
+        assert trio.current_time() < 1
+
+
+async def test_who_waits_for_the_login_has_a_place_and_others_have_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Whoever has the state has no more connections than there are; the rest wait outside, and get in later."""
+    ended = trio.Event()
+
+    async def answer(request: h11.Request) -> Page:
+        await ended.wait()
+        return await hello(request)
+
+    before = descriptors()
+    async with open_port(answer) as port, AsyncExitStack() as crowd, trio.open_nursery() as nursery:
+        for _ in range(200):
+            stream = await crowd.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
+            await stream.send_all(GET)
+        await trio.testing.wait_all_tasks_blocked()
+        assert descriptors() - before == 1 + 200 + loopback.MAX_CONNECTIONS
+        answers: list[bytes] = []
+
+        async def come() -> None:
+            answers.append(await ask(port))
+
+        nursery.start_soon(come)
+        await trio.testing.wait_all_tasks_blocked()
+        ended.set()
+    assert answers[0].endswith(b"hello")
+
+
+def descriptors() -> int:
+    """Count the open files of this process."""
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 async def test_a_browser_that_does_not_read_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:

@@ -6,8 +6,9 @@ import resource
 from contextlib import suppress
 from typing import Final
 
-KEPT_BACK: Final = 64
-"""Descriptors that no client gets: a login needs a port and connections to the outside, and a file or two."""
+KEPT_BACK: Final = 128
+"""Descriptors that no client gets: a login needs a port and connections to the outside, and a file or two. Half of
+them stay when the port of a browser login has all the connections that it takes (`login/loopback.py`)."""
 
 
 def make_room(clients: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import h11
@@ -21,7 +21,7 @@ from accountd.oauth.pages import render_refused
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from accountd.oauth.pages import Page
 
@@ -39,8 +39,9 @@ DRAIN_TIMEOUT: Final = 1.0
 MAX_HEAD: Final = 16 * 1024
 """Bytes of a request's head; a callback's is some two thousand."""
 
-MAX_IDLE: Final = 64
-"""Connections whose head has not come. One more ends the oldest of them; a callback is none: it comes whole."""
+MAX_CONNECTIONS: Final = 64
+"""Connections at once. One more ends the oldest whose head has not come, and a callback is none of those: it comes
+whole. A browser opens a few ahead of need."""
 
 _POLITENESS: Final = 0.4
 """Seconds that whoever holds a port gets, after being asked, to let go of it."""
@@ -100,30 +101,62 @@ async def serve_loopback(listener: trio.SocketListener, answer: Answer) -> Async
 
     Leaving the block closes the port, and gives the pages that are under way a second to leave.
     """
-    door = _Door(answer)
+    door = _Door(listener, answer)
     async with trio.open_nursery() as connections:
-        async with trio.open_nursery() as accepting, listener:
-            accepting.start_soon(accept_clients, listener, door.serve, connections)
+        async with trio.open_nursery() as accepting, door:
+            accepting.start_soon(accept_clients, door, door.serve, connections)
             yield
             accepting.cancel_scope.cancel()
-        door.close()
+        door.hang_up()
         connections.cancel_scope.deadline = trio.current_time() + DRAIN_TIMEOUT
 
 
-class _Door:
-    """The connections of one listener."""
+class _Door(trio.abc.Listener[trio.SocketStream]):
+    """A listener, and the connections that have come by it, which are counted from when they are accepted.
 
-    def __init__(self, answer: Answer) -> None:
+    Anybody on the machine can connect, as often as they like. So nobody is accepted before there is a place; who
+    waits for one is in the queue of the system, and takes no descriptor of ours.
+    """
+
+    def __init__(self, listener: trio.SocketListener, answer: Answer) -> None:
+        self._listener = listener
         self._answer = answer
-        self._idle: dict[object, trio.CancelScope] = {}  # those whose head has not come, oldest first
+        self._connections = 0
+        self._left = trio.Event()
+        # Those that can be ended for others, oldest first: whose head has not come, and whose page does not leave.
+        self._silent: dict[object, trio.CancelScope] = {}
+        self._not_reading: dict[object, trio.CancelScope] = {}
 
-    def close(self) -> None:
+    async def accept(self) -> trio.SocketStream:
+        """Wait for the next connection, and for a place for it."""
+        while self._connections >= MAX_CONNECTIONS:
+            self._left = trio.Event()
+            for expendable in filter(None, (self._silent, self._not_reading)):
+                expendable.pop(next(iter(expendable))).cancel()
+                break
+            await self._left.wait()
+        stream = await self._listener.accept()
+        self._connections += 1
+        return stream
+
+    async def aclose(self) -> None:
+        """Close the port."""
+        await self._listener.aclose()
+
+    def hang_up(self) -> None:
         """Hang up on those who have not asked for anything."""
-        for scope in self._idle.values():
+        for scope in self._silent.values():
             scope.cancel()
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Answer the one request of a connection. Raises nothing: the login does not depend on a browser."""
+        try:
+            await self._serve(stream)
+        finally:
+            self._connections -= 1
+            self._left.set()
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         async with stream:
             try:
@@ -143,24 +176,28 @@ class _Door:
             if request is None:
                 return
             page = await self._answer(request)
-        with trio.move_on_after(SEND_TIMEOUT):
+        with self._expendable(self._not_reading, SEND_TIMEOUT):
             await stream.send_all(_render(http, page, head_only=request is not None and request.method == b"HEAD"))
             await stream.send_eof()
 
     async def _receive_head(self, http: h11.Connection, stream: trio.SocketStream) -> h11.Request | None:
         """Receive a request's head; None if it does not come. Raises h11.RemoteProtocolError for what is none."""
+        event: object = None
+        with self._expendable(self._silent, HEAD_TIMEOUT):
+            while (event := http.next_event()) is h11.NEED_DATA:
+                http.receive_data(bytes(await stream.receive_some(4096)))
+        return event if isinstance(event, h11.Request) else None
+
+    @contextmanager
+    def _expendable(self, those: dict[object, trio.CancelScope], seconds: float) -> Iterator[None]:
+        """Be one of those that can be ended for another, during the block, which ends after so many seconds too."""
         key = object()
-        with trio.move_on_after(HEAD_TIMEOUT) as scope:
-            if len(self._idle) >= MAX_IDLE:
-                next(iter(self._idle.values())).cancel()
-            self._idle[key] = scope
+        with trio.move_on_after(seconds) as scope:
+            those[key] = scope
             try:
-                while (event := http.next_event()) is h11.NEED_DATA:
-                    http.receive_data(bytes(await stream.receive_some(4096)))
+                yield
             finally:
-                del self._idle[key]
-            return event if isinstance(event, h11.Request) else None
-        return None
+                those.pop(key, None)
 
 
 def _render(http: h11.Connection, page: Page, *, head_only: bool) -> bytes:

@@ -103,6 +103,11 @@ class Connection:
                 self._outbox.close()
                 self._share.close()
 
+    @property
+    def most_kept(self) -> int:
+        """How many bytes were kept for this client at once, besides what is small."""
+        return self._share.most
+
     def drain(self) -> None:
         """Read no more; `run` ends when what has been asked for is answered."""
         self._ended = True

@@ -33,13 +33,14 @@ class Load:
 
 
 class Share:
-    """One client's part in the load."""
+    """One client's part in the load. `most` is what it has had of the pot at once."""
 
-    __slots__ = ("_drawn", "_load")
+    __slots__ = ("_drawn", "_load", "most")
 
     def __init__(self, load: Load) -> None:
         self._load = load
         self._drawn = 0
+        self.most = 0
 
     def is_too_much(self, own: int, size: int) -> bool:
         """Say whether one more request of so many bytes may not wait, of a client that has `own` already."""
@@ -74,6 +75,7 @@ class Share:
         """Take so many bytes more from the pot, or give them back."""
         self._drawn += size
         self._load.spare -= size
+        self.most = max(self.most, self._drawn)
 
 
 class Allowance:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.adapters.accepting import accept_clients
+from accountd.adapters.memory import release_memory
 from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
 from accountd.server.connection import Connection
+from accountd.server.departures import Departures
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import Guests, Turnstile
 from accountd.server.idleness import Idleness
@@ -54,6 +56,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._numbers = itertools.count(1)
         self.idleness = Idleness()
+        self.departures = Departures(release_memory)
 
     async def serve_socket(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         """Accept clients until cancelled; they live on in `connections`."""
@@ -131,4 +134,5 @@ class Server:
                 self._connections.discard(connection)
                 counters.connections -= 1
                 door.leave()
+                self.departures.note(connection.most_kept)
                 _log.debug("disconnected")
