@@ -51,7 +51,7 @@ def logged_in(home: Path, hatch: Path) -> Iterator[tuple[Daemon, Sandbox]]:
     sandbox = Sandbox(Script(approve_after_polls=0, interval=0))
     with sandbox_on_loopback(sandbox) as url:
         (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
-        options = ("--token-socket", f"unix://{hatch}", "--log-level", "warning")
+        options = ("--token-socket", f"unix://{hatch}")
         with running(home, *options, CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon:
             with daemon.connect() as client:
                 started = client.call("account/login/start", {"type": "chatgptDeviceCode"})
@@ -146,7 +146,8 @@ def test_a_flood_of_guests_takes_nothing_from_the_others(
         assert found["refreshesMade"] <= 1
         assert found["trouble"] is None
         log = daemon.stop()
-    assert log == ""
+    assert len(log) < 16 << 10
+    assert "Traceback" not in log
 
 
 def test_guests_have_places_of_their_own(home: Path, hatch: Path) -> None:
