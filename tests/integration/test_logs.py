@@ -192,6 +192,8 @@ def test_a_log_that_nobody_reads_does_not_keep_a_daemon_from_ending(home: Path) 
     """Nor one that is full: the last lines are waited for, but not for long."""
     with serving(home, "--log-level", "debug") as daemon:
         come_and_go(daemon.path, 500)
+        with Client(str(daemon.path)) as client:
+            client.call("account/read", {})  # when that is answered, a signal is heard as well
         daemon.process.terminate()
         assert daemon.process.wait(PATIENCE) == 0
 
@@ -227,6 +229,8 @@ def test_the_log_of_a_daemon_that_was_started_is_bounded(home: Path) -> None:
         subprocess.Popen(command, env=environment(home), stdout=file, stderr=file, text=True, cwd="/") as process,
     ):
         wait_until_it_listens(home / "s", process).close()
+        with Client(str(home / "s")) as client:
+            client.call("account/read", {})
         process.terminate()
         assert process.wait(PATIENCE) == 0
     assert [line.partition(" INFO ")[2] for line in log.read_text().splitlines()] == [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+import base64
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
@@ -102,6 +103,25 @@ def test_the_issuer_s_words_are_made_plain() -> None:
     assert quoting == Denied("bad ...", "state ... is old")
     nested = callback(error=f"{STATE[:4]}{STATE}{STATE[4:]}")  # where taking it out would put it together
     assert nested == Denied(f"{STATE[:4]}...", None)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        STATE,
+        quote(STATE),
+        "".join(f"%{ord(c):02x}" for c in STATE),
+        "".join(f"\\u{ord(c):04x}" for c in STATE),
+        base64.b64encode(STATE.encode()).decode(),
+        STATE.encode().hex(),
+    ],
+)
+def test_a_state_that_the_issuer_repeats_is_told_in_no_form(written: str) -> None:
+    """Whatever it is written as, beyond the escapes of the address itself."""
+    outcome = callback(error=f"bad {written}", error_description=f"see {written} there")
+    assert isinstance(outcome, Denied)
+    assert outcome.error.rstrip("=") == "bad ..."
+    assert written.rstrip("=") not in outcome.message
 
 
 # The wrong state
