@@ -77,7 +77,7 @@ def refusal(method: str, text: str) -> str:
             '"optOutNotificationMethods":["a"],"extensions":{"accountd":{"x":1},"other":5},"requestAttestation":1}}',
             account.InitializeParams(
                 account.ClientInfo("n", "v"),
-                account.Capabilities(True, ("a",), account.Extensions({"x": 1})),
+                account.Capabilities(True, ("a",), account.Extensions({"x": msgspec.Raw(b"1")})),
             ),
         ),
         ("account/logout", "", None),

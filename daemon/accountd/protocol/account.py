@@ -52,7 +52,7 @@ class ClientInfo(Wire, frozen=True):
 class Extensions(Wire, frozen=True):
     """The `extensions` of a client's capabilities that this server knows: an object declares one."""
 
-    accountd: dict[str, Any] | None = None
+    accountd: dict[str, msgspec.Raw] | None = None
 
 
 class Capabilities(Wire, frozen=True):

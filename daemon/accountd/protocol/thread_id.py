@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from accountd.errors import InvalidRequest
 
-_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_NO_DIGIT: Final = re.compile("[^0-9a-fA-F-]")
 _SIZES: Final = (8, 4, 4, 4, 12)
 _WRAPPINGS: Final = (("{", "}"), ("urn:uuid:", ""))
 
@@ -15,18 +16,20 @@ def parse_thread_id(text: str) -> str:
     """Spell an id as backends do: in small letters, with hyphens. Raises InvalidRequest in Codex's words."""
     prefix, suffix = next((w for w in _WRAPPINGS if text.startswith(w[0]) and text.endswith(w[1])), ("", ""))
     digits = text[len(prefix) : len(text) - len(suffix)]
-    for place, character in enumerate(digits, 1):
-        if character not in _HEX and character != "-":
-            reason = "character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-]"
-            raise InvalidRequest(f"invalid thread id: invalid {reason}, found `{character}` at {place}")
-    groups = digits.split("-")
-    if len(groups) == 1 and not prefix:
+    if stranger := _NO_DIGIT.search(digits):
+        reason = "character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-]"
+        found = f"found `{stranger[0]}` at {stranger.start() + 1}"
+        raise InvalidRequest(f"invalid thread id: invalid {reason}, {found}")
+    count = digits.count("-") + 1  # before they are cut apart: the text may be a long one
+    if count == 1 and not prefix:
         if len(digits) != sum(_SIZES):
             reason = f"length: expected length 32 for simple format, found {len(digits)}"
             raise InvalidRequest(f"invalid thread id: invalid {reason}")
         groups = [digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]]
-    if len(groups) != len(_SIZES):
-        raise InvalidRequest(f"invalid thread id: invalid group count: expected 5, found {len(groups)}")
+    elif count != len(_SIZES):
+        raise InvalidRequest(f"invalid thread id: invalid group count: expected 5, found {count}")
+    else:
+        groups = digits.split("-")
     for number, (group, size) in enumerate(zip(groups, _SIZES, strict=True)):
         if len(group) != size:
             reason = f"group length in group {number}: expected {size}, found {len(group)}"
