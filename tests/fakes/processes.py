@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -99,6 +100,20 @@ def daemon_pid(path: Path | str) -> int:
     with Client(path) as client:
         credentials = client._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     return int.from_bytes(credentials[:4], sys.byteorder)
+
+
+def stop_daemon(path: Path | str) -> None:
+    """End the daemon that listens, and wait until its process has: it may write to its home until then.
+
+    Raises NothingListens.
+    """
+    process = os.pidfd_open(daemon_pid(path))
+    try:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        ended, *_ = select.select([process], [], [], PATIENCE)
+        assert ended, "the daemon does not stop"
+    finally:
+        os.close(process)
 
 
 @contextmanager

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ from accountd.client.errors import NothingListens
 from accountd.storage.keyring import KeyringStore
 from accountd.storage.secret_service import SecretService
 from fakes.desktop import Desktop, running_bus
-from fakes.processes import daemon_pid
+from fakes.processes import stop_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +28,7 @@ def environ() -> Iterator[dict[str, str]]:
     path = home / "s"
     yield {**os.environ, "HOME": str(home), "CODEX_HOME": str(home / "codex"), "ACCOUNTD_SOCKET": str(path)}
     with contextlib.suppress(NothingListens):
-        os.kill(daemon_pid(path), signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while path.exists():
-            assert time.monotonic() < deadline, "the daemon does not stop"
-            time.sleep(0.01)
+        stop_daemon(path)
     shutil.rmtree(home)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
-from fakes.processes import PATIENCE, daemon_pid
+from fakes.processes import PATIENCE, stop_daemon
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
 
@@ -62,7 +61,7 @@ def test_clients_of_pipes_share_a_daemon_that_outlives_them(environ: dict[str, s
     code, note = first.end()
     assert (code, note.count(b"\n"), b"ignores --config;" in note) == (0, 1, True)
     assert second.call("account/read", {})["account"] == {"type": "apiKey"}
-    os.kill(daemon_pid(environ["ACCOUNTD_SOCKET"]), signal.SIGTERM)
+    stop_daemon(environ["ACCOUNTD_SOCKET"])
     code, error = second.end()
     assert (code, error.count(b"\n")) == (1, 1)
     assert b"closed the connection before standard input ended" in error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,9 +17,9 @@ from accountd.sandbox import Sandbox, Script
 from fakes.processes import (
     PATIENCE,
     completion,
-    daemon_pid,
     environment,
     sandbox_on_loopback,
+    stop_daemon,
     wait_until_it_listens,
 )
 
@@ -113,6 +111,6 @@ def test_nor_by_a_daemon_that_a_verb_starts(way: Way, folder: Path) -> None:
     environ = {**environment(folder / "home"), **dict(way.variables)}
     run = [*way.command, "status", "--socket", str(path)]
     done = subprocess.run(run, env=environ, capture_output=True, text=True, cwd=folder, check=False)
-    os.kill(daemon_pid(path), signal.SIGTERM)
+    stop_daemon(path)
     assert done.returncode == 3, done.stderr
     assert [path.name for path in folder.rglob("*.ran")] == []
