@@ -22,7 +22,8 @@ from accountd.protocol.requirements import (
     parse_bundle,
     parse_layer,
 )
-from accountd.requirements import TTL, read_system_layer, this_machine
+from accountd.requirements import read_system_layer, this_machine
+from accountd.requirements_file import TTL
 from accountd.sandbox import Claims
 from fakes.bundles import MACHINE
 from fakes.office import open_scene, told

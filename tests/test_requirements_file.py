@@ -8,7 +8,7 @@ import pytest
 
 from accountd.errors import RequestFailed
 from accountd.protocol.requirements import RequirementsUnavailable
-from accountd.requirements import TTL
+from accountd.requirements_file import TTL
 from accountd.sandbox import Claims
 from fakes.office import open_scene, told
 

@@ -9,7 +9,8 @@ import trio
 import trio.testing
 
 from accountd.errors import RequestFailed
-from accountd.requirements import RETRY, TTL
+from accountd.requirements import RETRY
+from accountd.requirements_file import TTL
 from fakes.office import open_scene, told
 
 if TYPE_CHECKING:

@@ -45,12 +45,12 @@ from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
 from accountd.reload import Reloader, make_policy
 from accountd.requirements import (
-    BundleFile,
     RequirementsService,
     open_requirements,
     read_system_layer,
     this_machine,
 )
+from accountd.requirements_file import BundleFile
 from accountd.server.call import Services
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket

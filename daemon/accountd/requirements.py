@@ -19,11 +19,8 @@ import trio
 from accountd import paths
 from accountd.adapters.threads import run_in_thread
 from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
-from accountd.files.read import read_own_file
-from accountd.files.replace import replace_file
 from accountd.protocol.requirements import (
     ELIGIBLE_PLANS,
-    MAX_BUNDLE,
     NO_REQUIREMENTS,
     Layer,
     Machine,
@@ -35,6 +32,7 @@ from accountd.protocol.requirements import (
     render_response,
     timed_out_after,
 )
+from accountd.requirements_file import TTL, Kept, Owner
 from accountd.supervisor import supervise
 from accountd.toml.file import TomlFile
 from accountd.unforeseen import explain
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from accountd.oauth.claims import Claims
     from accountd.policy import Policy
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
+    from accountd.requirements_file import BundleFile
     from accountd.secret import Secret
     from accountd.storage.base import ChatgptLogin
 
@@ -56,16 +55,12 @@ if TYPE_CHECKING:
 SYSTEM_FILE: Final = Path("/etc/codex/requirements.toml")
 """Where whoever runs the machine says what is required, of every account. Codex reads the same."""
 
-TTL: Final = 3600.0
-"""Seconds for which requirements are used without asking for newer ones."""
-
 RETRY: Final = 60.0
 """Seconds until the next try by itself, after a failure."""
 
 TIMEOUT: Final = 20.0
 """Seconds for all tries together, in which a person waits for their login."""
 
-_MAX_FILE: Final = MAX_BUNDLE + 4096  # bytes: a bundle as it came, and whose it is
 _FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
 _TRIES: Final = 5
 _FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
@@ -73,58 +68,6 @@ _FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth m
 _TASK: Final = "keeping requirements current"
 
 _log = logging.getLogger(__name__)
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """Whose requirements they are: a person in a workspace."""
-
-    user_id: str | None
-    account_id: str | None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether another login by this name is by the same owner."""
-        return self.user_id is not None and self.account_id is not None
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """One bundle as it came, and when, in Unix seconds. It is the content of the file, too."""
-
-    owner: Owner
-    fetched_at: float
-    bundle: msgspec.Raw
-
-    def is_fresh(self, now: float) -> bool:
-        """Say whether it may be used without asking; not if the clock has been set back since it came."""
-        return 0 <= now - self.fetched_at < TTL
-
-
-class BundleFile:
-    """The last bundle on disk, for a daemon that starts where the backend cannot be reached.
-
-    It is not Codex's `cloud-config-bundle-cache.json`, which Codex signs and nobody else can write. What goes
-    wrong here costs a request, so it is logged and no more.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def load(self) -> Kept | None:
-        """Read it; None if there is none, or none that can be read."""
-        try:
-            return msgspec.json.decode(read_own_file(self._path, _MAX_FILE), type=Kept)
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # noqa: BLE001 - whatever is in it, no requirements must depend on a copy of them
-            _log.warning("%s cannot be read: %s", self._path.name, type(error).__name__)
-            return None
-
-    def save(self, kept: Kept) -> None:
-        """Replace it. The disk is waited for: a few kilobytes, when there are new ones."""
-        try:
-            replace_file(self._path, msgspec.json.encode(kept))
-        except OSError as error:
-            _log.warning("%s cannot be written: %s", self._path.name, error.strerror)
 
 
 async def parse_bundle_in_thread(body: bytes, machine: Machine, system: Layer) -> Layer:

@@ -14,7 +14,8 @@ from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.oauth.claims import parse_claims
 from accountd.policy import Policy
 from accountd.protocol.requirements import NO_REQUIREMENTS
-from accountd.requirements import BundleFile, RequirementsService, open_requirements
+from accountd.requirements import RequirementsService, open_requirements
+from accountd.requirements_file import BundleFile
 from accountd.sandbox import Claims, Script
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore

@@ -24,7 +24,8 @@ from accountd.login.admission import Admission
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
 from accountd.policy import Policy
-from accountd.requirements import BundleFile, RequirementsService, open_requirements, this_machine
+from accountd.requirements import RequirementsService, open_requirements, this_machine
+from accountd.requirements_file import BundleFile
 from accountd.sandbox import Sandbox, Script
 from accountd.server.call import Services
 from accountd.storage.base import Provenance

@@ -133,7 +133,13 @@ def fuzz_toml(data: bytes) -> None:
         assert line is not None or "\\" in text
 
 
-_TOO_MUCH: Final = ("a key has more than", "is nested deeper than", "has more than", "is longer than")
+_TOO_MUCH: Final = (
+    "a key has more than",
+    "is nested deeper than",
+    "has more than",
+    "is longer than",
+    "a number or a key",
+)
 
 
 def _check_malformed(text: str) -> None:

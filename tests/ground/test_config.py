@@ -237,7 +237,7 @@ def test_a_key_is_used(text: str, expected: dict[str, Any], write: Callable[[str
         ("a = 1\na = 2", "2: a: Cannot overwrite a value"),
         ("a = [\n", "1: a: Invalid value"),
         ('a = "\u2028"\n\x0c', "2: Invalid statement"),
-        ("a = " + "9" * 5000, " a number is too long"),
+        ("a = 1\nb = " + "9" * 5000, "2: a number or a key is longer than 256 characters"),
         ("a = 1\nb = " + "[" * 5000, "2: is nested deeper than 16 brackets"),
     ],
 )

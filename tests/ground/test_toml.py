@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.toml import parse
-from accountd.toml.parse import MAX_DEPTH, MAX_LENGTH, MAX_PARTS, MAX_VALUES, MalformedToml, find_line, parse_toml
+from accountd.toml.parse import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    MAX_PARTS,
+    MAX_VALUES,
+    MAX_WORD,
+    MalformedToml,
+    find_line,
+    parse_toml,
+)
 
 PARTS, DEPTH = f"a key has more than {MAX_PARTS} parts", f"is nested deeper than {MAX_DEPTH} brackets"
+WORD = f"a number or a key is longer than {MAX_WORD} characters"
 VALUES, LENGTH = f"has more than {MAX_VALUES} keys and values", f"is longer than {MAX_LENGTH} characters"
 
 
@@ -41,7 +51,10 @@ def dotted(parts: int, part: str = "a") -> str:
         ("\n".join(f"[a{n}]" for n in range(MAX_VALUES + 1)), VALUES),
         (f"[{dotted(10)}]\n" * 2000, VALUES),
         ("#" * (MAX_LENGTH + 1), LENGTH),
-        ("a = 0x" + "f" * MAX_LENGTH, LENGTH),
+        ("a = '''\n'''\nb = 0x" + "f" * MAX_WORD, WORD),
+        ("a = [1, 0." + "1" * MAX_WORD, WORD),
+        ("a = 1979-05-27T07:32:00." + "1" * MAX_WORD, WORD),
+        ("a" * (MAX_WORD + 1) + " = 1", WORD),
     ],
     ids=lambda value: value[:24],
 )
@@ -58,6 +71,7 @@ def test_as_much_as_there_may_be_is_read() -> None:
     marks = "[{.=," * 5000
     opaque = (
         "1 # {}",
+        '"""x"""" # "{}',
         '"{}"',
         "'{}'",
         '"""\n{}\n"""',
@@ -69,6 +83,8 @@ def test_as_much_as_there_may_be_is_read() -> None:
     for text in (
         f"{dotted(MAX_PARTS)} = 1",
         f"a = {'[' * MAX_DEPTH}{']' * MAX_DEPTH}",
+        f"a = {'9' * MAX_WORD}",
+        f"a = '{'9' * 9999}' # {'9' * 9999}",
         "\n".join(f'[projects."/home/me/a.b.c/{n}"]\ntrust_level = "trusted"' for n in range(3000)),
         *(f"a = {form.format(marks)}\n\nb = 2" for form in opaque),
     ):
@@ -116,6 +132,7 @@ def test_only_what_is_neither_string_nor_comment_is_counted(pieces: list[str]) -
         ("t = { b = 1 }", "t.b", 1),
         ("[[t]]\nb = 1\n[[t]]\nb = 2", "t.b", 2),
         ("x = [\n'b',\n]\nb = 1", "b", 4),
+        ("x = [\n{ b = 1 },\n]\nb = 2", "b", 4),
         ('x = """\nb = 1\n"""\nb = 1', "b", 4),
         ("x = '''\nb = 1'''\nb = 1", "b", 3),
         ("# b = 1\nb = 1 # [t]", "b", 2),

@@ -20,6 +20,7 @@ from accountd.protocol.host_patterns import matches_host
         ("build-?", True),
         ("build-[0-9]", True),
         ("build-[!0-6]", True),
+        ("build-[]7]", True),
         ("*", True),
         ("**u*7", True),
         ("build", False),
