@@ -66,7 +66,7 @@ _NEVER: Final = {"acquire", "_nested_child_finished", "_yield_soon"}
 """Functions of trio in which nothing fails: what they have got by then would be lost, a lock for one."""
 
 _OURS: Final = str(Path(accountd.__file__).parent)
-_DEFENCE: Final = {"supervisor.py", "unforeseen.py", "logs.py", "errors.py", "hub.py"}
+_DEFENCE: Final = ("supervisor.py", "unforeseen.py", "logs/", "redaction.py", "errors.py", "hub.py")
 """What a failure is told with, to the log and to clients."""
 
 
@@ -147,7 +147,8 @@ def _can_fail(places: list[str]) -> bool:
 def _is_defence(frame: FrameType | None) -> bool:
     """Say whether a call is a part of telling a failure, or of having the task go on."""
     while frame is not None and frame.f_code.co_filename.startswith((_OURS, "<")):
-        if frame.f_code.co_filename.rpartition("/")[2] in _DEFENCE and frame.f_code.co_name != "supervise":
+        place = frame.f_code.co_filename.removeprefix(f"{_OURS}/")
+        if place.startswith(_DEFENCE) and frame.f_code.co_name != "supervise":
             return True
         frame = frame.f_back
     return False
