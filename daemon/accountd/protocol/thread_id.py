@@ -8,6 +8,8 @@ from typing import Final
 from accountd.errors import InvalidRequest
 
 _NO_DIGIT: Final = re.compile("[^0-9a-fA-F-]")
+_LOOKED_AT: Final = 1000
+"""Characters; what is longer is refused for its length, whatever follows."""
 _SIZES: Final = (8, 4, 4, 4, 12)
 _WRAPPINGS: Final = (("{", "}"), ("urn:uuid:", ""))
 
@@ -16,7 +18,7 @@ def parse_thread_id(text: str) -> str:
     """Spell an id as backends do: in small letters, with hyphens. Raises InvalidRequest in Codex's words."""
     prefix, suffix = next((w for w in _WRAPPINGS if text.startswith(w[0]) and text.endswith(w[1])), ("", ""))
     digits = text[len(prefix) : len(text) - len(suffix)]
-    if stranger := _NO_DIGIT.search(digits):
+    if stranger := _NO_DIGIT.search(digits, 0, _LOOKED_AT):
         reason = "character: expected an optional prefix of `urn:uuid:` followed by [0-9a-fA-F-]"
         found = f"found `{stranger[0]}` at {stranger.start() + 1}"
         raise InvalidRequest(f"invalid thread id: invalid {reason}, {found}")
