@@ -175,7 +175,7 @@ async def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
     os.chown(folder / "theirs", 65534, 65534)
     for path in (folder / "theirs" / "s", folder / "theirs" / "ours" / "s"):
         with (
-            pytest.raises(SocketError, match=r"theirs belongs to \w+ \(uid 65534\), not to you"),
+            pytest.raises(SocketError, match=r"theirs belongs to \w+ \(uid 65534\), "),
             open_unix_listener(path),
         ):
             raise AssertionError("they could replace it")

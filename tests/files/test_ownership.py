@@ -35,6 +35,7 @@ class _Group(NamedTuple):
 
 PEOPLE = [_Person("root", 0, 0), _Person("ada", ME, OURS), _Person("eve", SOMEBODY, THEIRS)]
 GROUPS = [
+    _Group("root", 0, []),
     _Group("ada", OURS, []),
     _Group("staff", EMPTY, []),
     _Group("codex", LISTED, ["ada", "root"]),
@@ -81,6 +82,7 @@ def test_it_is_ours_or_root_s(kind: int, uid: int, is_ours: bool) -> None:
         (0o702, OURS, False),
         (0o775, OURS, True),
         (0o775, LISTED, True),
+        (0o775, 0, True),
         (0o775, SHARED, False),
         (0o775, THEIRS, False),
         (0o775, EMPTY, False),
@@ -88,8 +90,15 @@ def test_it_is_ours_or_root_s(kind: int, uid: int, is_ours: bool) -> None:
     ],
 )
 def test_nobody_else_may_write(kind: int, uid: int, mode: int, gid: int, is_ours: bool) -> None:
-    """A group is others, unless it is known to have this user in it, and nobody else but root."""
+    """A group is others, unless it is known to have this user or root in it, and nobody else."""
     assert (find_fault(found(kind, mode, uid, gid), "/x") is None) == is_ours
+
+
+def test_who_has_no_name_has_no_group_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container with an arbitrary uid, whose folders are as a rule root's and of root's group."""
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    assert find_fault(found(FOLDER, 0o775, 0, 0), "/home") is None
+    assert find_fault(found(FOLDER, 0o775, 4_000_000, UNKNOWN), "/home")
 
 
 @pytest.mark.parametrize(("kind", "is_ours"), [(FOLDER, True), (FILE, False)])
@@ -121,6 +130,17 @@ def test_a_fault_names_the_place_and_the_remedy() -> None:
     assert fault is not None
     assert fault.strerror == (
         "/home/ada/x belongs to eve (uid 1001), not to you; `sudo chown ada /home/ada/x` if it is yours"
+    )
+
+
+def test_root_is_not_told_to_take_what_is_a_person_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `sudo -E`, which keeps HOME: to own somebody's home is no remedy."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    fault = find_fault(found(FOLDER, 0o755, SOMEBODY), "/home/eve")
+    assert fault is not None
+    assert fault.strerror == (
+        "/home/eve belongs to eve (uid 1001), and this is run by root; "
+        "run it as eve, or as root with files of root's own"
     )
 
 

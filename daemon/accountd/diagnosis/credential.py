@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOG_IN = "log in with `accountd login`"
 _LOG_IN_AGAIN = "log in again with `accountd login`"
+_SEE_MODES = "see home.modes, and let its owner read it"
 
 
 async def check_store(surroundings: Surroundings) -> Finding:
@@ -39,7 +40,7 @@ async def check_store(surroundings: Surroundings) -> Finding:
         return fail(f"{store.describe().location}: {error}", f"{_LOG_IN_AGAIN}; the old document is kept aside")
     except StorageError as error:
         location = store.describe().location
-        return fail(f"{location} cannot be read: {error}", "see home.modes, and let its owner read it")
+        return fail(f"{location} cannot be read: {error}", _SEE_MODES)
     place = store.describe()
     found = "holds a login" if record is not None else "holds no login"
     note = f"; {place.note}" if place.note else ""
@@ -48,7 +49,10 @@ async def check_store(surroundings: Surroundings) -> Finding:
 
 async def check_leftovers(surroundings: Surroundings) -> Finding:
     """Look for files beside `auth.json` that may hold tokens: what could not be read, or a crash has left."""
-    others = await trio.to_thread.run_sync(FileStore(surroundings.home).find_others, abandon_on_cancel=True)
+    try:
+        others = await trio.to_thread.run_sync(FileStore(surroundings.home).find_others, abandon_on_cancel=True)
+    except StorageError as error:
+        return fail(f"{surroundings.home} cannot be looked at: {error}", _SEE_MODES)
     if not others:
         return ok("there is nothing beside auth.json that may hold tokens")
     names = shlex.join(str(path) for path in others)

@@ -94,20 +94,20 @@ def check_home(surroundings: Surroundings) -> Finding:
         return ok(f"{home} is not there yet; the first login makes it, for its user alone")
     if not home.is_dir():
         return fail(f"{home} is not a folder", "set CODEX_HOME to a folder")
-    found = home.stat()
-    if found.st_uid != os.getuid():
-        text = f"{home} belongs to {name_user(found.st_uid)}, not to you"
-        return fail(
-            text, f"`sudo chown -R {login_name(os.getuid())} {_quote(home)}`", owner=name_user(found.st_uid)
-        )
     try:
         _look_for_others(home)
     except UnsafePath as error:
         return fail(error.problem, error.remedy, place=error.place)
+    found = home.stat()
+    if found.st_uid != os.getuid() and not trusts_unsafe_paths():
+        text = f"{home} belongs to {name_user(found.st_uid)}, not to you"
+        return fail(
+            text, f"`sudo chown -R {login_name(os.getuid())} {_quote(home)}`", owner=name_user(found.st_uid)
+        )
     document = home / "auth.json"
     with suppress(FileNotFoundError):
         found = document.stat()
-        if found.st_uid != os.getuid():
+        if found.st_uid != os.getuid() and not trusts_unsafe_paths():
             text = f"auth.json belongs to {name_user(found.st_uid)}, not to you"
             return fail(text, f"`sudo chown {login_name(os.getuid())} {_quote(document)}`")
         if found.st_mode & 0o077:

@@ -6,7 +6,8 @@ a link there. So each of these must be this user's or root's, and nobody else ma
 - In a sticky folder, such as /tmp, others may write, but cannot move or remove what is not theirs; and what is
   theirs is known by its owner.
 - A link is its owner's decision. It has no mode to look at.
-- A group is others, unless nobody else is in it: with a umask of 0002 each user has a group of their own.
+- A group is others, unless nobody is in it but this user and root: with a umask of 0002 each user has a group of
+  their own, and root has one as well.
 
 Owner and mode are all that is looked at. Whom an access control list lets write is seen in the mode as well, as the
 group's right, and so is missed where the group is the user's own.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from functools import lru_cache
 
 OPT_OUT = "ACCOUNTD_TRUST_UNSAFE_PATHS"
@@ -23,7 +25,7 @@ OPT_OUT = "ACCOUNTD_TRUST_UNSAFE_PATHS"
 
 
 class UnsafePath(OSError):
-    """Others decide what is at a path. The message names it and the remedy, which is one command."""
+    """Others decide what is at a path. The message names it and the remedy."""
 
     def __init__(self, place: str, problem: str, remedy: str) -> None:
         super().__init__(None, f"{problem}; {remedy}")  # no error of the system's, and so without a number
@@ -48,10 +50,15 @@ def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) ->
     `in_shared` is for what is in a folder where others may write: there, who has no number in this user namespace
     is not taken for root.
     """
-    trusted = found.st_uid in (os.geteuid(), 0) or (found.st_uid == _root_without_number() and not in_shared)
+    me = os.geteuid()
+    trusted = found.st_uid in (me, 0) or (found.st_uid == _root_without_number() and not in_shared)
     if not trusted:
+        if me == 0:  # by `sudo -E`, say: to have the home of a person given to root would be no remedy
+            problem = f"{place} belongs to {name_user(found.st_uid)}, and this is run by root"
+            remedy = f"run it as {login_name(found.st_uid)}, or as root with files of root's own"
+            return UnsafePath(place, problem, remedy)
         problem = f"{place} belongs to {name_user(found.st_uid)}, not to you"
-        return UnsafePath(place, problem, f"`sudo chown {login_name(os.geteuid())} {_quote(place)}` if it is yours")
+        return UnsafePath(place, problem, f"`sudo chown {login_name(me)} {_quote(place)}` if it is yours")
     if not stat.S_ISLNK(found.st_mode) and not is_shared(found) and may_others_write(found):
         problem = f"other users can write to {place}: mode {render_mode(found)}"
         return UnsafePath(place, problem, f"`chmod go-w {_quote(place)}`")
@@ -64,7 +71,7 @@ def is_shared(found: os.stat_result) -> bool:
 
 
 def may_others_write(found: os.stat_result) -> bool:
-    """Say whether the mode lets anybody write but the owner and a group of this user alone."""
+    """Say whether the mode lets anybody write but the owner and a group that has nobody else in it."""
     if found.st_mode & stat.S_IWOTH:
         return True
     return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid, os.geteuid())
@@ -99,7 +106,7 @@ def _quote(place: str) -> str:
 
 @lru_cache(maxsize=64)  # a directory of users may be elsewhere on the network
 def _is_own_group(gid: int, me: int) -> bool:
-    """Say whether a group has this user in it and nobody else but root, as far as the system tells.
+    """Say whether a group has this user in it, or root, and nobody else, as far as the system tells.
 
     A group in which it tells of nobody is not: a directory server does not list who is in its groups.
     """
@@ -108,15 +115,17 @@ def _is_own_group(gid: int, me: int) -> bool:
 
     try:
         group = grp.getgrgid(gid)
-        my_name = pwd.getpwuid(me).pw_name
     except KeyError:
         return False
-    uids = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
-    members = {uids.get(name, -1) for name in group.gr_mem if name != my_name}
-    members |= {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid}
-    if my_name in (group.gr_name, *group.gr_mem):
+    everybody = pwd.getpwall()
+    uids = {entry.pw_name: entry.pw_uid for entry in everybody}
+    with suppress(KeyError):  # no name, as for an arbitrary uid in a container
+        uids[pwd.getpwuid(me).pw_name] = me  # a directory server may not list its users either
+    members = {uids.get(name, -1) for name in group.gr_mem}
+    members |= {entry.pw_uid for entry in everybody if entry.pw_gid == gid}
+    if uids.get(group.gr_name) == me:
         members.add(me)
-    return me in members and members <= {me, 0}
+    return bool(members) and members <= {me, 0}
 
 
 @lru_cache(maxsize=1)
