@@ -2,7 +2,7 @@
 
 A secret is a `Secret`, and no text is made of one on purpose. But texts come from elsewhere, too: an issuer, a
 backend or a proxy may repeat what it was sent, and need not do so letter by letter. So a text is read in every
-common form, as often as one may be wrapped in another: with the escapes of JSON and of Python, of URLs and of HTML,
+common form, as often as one may be wrapped in another: with the escapes of JSON, Python, JavaScript, URLs and HTML,
 in base64 and in hexadecimal digits. Where a form shows a secret that this process holds, or a good part of one, or
 what has the shape of a token, dots take the place of all that it was made of.
 
@@ -51,7 +51,9 @@ _SHAPES: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _ESCAPES: Final = re.compile(
-    r"(?:\\u[0-9a-f]{4})+|(?:\\x[0-9a-f]{2})+|(?:%[0-9a-f]{2})+|&#?\w{1,31};|\\[^ux]", re.IGNORECASE | re.DOTALL
+    r"(?-i:\\U)000[0-9a-f]{5}|\\u\{[0-9a-f]{1,5}\}|\\[0-3]?[0-7]{1,2}|(?:\\u[0-9a-f]{4})+|(?:\\x[0-9a-f]{2})+"
+    r"|(?:%[0-9a-f]{2})+|&#(?:\d{1,7}|x[0-9a-f]{1,6});?|&\w{1,31};|\\[^ux]",
+    re.IGNORECASE | re.DOTALL,
 )
 _CONTROLS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORD: Final = re.compile(rf"[!-~]{{{2 * _BLOCK - 1},}}")
@@ -71,7 +73,9 @@ def redact(text: str) -> str:
     pieces: list[str] = []
     done = 0
     for begin, end in sorted(spans):
-        if begin < MAX_TEXT and (begin > done or not pieces):
+        if begin >= MAX_TEXT:
+            break
+        if begin > done or not pieces:
             pieces += [text[done:begin], DOTS]
         done = max(done, end)
     pieces.append(text[done:MAX_TEXT])
@@ -116,6 +120,8 @@ def _unescape(text: str) -> tuple[str, Sequence[Span]]:
 
 def _read_escapes(escapes: str) -> str:
     match escapes[:2]:
+        case "\\u" | "\\U" if len(escapes) % 6 or "{" in escapes:  # of one letter: Python's, JavaScript's
+            return chr(int(escapes[2:].strip("{}"), 16))
         case "\\u" | "\\U":
             return bytes.fromhex(escapes.lower().replace("\\u", "")).decode("utf-16-be", "surrogatepass")
         case "\\x" | "\\X":
@@ -125,6 +131,8 @@ def _read_escapes(escapes: str) -> str:
             return unquote(escapes, errors="replace")
         case "&":
             return html.unescape(escapes)
+    if escapes[1].isdigit():
+        return chr(int(escapes[1:], 8)) if escapes[1] < "8" else escapes[1]
     return _CONTROLS.get(escapes[1], escapes[1])
 
 
