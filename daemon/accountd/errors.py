@@ -29,7 +29,10 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from accountd.secret import Secret
 
 
 class AccountdError(Exception):
@@ -113,7 +116,11 @@ class RefreshRefused(RefreshError):
 
 
 class RefreshFailed(RefreshError):
-    """The issuer was not reached, or is in trouble; or the disk is."""
+    """The issuer was not reached, or is in trouble; or the disk is. `rotated`: a refresh token that came anyway."""
+
+    def __init__(self, message: str, rotated: Secret | None = None) -> None:
+        super().__init__(message)
+        self.rotated = rotated
 
 
 class RemoteError(AccountdError):

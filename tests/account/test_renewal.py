@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from accountd.errors import RefreshFailed, RefreshRefused, StorageError
+from accountd.files.read import MAX_FILE
 from accountd.protocol.account import (
     GetAccountResponse,
     GetAuthStatusResponse,
@@ -125,6 +126,36 @@ async def test_a_refusal_is_final_for_that_credential(
         assert stored_login(world) is not None
         await trio.sleep(100 * HOUR)
         assert refreshes(world) == 1
+
+
+async def test_beside_an_access_token_that_cannot_be_used_the_refresh_token_is_kept(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The issuer spent the older one, which the next try would be refused for."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        given = {"access_token": "a token of two\nlines", "refresh_token": "rt_that_is_the_next"}
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 200, given),))
+        with pytest.raises(RefreshFailed, match="the access token has a blank in it"):
+            await world.services.refresher.refresh("forced")
+        for found in (login_of(world), stored_login(world)):
+            assert found.tokens.refresh_token == Secret("rt_that_is_the_next")
+            assert found.tokens.access_token == before.tokens.access_token
+        assert world.heard == []
+
+
+async def test_an_id_token_that_is_too_long_is_not_taken(autojump_clock: trio.testing.MockClock) -> None:
+    """With it the document would be longer than what is read of one, so that nobody would be logged in."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        given = {
+            "id_token": before.tokens.id_token.reveal() + "a" * MAX_FILE,
+            "refresh_token": "rt_that_is_the_next",
+        }
+        world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 200, given),))
+        await world.services.refresher.refresh("forced")
+        assert stored_login(world).tokens.id_token == before.tokens.id_token
+        assert stored_login(world).tokens.refresh_token == Secret("rt_that_is_the_next")
 
 
 async def test_what_the_disk_kept_is_no_renewal_of_what_memory_has(

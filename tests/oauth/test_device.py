@@ -203,6 +203,12 @@ def test_every_other_answer_ends_the_login(status: int, body: bytes, text: str) 
     assert caught.value.__cause__ is None
 
 
+def test_a_code_has_a_bound() -> None:
+    """It would be looked for in whatever is told while it is good, which took a second for four megabytes."""
+    with pytest.raises(LoginFailed, match="could not be understood"):
+        polling().answer(200, json.dumps({"authorization_code": "c" * (16 << 10), "code_verifier": "v"}).encode())
+
+
 def test_an_answer_that_is_not_understood_is_not_quoted() -> None:
     """What may be a code or a verifier is in no text of the failure."""
     body = f'{{"authorization_code":"{CANARY}","code_verifier":["{CANARY}"]}}'.encode()

@@ -89,6 +89,16 @@ def test_everything_else_may_be_tried_again(status: int, body: bytes, text: str)
     assert str(caught.value) == text
 
 
+def test_of_an_answer_that_cannot_be_used_the_refresh_token_is_kept() -> None:
+    """The one that was sent is spent. One that cannot be used itself is not."""
+    with pytest.raises(RefreshFailed) as caught:
+        parse_refresh_response(200, b'{"access_token": "a\\n", "refresh_token": "r"}')
+    assert caught.value.rotated == Secret("r")
+    with pytest.raises(RefreshFailed) as caught:
+        parse_refresh_response(200, b'{"access_token": "a", "refresh_token": "r\\n"}')
+    assert caught.value.rotated is None
+
+
 def test_a_token_in_a_broken_answer_is_not_quoted() -> None:
     """The error, and what it was raised from, say nothing of the answer's content."""
     with pytest.raises(RefreshFailed) as caught:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accountd.adapters.issuer import Issuer
     from accountd.audit import AuditLog
     from accountd.counters import Counters, RefreshOutcome
-    from accountd.oauth.refresh import Reason
+    from accountd.oauth.refresh import Reason, Refreshed
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin
 
 _CHANGED_UNDERNEATH: Final = (
@@ -94,19 +94,26 @@ class Renewal:
                 current = stored  # with whatever else others have written into it
             if (refusal := state.find_refusal(login)) is not None:
                 raise RefreshRefused(str(refusal), refusal.code)
+            known = current.chatgpt or login
             with trio.CancelScope(shield=True):
                 try:
-                    refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
+                    refreshed = await self._ask(login, known, reason)
                 except RefreshRefused as error:
                     raise _Spent(login, error) from error
-                known = current.chatgpt or login
-                if (mismatch := find_mismatch(known, refreshed)) is not None:
-                    if mismatch.is_same_person and refreshed.refresh_token is not None:
-                        rotated = rotated_record(current, known, refreshed.refresh_token)
-                        await self._save(stored, rotated, state.hold_rotated)
-                    raise RefreshFailed(_MISMATCH.format(mismatch.words))
+                except RefreshFailed as error:
+                    if error.rotated is not None:  # the one that was sent is spent, whatever came with it
+                        await self._save(stored, rotated_record(current, known, error.rotated), state.hold_rotated)
+                    raise
                 await self._save(stored, refreshed_record(current, known, refreshed, time.time_ns()), state.adopt)
         return "done"
+
+    async def _ask(self, login: ChatgptLogin, known: ChatgptLogin, reason: Reason) -> Refreshed:
+        """Spend the refresh token on new ones, which are those of what is known of the login."""
+        refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
+        if (mismatch := find_mismatch(known, refreshed)) is not None:
+            kept = refreshed.refresh_token if mismatch.is_same_person else None
+            raise RefreshFailed(_MISMATCH.format(mismatch.words), kept)
+        return refreshed
 
     async def _save(
         self, stored: AuthRecord | None, record: AuthRecord, take: Callable[[AuthRecord], None]

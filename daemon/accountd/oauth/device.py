@@ -36,6 +36,7 @@ NOT_ENABLED: Final = (
 EXPIRED: Final = "device auth timed out after 15 minutes"
 
 _MAX_START: Final = 4096  # bytes of an answer with a user code, which has two hundred
+_MAX_APPROVAL: Final = 16 << 10  # of one with a code to exchange, which has some three hundred
 
 
 class DeviceCode(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ class DeviceCodePolling:
 
 def _parse_approval(body: bytes) -> Approval:
     try:
-        answer = decode(body, _PollAnswer)
+        answer = decode(body, _PollAnswer, _MAX_APPROVAL)
     except Undecodable:
         raise LoginFailed("the issuer's answer to the device code could not be understood") from None
     return Approval(Secret(answer.authorization_code), Secret(answer.code_verifier))

@@ -2,7 +2,8 @@
 
 A refresh token is good once. So there are three outcomes and no fourth: new tokens; a refusal that no second
 try can change; or a failure after which the old token is as good as before, as far as we know: if only the
-answer was lost, it is spent, and the next try is refused.
+answer was lost, it is spent, and the next try is refused. Where an answer came that cannot be used, the refresh
+token in it is kept, and is the one for the next try.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ MARGIN: Final = 5 * 60.0
 
 MAX_AGE: Final = 8 * 86_400.0
 """Seconds since the last refresh after which a token that does not say when it expires is refreshed."""
-
-_NOTHING: Final = Secret("")
 
 _CANNOT: Final = "Your access token could not be refreshed"
 _AGAIN: Final = "Please log out and sign in again."
@@ -75,16 +74,20 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
         except Undecodable:
             raise RefreshFailed("the answer to the refresh could not be understood") from None
         tokens = (answer.id_token, answer.access_token, answer.refresh_token)
-        refreshed = Refreshed(*(Secret(token) if token else None for token in tokens))
-        try:
-            check_token("the access token", refreshed.access_token or _NOTHING)
-            check_token("the refresh token", refreshed.refresh_token or _NOTHING)
-        except Uncarried as error:
-            raise RefreshFailed(f"what the issuer gave cannot be used: {error}") from None
-        return refreshed
+        id_token, access_token, refresh_token = (Secret(token) if token else None for token in tokens)
+        _check_given("the refresh token", refresh_token)
+        _check_given("the access token", access_token, rotated=refresh_token)
+        return Refreshed(id_token, access_token, refresh_token)
     code = parse_oauth_error_code(body)
     if code in _REFUSALS:
         raise RefreshRefused(_REFUSALS[code], code)
     if status == 401:
         raise RefreshRefused(f"{_CANNOT}. {_AGAIN}", code)
     raise RefreshFailed(f"Failed to refresh token: {describe_status(status)}: {describe_oauth_error(body)}")
+
+
+def _check_given(name: str, token: Secret | None, rotated: Secret | None = None) -> None:
+    try:
+        check_token(name, token or Secret(""))
+    except Uncarried as error:
+        raise RefreshFailed(f"what the issuer gave cannot be used: {error}", rotated) from None

@@ -181,13 +181,14 @@ def external_record(access_token: Secret, account_id: str, plan: str | None) -> 
 def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refreshed, now_ns: int) -> AuthRecord:
     """Make the record of a login whose tokens have been refreshed. What the issuer left out stays.
 
-    The workspace is that of the login, whatever the new tokens say. An ID token that cannot be read is not
-    taken: the refresh token beside it is, since the old one is spent.
+    The workspace is that of the login, whatever the new tokens say. An ID token that cannot be read, or is so long
+    that the document could not be, is not taken: the refresh token beside it is, since the old one is spent.
     """
     old = login.tokens
     id_token, claims = old.id_token, login.claims
     if refreshed.id_token is not None:
-        with suppress(MalformedToken):
+        with suppress(MalformedToken, Uncarried):
+            check_token("the ID token", refreshed.id_token)
             claims = parse_claims(refreshed.id_token)
             id_token = refreshed.id_token
     tokens = TokenSet(
