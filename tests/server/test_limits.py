@@ -71,7 +71,7 @@ def frame(payload: bytes, *, opcode: int = 1, fin: bool = True) -> bytes:
 
 
 async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
-    """One client's waiting requests leave no room for another's; when they are answered, there is room again."""
+    """One client's waiting requests leave as many for another's; when they are answered, there is room again."""
     door = Door("main", Limits(requests=16, requests_per_connection=16))
     async with open_world(Script(approve_after_polls=0, interval=0)) as world:
         async with (
@@ -85,12 +85,16 @@ async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio
                 await greedy.receive()
             world.sandbox.script = Script(delay=3)
             await greedy.send(*({**READ, "id": number} for number in range(16)))
-            await trio.testing.wait_all_tasks_blocked()
-            assert door.load.requests == 16
-            assert "result" in await other.initialize()  # which never waits, and is needed to ask what is wrong
-            assert await other.call("account/read", {}) == {"id": 1, "error": OVERLOADED}
-            for _ in range(16):
-                await greedy.receive()
+            for number in range(8, 16):
+                assert await greedy.receive() == {"id": number, "error": OVERLOADED}
+            await other.initialize()
+            await other.send(*({**READ, "id": number} for number in range(8)))
+            for number in range(4, 8):
+                assert await other.receive() == {"id": number, "error": OVERLOADED}
+            assert door.load.requests == 12
+            for client, number in ((greedy, 8), (other, 4)):
+                for _ in range(number):
+                    assert "result" in await client.receive()
             assert door.load.requests == 0
             assert "result" in await other.call("account/read", {})
 

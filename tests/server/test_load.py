@@ -30,6 +30,20 @@ def test_a_crowd_of_any_size_leaves_something(clients: int) -> None:
     assert load.spare == POT
 
 
+@pytest.mark.parametrize("clients", [1, 8, 100])
+def test_requests_of_a_crowd_leave_room_for_one_more(clients: int) -> None:
+    """As bytes do: those who have as many wait as they can leave as many for one that comes after them."""
+    load = Load(Limits(requests=1024, requests_per_connection=1024))
+    own = dict.fromkeys([Share(load) for _ in range(clients)], 0)
+    while not all(share.is_too_much(number, 100) for share, number in own.items()):
+        for share in own:
+            if not share.is_too_much(own[share], 100):
+                share.begin(100)
+                own[share] += 1
+    assert all(number == pytest.approx(1024 / (clients + 1), abs=1) for number in own.values())
+    assert not Share(load).is_too_much(0, 100)
+
+
 def test_what_is_small_needs_nobodys_leave() -> None:
     """A client that comes when others have taken all there is has what honest messages need."""
     load = Load(Limits())

@@ -1,10 +1,12 @@
 """What all clients together have the daemon do and keep: counted, and charged before it is done or kept.
 
+A client may have as much as is left for the others, of the requests that may wait and of the bytes that may be kept.
+So one alone gets half, eight get a ninth each, and however many have come before, there is something left: nobody
+has to be found and robbed for it. Switches share their memory by this rule (Choudhury and Hahne, Dynamic Queue
+Length Thresholds, 1998).
+
 Bytes that are kept are those of messages whose end has not come, of requests that wait, and of answers that have
-not left. Of each, a client has SMALL for nothing, which all that is honest fits into; more is drawn from a pot for
-all. A client may have drawn as much as is still in it for the others. So one alone gets half of the pot, eight get
-a ninth each, and however many have come before, there is something left: nobody has to be found and robbed for it.
-Switches share their memory by this rule (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
+not left. Of each, a client has SMALL for nothing, which all that is honest fits into; more is drawn from a pot.
 """
 
 from __future__ import annotations
@@ -44,10 +46,9 @@ class Share:
 
     def is_too_much(self, own: int, size: int) -> bool:
         """Say whether one more request of so many bytes may not wait, of a client that has `own` already."""
-        load = self._load
+        limits = self._load.limits
         return (
-            own >= load.limits.requests_per_connection
-            or load.requests >= load.limits.requests
+            own >= min(limits.requests_per_connection, limits.requests - self._load.requests)
             or (size > SMALL and not self.has_room(_WEIGHT * size))
         )
 
