@@ -3,7 +3,7 @@
 A task that raises ends its nursery, and the nurseries of the services are the daemon. A task foresees its own
 errors and no others; so none is started in them but by `supervise`. What lives shorter, a request, a login, a
 refresh, takes its failure to those who wait for it, and raises nothing into a nursery that outlives it.
-`tests/test_architecture.py` holds both.
+`tests/test_lifetimes.py` holds both.
 
 What a task has to know after a failure, it keeps in an object: its local variables are gone with it.
 """

@@ -152,10 +152,12 @@ def test_a_daemon_of_ones_own_is_in_the_way(home: Path, capsys: pytest.CaptureFi
 def test_another_codex_home_has_no_service(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its clients look for another socket than the units have."""
+    """Its clients look for another socket than the units have, and both are named."""
     monkeypatch.setenv("CODEX_HOME", str(home / "other"))
     assert main(["service", "install"]) == exits.ERROR
-    assert "unset CODEX_HOME" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"listens on {home}/run/accountd/accountd.sock, not on {home}/run/accountd/accountd-" in told
+    assert "unset CODEX_HOME" in told
 
 
 def test_status_tells_what_is_there(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,14 +155,15 @@ def test_what_is_not_usual_is_told_and_what_is_otherwise_here(
         main(["status"])
         out = capsys.readouterr().out
         assert "Backend     http://127.0.0.1:4500/backend-api\n" in out
-        told = "CODEX_APP_SERVER_LOGIN_ISSUER=http://127.0.0.1:4500, HTTPS_PROXY=http://proxy:3128"
-        assert f"Environment {told}\n" in out
+        told = "CODEX_APP_SERVER_LOGIN_ISSUER=http://127.0.0.1:4500\n            HTTPS_PROXY=http://proxy:3128\n"
+        assert f"Environment {told}" in out
         main(["status", "--json"])
         assert json.loads(capsys.readouterr().out)["environmentDiffers"] == []
         monkeypatch.setenv("HTTPS_PROXY", "http://ada:hunter2@other:3128")
         main(["status"])
         out = capsys.readouterr().out
-        assert f"Environment {told}; another HTTPS_PROXY here: `kill 4711` lets the next daemon have it\n" in out
+        advice = "another HTTPS_PROXY here: `kill 4711` lets the next daemon have it"
+        assert f"Environment {told}            {advice}\n" in out
         assert "hunter2" not in out
         main(["status", "--json"])
         assert json.loads(capsys.readouterr().out)["environmentDiffers"] == ["HTTPS_PROXY"]

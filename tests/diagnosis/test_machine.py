@@ -59,8 +59,8 @@ async def test_another_daemon_is_told_with_how_to_end_it(
 @pytest.mark.parametrize(
     ("status", "verdict", "text"),
     [
-        (None, "ok", "there is none that is known of"),
-        ({"tokenSocket": None}, "ok", "there is none that is known of"),
+        (None, "ok", "no token socket is known of"),
+        ({"tokenSocket": None}, "ok", "no token socket is known of"),
         ({"tokenSocket": {"path": "/box/s", "trouble": None}}, "ok", "containers can connect to /box/s"),
         ({"tokenSocket": {"path": "/box/s", "trouble": "a file"}}, "fail", "containers cannot connect: a file"),
     ],

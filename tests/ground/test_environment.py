@@ -24,6 +24,7 @@ def test_each_variable_that_counts_is_told_with_its_value() -> None:
         "CODEX_CA_CERTIFICATE": "/x/a.pem",
         "HTTPS_PROXY": "http://upper:1",
         "https_proxy": "http://lower:2",
+        "HTTP_PROXY": "http://unused:3",
         "ALL_PROXY": "socks5h://[::1]:1080",
         "NO_PROXY": "localhost,.example.com",
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.files.rotation import MAX_SIZE
-from accountd.logs.rotation import open_own_file
+from accountd.logs.own_file import open_own_file
 from accountd.logs.writer import MAX_WAITING, LineWriter
 
 if TYPE_CHECKING:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from accountd.cli.service_steps import Steps
 
 _SYSTEMCTL = ("systemctl", "--user")
+_LOG_IN = "log in as this user, not by su or sudo"
+"""What gives a user a manager, and the folder in XDG_RUNTIME_DIR."""
+
 _NO_NAMESPACE = ("217", "218", "226")
 """With what a unit ends whose sandbox could not be made: EXIT_USER, EXIT_CAPABILITIES, EXIT_NAMESPACE."""
 
@@ -27,10 +30,10 @@ def install(steps: Steps, command: Sequence[str], socket: str, *, dry_run: bool)
     if not dry_run:
         _require_manager()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "").strip() or f"/run/user/{os.getuid()}"
-    if socket != os.path.join(runtime, "accountd", "accountd.sock"):
-        raise Failure(
-            "the service has the usual CODEX_HOME and the usual socket; unset CODEX_HOME and ACCOUNTD_SOCKET"
-        )
+    usual = os.path.join(runtime, "accountd", "accountd.sock")
+    if socket != usual:
+        advice = f"unset CODEX_HOME and ACCOUNTD_SOCKET, and {_LOG_IN}"
+        raise Failure(f"the service has the usual CODEX_HOME and listens on {usual}, not on {socket}; {advice}")
     active = _show(SOCKET, "ActiveState") == "active"
     if not active and (holder := _find_daemon(socket)) is not None:
         raise Failure(
@@ -106,7 +109,7 @@ def _require_manager() -> None:
     outcome = ask(*_SYSTEMCTL, "show", "--property", "Version")
     if outcome.code:
         reason = one_line(outcome.err.splitlines()[0]) if outcome.err else f"exit code {outcome.code}"
-        advice = "log in as this user, not by su or sudo, or run `loginctl enable-linger`; then try again"
+        advice = f"{_LOG_IN}, or run `loginctl enable-linger`; then try again"
         raise Failure(f"there is no systemd for this user here ({reason}); {advice}")
 
 

@@ -112,7 +112,8 @@ def _print(account: Account, rows: dict[str, Any]) -> None:
     say()
     for name, value in rows.items():
         if value:
-            lines = fold(one_line(str(value)), screen.width - _LABELS)
+            texts = value if isinstance(value, list) else [value]
+            lines = [line for text in texts for line in fold(one_line(str(text)), screen.width - _LABELS)]
             say(style.dim(f"{name:<{_LABELS}}") + f"\n{' ' * _LABELS}".join(lines))
 
 
@@ -137,15 +138,14 @@ def _find_differences(daemon: dict[str, Any]) -> list[str]:
     return find_differences(describe_environment(os.environ), there) if isinstance(there, dict) else []
 
 
-def _describe_environment(daemon: dict[str, Any]) -> str | None:
-    """Say what is not as usual in the daemon's environment, and what is otherwise in this one; None for neither."""
-    there = daemon.get("environment") or {}
-    told = ", ".join(f"{name}={value}" for name, value in there.items())
+def _describe_environment(daemon: dict[str, Any]) -> list[str]:
+    """List what is not as usual in the daemon's environment, and then what is otherwise in this one."""
+    told = [f"{name}={value}" for name, value in (daemon.get("environment") or {}).items()]
     differing = _find_differences(daemon)
     if not differing:
-        return told or None
+        return told
     advice = f"another {' and '.join(differing)} here: `kill {daemon.get('pid')}` lets the next daemon have it"
-    return f"{told or 'nothing unusual'}; {advice}"
+    return [*(told or ["nothing unusual"]), advice]
 
 
 def _describe_token_socket(token_socket: dict[str, Any] | None) -> str | None:

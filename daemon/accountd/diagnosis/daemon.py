@@ -52,7 +52,7 @@ async def check_token_socket(surroundings: Surroundings) -> Finding:
     status = (await surroundings.daemon()).status or {}
     token_socket = status.get("tokenSocket")
     if not isinstance(token_socket, dict):
-        return ok("there is none that is known of")
+        return ok("no token socket is known of")
     path, trouble = str(token_socket.get("path")), token_socket.get("trouble")
     if trouble is not None:
         remedy = f"see what is at {path}; the daemon tries again by itself, within a minute"

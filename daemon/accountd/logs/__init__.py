@@ -1,8 +1,8 @@
 """The log, on stderr: one line an event, with what it is about. Nobody waits for it, and it has a bound.
 
-logging ──▶ limiter ──▶ formats ──▶ writer ──▶ stderr
-the first few    redacted    a thread, and       rotated where it
-of a kind                    a bounded queue     is a file of ours
+logging ──▶ limiter ────────▶ formats ──▶ writer ──────────▶ stderr
+            the first few     redacted    a thread, and      rotated where it
+            of a kind                     a bounded queue    is a file of ours
 """
 
 from accountd.logs.context import about, what_is_under_way

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from accountd.logs.formats import FORMATTERS, choose_format
 from accountd.logs.limiter import PERIOD, Limiter
-from accountd.logs.rotation import open_own_file
+from accountd.logs.own_file import open_own_file
 from accountd.logs.writer import LineWriter
 from accountd.redaction import redact
 
