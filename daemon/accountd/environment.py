@@ -27,7 +27,7 @@ _CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
 """Files of certificates, of which the first counts."""
 
 _PROXIES: Final = ("https_proxy", "all_proxy")
-"""Proxies, in both cases, of which the lower one counts. None is used for `http`, so `http_proxy` decides nothing."""
+"""Proxies, in both cases, of which the lower one counts. `http_proxy` decides nothing: none is used for `http`."""
 
 _LONGEST: Final = 200
 """Characters of a value that are told."""

@@ -224,6 +224,22 @@ def resident(pid: int) -> int:
 
 
 @linux
+def test_a_crowd_that_comes_at_once_is_served(home: Path) -> None:
+    """Also while the daemon has no time to accept anybody: none of 400 is turned away."""
+    with running(home) as daemon, ExitStack() as crowd:
+        daemon.process.send_signal(signal.SIGSTOP)
+        clients = [crowd.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(400)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect(str(daemon.path))  # raises BlockingIOError where the queue is full
+            client.send(HELLO)
+        daemon.process.send_signal(signal.SIGCONT)
+        for client in clients:
+            client.settimeout(PATIENCE)
+            assert client.recv(4096).startswith(b'{"id":0,"result":')
+
+
+@linux
 def test_it_holds_itself_to_a_limit(home: Path) -> None:
     """On its own data, by what its clients may use."""
     (home / "accountd.toml").write_text("[limits]\nconnections = 8\nguest_connections = 1\nkept_bytes = 8388608\n")
