@@ -14,6 +14,8 @@ from __future__ import annotations
 import binascii
 import html
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -88,34 +90,37 @@ def quote(words: str, most: int = MAX_WORDS) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def _find(text: str, secrets: Sequence[str], depth: int = 2) -> Iterator[Span]:
+def _find(text: str, secrets: Sequence[str], depth: int = 2, wrappings: int = _WRAPPINGS) -> Iterator[Span]:
     """Find where a text shows a secret, in whatever form; in base64 and the like in each other to this `depth`."""
     yield from _find_plain(text, secrets, depth)
-    origin: Sequence[Span] | None = None
-    for _ in range(_WRAPPINGS):
-        unescaped, places = _unescape(text)
-        if unescaped == text:
-            return
-        origin = places if origin is None else [(origin[first][0], origin[last - 1][1]) for first, last in places]
-        text = unescaped
-        yield from ((origin[begin][0], origin[end - 1][1]) for begin, end in _find_plain(text, secrets, depth))
+    if wrappings and (unescaped := _Unescaped(text)).text != text:
+        for span in _find(unescaped.text, secrets, depth, wrappings - 1):
+            yield unescaped.locate(span)
 
 
-def _unescape(text: str) -> tuple[str, Sequence[Span]]:
-    """Undo one layer of escapes; give with it, for each character, from where to where it was written."""
-    pieces: list[str] = []
-    places: list[Span] = []
-    done = 0
-    for match in _ESCAPES.finditer(text):
-        begin, end = match.span()
-        piece = _read_escapes(match[0])
-        pieces += [text[done:begin], piece]
-        places += [(i, i + 1) for i in range(done, begin)]
-        places += [(begin, end)] * len(piece)
-        done = end
-    pieces.append(text[done:])
-    places += [(i, i + 1) for i in range(done, len(text))]
-    return "".join(pieces), places
+class _Unescaped:
+    """A text with one layer of escapes undone. It is in pieces, of which every second was an escape."""
+
+    def __init__(self, text: str) -> None:
+        pieces: list[str] = []
+        self._written = [0]  # where each piece begins in what was given
+        for match in _ESCAPES.finditer(text):
+            pieces += [text[self._written[-1] : match.start()], _read_escapes(match[0])]
+            self._written += match.span()
+        pieces.append(text[self._written[-1] :])
+        self._begins = list(accumulate(map(len, pieces), initial=0))[:-1]
+        self.text = "".join(pieces)
+
+    def locate(self, span: Span) -> Span:
+        """Say from where to where a part of this was written; an escape is whole."""
+        return self._locate_character(span[0])[0], self._locate_character(span[1] - 1)[1]
+
+    def _locate_character(self, place: int) -> Span:
+        piece = bisect_right(self._begins, place) - 1
+        if piece % 2:
+            return self._written[piece], self._written[piece + 1]
+        written = self._written[piece] + place - self._begins[piece]
+        return written, written + 1
 
 
 def _read_escapes(escapes: str) -> str:
@@ -167,7 +172,9 @@ def _find_parts(text: str, word: Span, secrets: Sequence[str]) -> Iterator[Span]
 
 
 def _count_common(one: str, other: str) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    """Count the characters that two texts begin with alike."""
+    sizes = range(1, min(len(one), len(other)) + 1)
+    return bisect_right(sizes, False, key=lambda size: one[:size] != other[:size])
 
 
 def _decode_base64(run: str) -> Iterable[bytes]:
