@@ -67,7 +67,8 @@ def fuzz_redaction(data: bytes) -> None:
     told = tell(f"{before} {outer(inner(secret.reveal()))} {after}")
     for begin in range(len(told)):
         for part in _PARTS[secret].get(told[begin : begin + _HINT], ()):
-            assert not told.startswith(part, begin), told
+            # the fuzzer learns the secret, and writes parts of it that are too short to be known for some
+            assert part in before or part in after or not told.startswith(part, begin), told
     assert msgspec.json.encode(told)
 
 
