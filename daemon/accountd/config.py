@@ -57,6 +57,12 @@ def load(environ: Mapping[str, str]) -> Config:
     def variable(name: str) -> str | None:
         return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
 
+    def text(name: str) -> str | None:
+        value = variable(name)
+        if value is not None and not value.isprintable():  # nor are bytes that are no UTF-8
+            raise ConfigError(f"{name} must be printable text in UTF-8")
+        return value
+
     def url(name: str) -> str | None:
         value = variable(name)
         if value is not None and (fault := find_url_fault(value)):
@@ -74,12 +80,12 @@ def load(environ: Mapping[str, str]) -> Config:
     return Config(
         codex_home=home,
         issuer=issuer,
-        client_id=variable("CODEX_APP_SERVER_LOGIN_CLIENT_ID") or DEFAULT_CLIENT_ID,
+        client_id=text("CODEX_APP_SERVER_LOGIN_CLIENT_ID") or DEFAULT_CLIENT_ID,
         refresh_url=refresh_url or issuer + "/oauth/token",
         revoke_url=url("CODEX_REVOKE_TOKEN_URL_OVERRIDE") or token_origin + "/oauth/revoke",
         backend=file.backend("chatgpt_base_url") or DEFAULT_BACKEND,
         ca_file=path("CODEX_CA_CERTIFICATE") or path("SSL_CERT_FILE"),
-        originator=variable("CODEX_INTERNAL_ORIGINATOR_OVERRIDE"),
+        originator=text("CODEX_INTERNAL_ORIGINATOR_OVERRIDE"),
         forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
         credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",

@@ -162,6 +162,14 @@ def test_a_url_must_be_safe(name: str, url: str, text: str | None, tmp_path: Pat
         assert complaint(tmp_path, **{name: url}) == f"{name} {text}"
 
 
+@pytest.mark.parametrize("name", ["CODEX_APP_SERVER_LOGIN_CLIENT_ID", "CODEX_INTERNAL_ORIGINATOR_OVERRIDE"])
+@pytest.mark.parametrize("text", ["caf\udce9", "two\nlines", "a\0b"])
+def test_what_is_sent_must_be_a_text(name: str, text: str, tmp_path: Path) -> None:
+    """Bytes of the environment that are no UTF-8 could be written into no address, and no message."""
+    assert complaint(tmp_path, **{name: text}) == f"{name} must be printable text in UTF-8"
+    assert read(tmp_path, **{name: "Éditeur 漢字"})
+
+
 @pytest.mark.parametrize("name", ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"])
 def test_a_certificate_in_nobodys_home_is_refused(name: str, tmp_path: Path) -> None:
     """The error names the variable."""

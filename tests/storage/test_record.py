@@ -84,6 +84,14 @@ def test_every_login_has_an_owner_id_of_its_own() -> None:
     assert first.chatgpt.login_owner_id != second.chatgpt.login_owner_id
 
 
+def test_an_access_token_that_is_empty_has_expired() -> None:
+    """No request could carry it, so a refresh is due at once, however short a time ago the last one was."""
+    tokens = {"id_token": ID_TOKEN, "access_token": "", "refresh_token": "rt"}
+    login = parse_record(json.dumps({"tokens": tokens}).encode()).chatgpt
+    assert login is not None
+    assert login.expires_at == 0
+
+
 def test_a_time_keeps_its_zeros() -> None:
     """Nanoseconds are nine digits, always."""
     assert render_time(1_000_000_005) == "1970-01-01T00:00:01.000000005Z"

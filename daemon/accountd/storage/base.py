@@ -88,7 +88,9 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
 
     @property
     def expires_at(self) -> float | None:
-        """When the access token expires, in Unix seconds; None if it does not say."""
+        """When the access token expires, in Unix seconds; None if it does not say. Where it is empty, it has."""
+        if not self.tokens.access_token:
+            return 0.0
         return self.access_claims.expires_at if self.access_claims is not None else None
 
 
