@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fuzz import backend, browser, documents, framings, issuer, messages, redaction
+from fuzz import answers, backend, browser, documents, framings, issuer, messages, redaction, requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,8 @@ TARGETS: Final[dict[str, Target]] = {
         documents.fuzz_requirements,
         documents.fuzz_bundle,
         backend.fuzz_payload,
+        requests.fuzz_request,
+        answers.fuzz_answer,
         redaction.fuzz_redaction,
     )
 }
