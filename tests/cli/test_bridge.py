@@ -20,6 +20,7 @@ import pytest
 from accountd.cli import exits
 from accountd.cli.bridge import run_bridge
 from accountd.cli.exits import Failure
+from fakes.terminal import read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,8 @@ class Bridge:
         assert self.process.stdout is not None
         os.write(self.process.stdin.fileno(), there)
         self.daemon.sendall(back)
-        return receive(self.daemon, len(there)) == there and os.read(self.process.stdout.fileno(), 65536) == back
+        stdout = self.process.stdout.fileno()
+        return receive(self.daemon, len(there)) == there and read_exactly(stdout, len(back)) == back
 
 
 @pytest.fixture
@@ -237,7 +239,7 @@ def test_a_terminal_is_both_streams(listener: socket.socket) -> None:
         os.write(master, b"typed\n")
         assert receive(bridge.daemon, 6) == b"typed\n"
         bridge.daemon.sendall(b"shown\n")
-        assert os.read(master, 100) == b"shown\n"
+        assert read_exactly(master, 6) == b"shown\n"
         assert os.get_blocking(slave)
         bridge.daemon.close()
         assert bridge.end()[0] == exits.ERROR

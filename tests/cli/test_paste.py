@@ -14,6 +14,7 @@ import pytest
 
 from accountd.cli import paste
 from accountd.cli.paste import PasteReader, can_paste
+from fakes.terminal import read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def test_what_is_not_ended_is_thrown_away(keys: Keys) -> None:
     with PasteReader(keys.woken.set) as reader:
         reader.ask()
         keys.type("rm -r")
-        os.read(keys.master, 4)  # it is echoed, so it is in the terminal
+        read_exactly(keys.master, 5)  # it is echoed, so all of it is in the terminal
     assert not keys.woken.is_set()
     keys.type("\n")
     assert os.read(sys.stdin.fileno(), 100) == b"\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pty
-import select
 import termios
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 XTERM = {"TERM": "xterm"}
+_MARK = b"\0"
+"""Is shown by no terminal."""
 
 
 class Window:
@@ -147,9 +148,12 @@ def line(monkeypatch: pytest.MonkeyPatch, window: Window) -> StatusLine:
 
 
 def read(window: Window) -> str:
-    """Take what was written to a window."""
-    assert select.select([window._master], [], [], 5)[0], "nothing was written"
-    return os.read(window._master, 65536).decode()
+    """Take what was written to a window, in however many pieces it comes: a mark behind it comes last."""
+    written = b""
+    os.write(window.stream.fileno(), _MARK)
+    while not written.endswith(_MARK):
+        written += os.read(window._master, 65536)
+    return written.removesuffix(_MARK).decode()
 
 
 def test_the_status_line_takes_the_first_text_that_fits(window: Window, line: StatusLine) -> None:

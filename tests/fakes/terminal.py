@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -9,6 +10,20 @@ import subprocess
 import sys
 import termios
 import time
+
+PATIENCE = 10.0
+"""Seconds for anything that is to come; all of it comes in a fraction of one."""
+
+
+def read_exactly(descriptor: int, size: int) -> bytes:
+    """Read so many bytes of a terminal or a pipe, which gives them in as many pieces as it likes."""
+    data = b""
+    while len(data) < size:
+        assert select.select([descriptor], [], [], PATIENCE)[0], data
+        piece = os.read(descriptor, size - len(data))
+        assert piece, data
+        data += piece
+    return data
 
 
 class Terminal:
@@ -19,6 +34,7 @@ class Terminal:
 
     def __init__(self, *arguments: str, columns: int = 80, **environ: str) -> None:
         self.screen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two pieces
         self._master, slave = pty.openpty()
         self.resize(columns)
         self.process = subprocess.Popen(
@@ -52,21 +68,21 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until this text is on the screen; fail after ten seconds."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while text not in self.screen:
             assert self._read(deadline), f"no {text!r} on the screen: {self.screen!r}"
 
     def wait(self) -> int:
         """Read to the end, and give the exit code."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while self._read(deadline):
             pass
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
     def close(self) -> None:
         """Leave nothing running or open."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
         os.close(self._master)
 
     def _read(self, deadline: float) -> bool:
@@ -77,5 +93,5 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux's way to say that the other side is closed
             return False
-        self.screen += data.decode()
+        self.screen += self._decoder.decode(data)
         return bool(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -195,11 +196,11 @@ def test_a_login_by_paste(sandbox: Callable[..., Environ], loopback: None) -> No
 
 def read_until(terminal: int, text: str) -> str:
     """Read what is on a terminal, up to this text at least; fail after ten seconds."""
-    screen = ""
+    screen, decoder = "", codecs.getincrementaldecoder("utf-8")()  # a character may come in two pieces
     while text not in screen:
         assert select.select([terminal], [], [], 10)[0], f"no {text!r} on the screen: {screen!r}"
         try:
-            screen += os.read(terminal, 65536).decode()
+            screen += decoder.decode(os.read(terminal, 65536))
         except OSError:  # Linux's way to say that the other side is closed
             pytest.fail(f"no {text!r} on the screen: {screen!r}")
     return screen
