@@ -12,7 +12,6 @@ What is on its way to a log, an error or a notification passes here. What a clie
 from __future__ import annotations
 
 import binascii
-import html
 import re
 from bisect import bisect_right
 from itertools import accumulate
@@ -135,6 +134,8 @@ def _read_escapes(escapes: str) -> str:
         case "%":
             return unquote(escapes, errors="replace")
         case "&":
+            import html  # has the names of two thousand letters, of which there are few in our texts
+
             return html.unescape(escapes)
     if escapes[1].isdigit():
         return chr(int(escapes[1:], 8)) if escapes[1] < "8" else escapes[1]

@@ -246,6 +246,24 @@ async def test_the_proxy_of_the_environment_is_used_but_not_for_loopback(
             assert proxy.seen[0][1] == "issuer.invalid:443"
 
 
+async def test_a_proxy_with_tls_is_trusted_as_the_issuer_is(
+    ca: trustme.CA, ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an authority of one's own, too; and nobody has the keys to read what it is told, such as its password."""
+    proxy = Origin(502)
+    async with serving(proxy, ca.issue_cert("127.0.0.1")) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://user:canary-password@127.0.0.1:{port}")
+        monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+        async with open_http_client("agent/1", ca_file) as http:
+            with pytest.raises(RemoteUnreachable, match=r"error sending request to issuer\.invalid: .*502"):
+                await http.request("GET", "https://issuer.invalid/")
+        async with open_http_client("agent/1", None) as http:
+            with pytest.raises(RemoteUnreachable, match="its certificate is not trusted"):
+                await http.request("GET", "https://issuer.invalid/")
+    assert [method for method, _, _ in proxy.seen] == ["CONNECT"]
+    assert not (tmp_path / "keys").exists()
+
+
 @pytest.mark.parametrize("variables", [("HTTP_PROXY", "HTTPS_PROXY"), ("ALL_PROXY",)])
 @pytest.mark.parametrize(
     "url",
@@ -280,7 +298,7 @@ async def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password(
     """A proxy of a kind that is not supported fails the request; what is said of it has no secret."""
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:canary-password@127.0.0.1:1")
     async with open_http_client("agent/1", None) as http:
-        with pytest.raises(RemoteUnreachable, match="the proxy in HTTPS_PROXY or ALL_PROXY") as caught:
+        with pytest.raises(RemoteUnreachable, match="what HTTPS_PROXY, ALL_PROXY,") as caught:
             await http.request("GET", "https://issuer.invalid/")
     assert "canary-password" not in str(caught.value)
 

@@ -162,7 +162,7 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None, direct: bool) -> httpx
     """
     import httpx
 
-    from accountd.adapters.network import Network
+    from accountd.adapters.network import take_over
 
     context = trust.open()
     if ca_file is not None:
@@ -180,14 +180,13 @@ def _open_httpx(trust: SystemTrust, ca_file: Path | None, direct: bool) -> httpx
             follow_redirects=False,
             trust_env=not direct,
         )
-    except Exception as error:  # httpx parses HTTPS_PROXY here; what it raises then may quote a password
+    except Exception as error:  # httpx parses the variables here; what it raises then may quote a password
         if describe_shortage(error) is not None:
             raise
-        raise RemoteUnreachable("the proxy in HTTPS_PROXY or ALL_PROXY cannot be used") from None
+        raise RemoteUnreachable("what HTTPS_PROXY, ALL_PROXY, HTTP_PROXY or NO_PROXY says cannot be used") from None
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no word for it
         if isinstance(transport, httpx.AsyncHTTPTransport):
-            pool = transport._pool  # noqa: SLF001 - likewise, while httpcore takes it as an argument
-            pool._network_backend = Network(pool._network_backend, loopback_alone=direct)  # noqa: SLF001 - likewise
+            take_over(transport._pool, context, loopback_alone=direct)  # noqa: SLF001 - likewise
     return client
 
 

@@ -33,6 +33,18 @@ MAX_HEAD: Final = 16 << 10
 httpcore.AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = MAX_HEAD
 
 
+def take_over(pool: Any, trust: ssl.SSLContext, *, loopback_alone: bool) -> None:
+    """Have a pool of httpx's connect as is said here, and trust the same authorities for a proxy that has TLS.
+
+    For that, httpcore would read other ones, of a package that comes along, and anew for each connection; and it
+    would write its keys to SSLKEYLOGFILE.
+    """
+    network = Network(pool._network_backend, loopback_alone=loopback_alone)  # noqa: SLF001 - httpx has no word for it
+    pool._network_backend = network  # noqa: SLF001 - likewise
+    if isinstance(pool, httpcore.AsyncHTTPProxy):
+        pool._proxy_ssl_context = trust  # noqa: SLF001 - likewise
+
+
 class Network(httpcore.AsyncNetworkBackend):
     """The network that httpcore has, held to this. With `loopback_alone`, nobody else is spoken to in clear."""
 
