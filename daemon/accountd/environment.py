@@ -68,15 +68,13 @@ def _describe_path(name: str, value: str) -> str:
 
 def _describe_proxy(value: str) -> str:
     """Give scheme, host and port of a proxy; of what is no URL nothing, since it may be a password."""
-    from urllib.parse import urlsplit  # takes long to import, and few have a proxy
+    from accountd.urls import split_proxy  # takes long to import, and few have a proxy
 
     try:
-        parts = urlsplit(value if "://" in value else f"http://{value}")
-        host, port = parts.hostname, parts.port
+        parts = split_proxy(value)
     except ValueError:
-        host = None
-    if not host or value.rpartition("@")[0] not in f"{parts.scheme}://{parts.netloc}":
         return "not the URL of a proxy"
+    host, port = parts.hostname or "", parts.port
     place = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{place}" + (f":{port}" if port is not None else "")
 

@@ -56,6 +56,17 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
+def split_proxy(value: str) -> SplitResult:
+    """Take apart what names a proxy, whose scheme may be left out. Raises ValueError, also where a password may be.
+
+    One with a slash in it ends the host too early, so that what follows is taken for the host or the path.
+    """
+    parts = split_url(value if "://" in value else f"http://{value}")
+    if not parts.hostname or "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("no host, or one that may be a part of a password")
+    return parts
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a URL's host names this machine's loopback interface, without asking a resolver."""
     return host == "localhost" or is_loopback_address(host)

@@ -47,7 +47,16 @@ def test_loopback_has_no_proxy() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["nonsense://p", "http://", "http://p:port", "http://[", "http://p:99999", "http://p[::1]"]
+    "value",
+    [
+        "nonsense://p",
+        "http://",
+        "http://p:port",
+        "http://[",
+        "http://p:99999",
+        "http://p[::1]",
+        "http://ada:1@s3cret/2@p:1",
+    ],
 )
 async def test_what_is_no_proxy_is_told_by_its_variable(tmp_path: Path, value: str) -> None:
     """The value is not repeated, since it may have a password in it; and no request is tried."""

@@ -15,7 +15,7 @@ import trio
 from accountd.adapters.failures import find_distrust
 from accountd.diagnosis.certificate import read_issuer
 from accountd.errors import describe_foreign
-from accountd.urls import is_loopback, split_url
+from accountd.urls import is_loopback, split_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,16 +76,15 @@ def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
         return None
     value = environ[variable].strip()
     try:
-        proxy = split_url(value if "://" in value else f"http://{value}")
-        named = proxy.hostname
+        proxy = split_proxy(value)
         port = proxy.port or {"https": 443, "socks5": 1080, "socks5h": 1080}.get(proxy.scheme, 80)
     except ValueError:
         raise MalformedProxy(variable) from None
-    if not named or proxy.scheme not in ("http", "https", "socks5", "socks5h"):
+    if proxy.scheme not in ("http", "https", "socks5", "socks5h"):
         raise MalformedProxy(variable)
     credentials = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
     authorization = base64.b64encode(credentials.encode()).decode() if proxy.username else None
-    return Proxy(variable, proxy.scheme, named, port, authorization)
+    return Proxy(variable, proxy.scheme, proxy.hostname or "", port, authorization)
 
 
 def _is_exempt(host: str, no_proxy: str) -> bool:
