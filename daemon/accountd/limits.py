@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     larger, as an answer of the backend's may."""
 
     outbox_messages: Annotated[int, Meta(ge=8192, le=1_000_000)] = 16_384
-    """The same in messages, each of which costs more than its bytes. What is read at once may ask for 4096."""
+    """The same in messages, each of which costs more than its bytes. What is read at once may ask for 512."""
 
     handshake_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
     """Until a client must have initialized itself. Clients do within a second of connecting, but a program may

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import trio
@@ -55,6 +57,25 @@ async def test_many_callers_share_one_flight(autojump_clock: trio.testing.MockCl
 
             nursery.start_soon(leave)
         assert refreshes(world) == 1
+
+
+async def test_of_a_crowd_that_waited_a_few_go_on_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    """Each of them has something to do then, such as to hand a token out; others have their turns meanwhile."""
+    async with open_logged_in() as world, trio.open_nursery() as nursery:
+        gone_on = 0
+
+        async def wait() -> None:
+            nonlocal gone_on
+            await world.services.refresher.refresh("forced")
+            gone_on += 1
+
+        for _ in range(100):
+            nursery.start_soon(wait)
+        numbers = [0]
+        while numbers[-1] < 100:
+            await trio.lowlevel.checkpoint()
+            numbers.append(gone_on)
+        assert max(after - before for before, after in pairwise(numbers)) < 10
 
 
 async def test_a_flight_goes_on_when_everybody_has_left(autojump_clock: trio.testing.MockClock) -> None:

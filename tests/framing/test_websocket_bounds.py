@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accountd.framing.base import Ended
+from accountd.framing.base import PORTION, Ended
 from accountd.framing.websocket import WebSocketFraming
 from fakes.frames import (
     ACCEPTED,
@@ -48,6 +48,17 @@ def test_what_is_kept_is_bounded(start: bytes, piece: bytes) -> None:
     for _ in range(1000):
         framing.receive(piece)
         assert held(framing) <= LIMIT + len(piece)
+
+
+@pytest.mark.parametrize(
+    "piece", [frame(PING), frame(BINARY), frame(TEXT, fin=False), frame(PONG, b"x" * 125, fin=False)]
+)
+def test_what_takes_long_is_taken_in_small_portions(piece: bytes) -> None:
+    """Whatever is no whole text message goes through a state machine, frame by frame; it is few frames at once."""
+    framing = upgraded()
+    assert framing.portion == PORTION
+    framing.receive(piece)
+    assert framing.portion // len(frame(PING)) < 25
 
 
 def held(framing: WebSocketFraming) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 import trio
@@ -207,6 +208,29 @@ async def test_an_honest_client_may_ask_a_thousand_things_at_once() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.send, *[{**READ, "id": number} for number in range(5000)])
             assert [(await client.receive())["id"] for _ in range(5000)] == list(range(5000))
+
+
+@pytest.mark.parametrize(
+    "message", [b"x", b"1", b'{"id":1,"method":"x"}', b'{"id":1,"method":"account/read","params":{}}']
+)
+async def test_others_have_their_turns_beside_one_that_asks_without_end(
+    message: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of its messages have come at once, its turn is over when its time is."""
+    monkeypatch.setattr(module, "TURN", 0)
+    async with open_world() as world, open_client(world.services) as client:
+        counters = world.services.counters
+
+        def answered() -> int:
+            return counters.requests_answered + counters.requests_refused.total()
+
+        await client.stream.send_all((message + b"\n") * 3000)
+        numbers = [answered()]
+        end = numbers[0] + 3000
+        while numbers[-1] < end:
+            await trio.lowlevel.checkpoint()
+            numbers.append(answered())
+        assert max(after - before for before, after in pairwise(numbers)) <= 1
 
 
 async def test_a_client_that_does_not_read_is_cut_and_the_others_are_not(

@@ -9,9 +9,11 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.framing.ndjson import NdjsonFraming
 from accountd.limits import Limits
 from accountd.protocol.methods import TOKEN_NOTIFICATIONS
 from accountd.sandbox import Fault, Script
+from accountd.server.connection import Connection
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import (
     ARRIVALS_AT_ONCE,
@@ -24,7 +26,7 @@ from accountd.server.guests import (
     Guests,
     Turnstile,
 )
-from fakes.client import Client, open_client
+from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
 
 if TYPE_CHECKING:
@@ -186,7 +188,7 @@ async def test_too_many_tokens_are_refused_with_when_to_ask_again(autojump_clock
 
 
 @pytest.mark.parametrize(
-    "message", [b'{"id":1,"method":"account/logout"}', b"1", b'{"id":1,"result":5}', b" " * 1024]
+    "message", [b'{"id":2,"method":"account/logout"}', b"1", b'{"id":2,"result":5}', b" " * 1024]
 )
 async def test_a_guest_is_read_at_a_pace(autojump_clock: trio.testing.MockClock, message: bytes) -> None:
     """Whatever it sends, be it no message at all; who comes by the main door is not held up."""
@@ -215,6 +217,18 @@ async def test_a_guest_that_waits_for_its_turn_does_not_hold_the_shutdown_up(
         while bytes(await guest.stream.receive_some()):
             pass
         assert trio.current_time() - start < 1
+
+
+async def test_what_a_guest_that_has_left_sent_ahead_is_not_read(autojump_clock: trio.testing.MockClock) -> None:
+    """At a guest's pace that took a quarter of an hour, in which it had a place and a descriptor."""
+    async with open_room() as (world, door):
+        ours, theirs = trio.testing.memory_stream_pair()
+        await ours.send_all(b'{"method":"x"}\n' * 14_000)
+        await ours.aclose()
+        connection = Connection(theirs, NdjsonFraming(), world.services, CONFIG, has_left=lambda: True, door=door)
+        start = trio.current_time()
+        await connection.run()
+        assert trio.current_time() == start
 
 
 async def test_guests_come_in_at_a_pace(autojump_clock: trio.testing.MockClock) -> None:

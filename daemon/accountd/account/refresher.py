@@ -38,11 +38,16 @@ LONGEST_RETRY: Final = 15 * 60.0
 _log = logging.getLogger(__name__)
 
 
+_AT_ONCE: Final = 4
+"""Callers that go on at once when a refresh is over. A thousand may have waited, and all have something to do."""
+
+
 class _Flight:
     """One refresh: `landed` is set when it is over, and `error` tells how. It has failed until it has gone well."""
 
     def __init__(self) -> None:
         self.landed = trio.Event()
+        self.exit = trio.Semaphore(_AT_ONCE)
         self.error: RefreshError | None = RefreshFailed(INTERNAL_ERROR)
 
 
@@ -97,6 +102,8 @@ class Refresher:
             self._flight = flight
         flight = self._flight
         await flight.landed.wait()
+        async with flight.exit:
+            pass  # others have their turns meanwhile
         if flight.error is not None:
             # Raising changes an exception, and several may wait: each gets its own.
             raise type(flight.error)(str(flight.error))

@@ -9,6 +9,9 @@ import msgspec
 MAX_MESSAGE: Final = 1 << 20
 """Bytes, where no other limit is set."""
 
+PORTION: Final = 1024
+"""Bytes to feed at once: sixteen requests as clients send them; a tenth of a millisecond, whatever they are."""
+
 
 class Message(msgspec.Struct, frozen=True):
     """One whole message came in."""
@@ -48,6 +51,11 @@ class Framing(Protocol):
     @property
     def held(self) -> int:
         """How many bytes are kept of a message whose end has not come."""
+        ...
+
+    @property
+    def portion(self) -> int:
+        """How many bytes to feed at once, at most, so that others have their turns soon, whatever these hold."""
         ...
 
     def receive(self, data: bytes) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from accountd.framing.base import MAX_MESSAGE
+from accountd.framing.base import MAX_MESSAGE, PORTION
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
 
@@ -47,6 +47,11 @@ class DetectedFraming:
     def held(self) -> int:
         """See Framing.held."""
         return self._framing.held if self._framing is not None else len(self._first)
+
+    @property
+    def portion(self) -> int:
+        """See Framing.portion."""
+        return self._framing.portion if self._framing is not None else PORTION
 
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. A client that leaves before it can be told apart has sent nothing."""

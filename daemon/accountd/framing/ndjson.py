@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, too_large
+from accountd.framing.base import MAX_MESSAGE, PORTION, Ended, Event, Message, too_large
 
 
 class NdjsonFraming:
@@ -40,6 +40,11 @@ class NdjsonFraming:
     def held(self) -> int:
         """See Framing.held."""
         return len(self._partial)
+
+    @property
+    def portion(self) -> int:
+        """See Framing.portion."""
+        return PORTION
 
     def _end(self, complaint: str | None = None) -> Ended:
         self._ended = True

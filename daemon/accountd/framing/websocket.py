@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from accountd.framing.base import MAX_MESSAGE, Ended, Event, Message, Reply
+from accountd.framing.base import MAX_MESSAGE, PORTION, Ended, Event, Message, Reply
 from accountd.framing.text_frame import PING, render_text_frame, split_text_frames
 from accountd.framing.upgrade import Refused, answer_upgrade
 
@@ -47,6 +47,11 @@ class WebSocketFraming:
     def held(self) -> int:
         """See Framing.held."""
         return len(self._head or b"") + len(self._rest) + (self._frames.held if self._frames is not None else 0)
+
+    @property
+    def portion(self) -> int:
+        """See Framing.portion."""
+        return PORTION if self._frames is None else self._frames.portion
 
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. After a broken frame, `close` gives the close code that RFC 6455 has for it."""

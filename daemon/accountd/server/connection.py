@@ -13,6 +13,7 @@ import logging
 import math
 from contextlib import contextmanager
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -34,12 +35,16 @@ if TYPE_CHECKING:
 
     from accountd.config import Config
     from accountd.errors import RequestError
-    from accountd.framing.base import Framing
+    from accountd.framing.base import Event, Framing
     from accountd.hub import Notification
     from accountd.server.call import Services
 
 DRAIN_TIMEOUT: Final = 5.0
 """Seconds for which the requests of a client that has stopped sending may go on, and for its answers to leave."""
+
+TURN: Final = 0.0005
+"""Seconds for which messages are taken in one after the other, before others have their turn: some twenty of them.
+So a client waits for others as long as there are others, and not for what they have sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -142,11 +147,13 @@ class Connection:
                 with trio.CancelScope(deadline=self._patience.deadline) as self._receiving:
                     if self._guest is not None:
                         await self._guest.wait_turn()
-                    data = bytes(await self._stream.receive_some(self._receive_size))
+                        if self._has_left():  # nobody would hear an answer to what it has sent ahead
+                            self._whole.cancel_scope.cancel()
+                    data = bytes(await self._stream.receive_some(min(self._receive_size, self._framing.portion)))
                 if data is None and not self._ended:
                     self._hear_nothing()
                 else:
-                    await self._outbox.batch(partial(self._take, data or b"", requests))
+                    await self._take(data or b"", requests)
 
     def _hear_nothing(self) -> None:
         """Ask a client that says nothing whether it is there, or give up on it. Not waiting for it to read that."""
@@ -156,12 +163,22 @@ class Connection:
         else:
             self._end(InvalidRequest(complaint))
 
-    def _take(self, data: bytes, requests: trio.Nursery) -> None:
+    async def _take(self, data: bytes, requests: trio.Nursery) -> None:
+        """Take in what has been received; others have their turns meanwhile, if it is many messages."""
         self._ended = self._ended or not data
         events = self._framing.receive(data)
         if self._guest is not None:
             self._guest.note_messages(len(events), len(data))
-        for event in events:
+        await self._outbox.batch(partial(self._take_turn, events, requests))
+        while events:
+            await trio.lowlevel.checkpoint()
+            await self._outbox.batch(partial(self._take_turn, events, requests))
+
+    def _take_turn(self, events: list[Event], requests: trio.Nursery) -> None:
+        """Take in the first of what has been received, off the list, and behind the last look at what there is."""
+        end = perf_counter() + TURN
+        last = events[-1] if events else None
+        for number, event in enumerate(events, 1):
             match event:
                 case Message(payload):
                     self._accept(payload, requests)
@@ -171,8 +188,12 @@ class Connection:
                     self._complain(None, InvalidRequest(complaint))
                 case Ended(complaint):
                     self._end(None if complaint is None else InvalidRequest(complaint))
+            if perf_counter() > end and number < len(events):
+                del events[:number]
+                return
+        events.clear()
         # Behind a whole message there is less than has just been received.
-        if self._partial.size > SMALL or not events or not isinstance(events[-1], Message):
+        if self._partial.size > SMALL or not isinstance(last, Message):
             self._keep_partial()
         if self._dispatcher.session is not None:
             if self._whole.cancel_scope.deadline != math.inf:  # it takes a while to say so each time

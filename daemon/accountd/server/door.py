@@ -6,8 +6,9 @@ with quotas of their own, so that whatever they do the others have their places.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
+from accountd.framing.base import PORTION
 from accountd.protocol.methods import TOKEN_METHODS, TOKEN_NOTIFICATIONS
 from accountd.server.guests import RECEIVE_SIZE as GUEST_RECEIVE_SIZE
 from accountd.server.guests import Guest
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from accountd.limits import Limits
     from accountd.server.guests import Guests
-
-_RECEIVE_SIZE: Final = 8192
-"""Bytes taken at once. However many requests they hold, their answers fit into the outbox together."""
 
 
 class Door:
@@ -50,7 +48,7 @@ class Door:
         self.methods = methods
         self.notifications = notifications
         self.guests = guests
-        self.receive_size = _RECEIVE_SIZE if guests is None else GUEST_RECEIVE_SIZE
+        self.receive_size = PORTION if guests is None else GUEST_RECEIVE_SIZE
 
     @property
     def has_place(self) -> bool:

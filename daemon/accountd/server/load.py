@@ -2,8 +2,8 @@
 
 Of the requests that may wait, and of the bytes that may be kept, a client may have as much as is left for the
 others. So one alone gets half, eight get a ninth each, and however many have come before, there is something left:
-nobody has to be found and robbed for it. Switches share their memory by this rule (Choudhury and Hahne, Dynamic
-Queue Length Thresholds, 1998).
+nobody has to be found and robbed for it. One request of each client waits in any case. Switches share their memory
+by this rule (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998).
 
 Bytes that are kept are those of messages whose end has not come, of requests that wait, and of answers that have
 not left. Of each, a client has SMALL for nothing, which all that is honest fits into; more is drawn from a pot.
@@ -47,7 +47,8 @@ class Share:
     def is_too_much(self, own: int, size: int) -> bool:
         """Say whether one more request of so many bytes may not wait, of a client that has `own` already."""
         limits = self._load.limits
-        return own >= min(limits.requests_per_connection, limits.requests - self._load.requests) or (
+        left = max(1, limits.requests - self._load.requests)
+        return own >= min(limits.requests_per_connection, left) or (
             size > SMALL and not self.has_room(_WEIGHT * size)
         )
 
