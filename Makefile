@@ -77,6 +77,11 @@ bench: $(VENV)/.development  ## write docs/performance.md's table; PEER=COMMAND,
 	PYTHONPATH=contrib $(BIN)/python -m bench --into docs/performance.md \
 		$(if $(PEER),--peer "$(PEER)") $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: flood
+flood: $(VENV)/.development  ## flood a daemon in every way, and write the second table of docs/performance.md; ONLY=WORD prints
+	PYTHONPATH=contrib $(BIN)/python -m bench.flood \
+		$(if $(ONLY),--only $(ONLY),--into docs/performance.md)
+
 .PHONY: contrib
 contrib: $(VENV)/.runtime  ## write the completions, man pages and units that are made from the package
 	PYTHONPATH=contrib $(BIN)/python -m generators

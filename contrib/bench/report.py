@@ -26,13 +26,13 @@ def render(about: str, rows: Sequence[Row]) -> str:
     return "\n\n".join([about, table, "\n".join(f"- {sentence}" for sentence in judge_all(rows))])
 
 
-def replace(document: Path, text: str) -> None:
-    """Put a text between the markers of a document. Raises ValueError if they are not there."""
-    before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+def replace(document: Path, text: str, marker: str = BEGIN) -> None:
+    """Put a text between a marker of a document and the end. Raises ValueError if they are not there."""
+    before, begin, rest = document.read_text(encoding="utf-8").partition(marker)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{document.name} lacks the markers between which the table stands")
-    document.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    document.write_text(f"{before}{marker}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def _render_row(row: Row) -> str:
