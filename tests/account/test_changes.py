@@ -10,7 +10,13 @@ import trio.testing
 
 from accountd.errors import RefreshRefused, StorageError
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, StoreDescription, api_key_record, parse_record
+from accountd.storage.base import (
+    AuthRecord,
+    MalformedRecord,
+    StoreDescription,
+    api_key_record,
+    parse_record,
+)
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import login_of, open_logged_in, open_unsaved, refreshes, stored_login, supply_tokens
 from fakes.world import open_world
@@ -60,6 +66,7 @@ class Sick(MemoryStore):
         super().__init__(parse_record(b'{"OPENAI_API_KEY": "sk"}'))
         self.kind = kind
         self.sick = True
+        self.fault: StorageError = StorageError("Input/output error (os error 5)")
         self.reads = 0
 
     def describe(self) -> StoreDescription:
@@ -70,7 +77,7 @@ class Sick(MemoryStore):
         """See MemoryStore."""
         self.reads += 1
         if self.sick:
-            raise StorageError("Input/output error (os error 5)")
+            raise self.fault
         return await super().load()
 
 
@@ -94,6 +101,21 @@ async def test_a_token_is_handed_out_of_a_file_that_can_be_read_again() -> None:
     async with open_world(store=store) as world:
         store.sick = False
         assert (await world.reader.hand_out(0)).token == "sk"
+
+
+async def test_why_a_file_cannot_be_read_is_known_as_long_as_it_cannot() -> None:
+    """A person is told that, and what to do, and not only that nobody is logged in; also once it is not there."""
+    store = Sick("file")
+    async with open_world(store=store) as world:
+        assert world.account.objection == "Input/output error (os error 5)"
+        await world.account.reload()
+        assert world.account.objection == "Input/output error (os error 5)"
+        store.fault = MalformedRecord("it is no credential")
+        await world.account.reload()
+        assert world.account.objection == "it is no credential. Log in again."
+        store.record, store.sick = None, False
+        await world.account.reload()
+        assert world.account.objection is None
 
 
 async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.testing.MockClock) -> None:

@@ -11,6 +11,7 @@ from accountd.errors import RefreshRefused
 from accountd.policy import Policy
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
+from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     APPROVED,
@@ -95,6 +96,33 @@ async def test_after_a_switch_it_is_the_workspace_of_the_access_token(
     async with open_world(store=MemoryStore(record), policy=Policy(workspaces=(allowed,))) as world:
         assert (world.account.current is not None) == is_shown
         assert (world.reader.auth_status(include_token=True).auth_token is not None) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("policy", "objection"),
+    [
+        (Policy(), "The access token is for another workspace than the account id beside it. Log in again."),
+        (Policy(workspaces=("w",)), "Login is restricted to workspace id(s) w. Log in again."),
+        (Policy("api"), "ChatGPT login is disabled. Use API key login instead."),
+    ],
+)
+async def test_it_is_known_why_a_login_is_not_used(policy: Policy, objection: str) -> None:
+    """And what to do; nothing is said against one that is used."""
+    record = await stored_after(account_id="elsewhere")
+    async with open_world(store=MemoryStore(record), policy=policy) as world:
+        assert (world.account.current, world.account.objection) == (None, objection)
+    async with open_logged_in() as world:
+        assert world.account.objection is None
+
+
+@pytest.mark.parametrize(
+    ("document", "is_told"),
+    [(b'{"auth_mode": "personalAccessToken", "personal_access_token": "x"}', True), (b"{}", False)],
+)
+async def test_a_credential_of_another_kind_is_told_of(document: bytes, is_told: bool) -> None:
+    """It is Codex's, and nobody is logged in here; a document without any is none."""
+    async with open_world(store=MemoryStore(parse_record(document))) as world:
+        assert ("kind" in (world.account.objection or "")) == is_told
 
 
 async def test_a_token_that_is_no_jwt_goes_by_its_id(autojump_clock: trio.testing.MockClock) -> None:

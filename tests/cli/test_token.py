@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.cli import main, token
-from fakes.app_server import AppServer, Message, Refusal
+from fakes.app_server import AppServer, Message, Refusal, Script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +164,24 @@ def test_without_a_token_the_exit_code_says_what_to_do(
     with AppServer(path, {"account/token/read": refusal}):
         assert main(["token"]) == code
     assert capsys.readouterr() == ("", f"accountd: {error}\n")
+
+
+@pytest.mark.parametrize("verb", ["token", "usage", "status"])
+def test_why_what_is_stored_is_not_used_is_said(path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    """And not that one should log in, which may not help; the exit code is that of nobody."""
+    nobody = Refusal(-32600, "nobody is logged in")
+    credential = {"mode": None, "needsLogin": False, "expiresAt": None, "unusedBecause": "others can write it"}
+    answers: Script = {
+        "account/token/read": nobody,
+        "account/rateLimits/read": nobody,
+        "account/read": {"account": None},
+        "getAuthStatus": {"authMethod": None},
+        "account/store/read": nobody,
+        "accountd/status": {"credential": credential},
+    }
+    with AppServer(path, answers):
+        assert main([verb]) == 3
+    out, err = capsys.readouterr()
+    assert "since what is stored is not used" in out + err
+    assert "others can write it" in out + err
+    assert "accountd login" not in out + err

@@ -93,6 +93,11 @@ FAILED = {"outcome": "failed", "at": NOW - 60, "error": "no route."}
         (status(mode="apikey", expiresAt=None), "ok", "logged in (apikey), with what does not expire"),
         (status(mode=None), "warn", "nobody is logged in"),
         (
+            status(mode=None, unusedBecause="no."),
+            "fail",
+            "nobody is logged in, since what is stored is not used: no.",
+        ),
+        (
             status(expiresAt=NOW - 600),
             "ok",
             "logged in (chatgpt); the token expired 10 min ago, and the next use refreshes it",
@@ -139,6 +144,9 @@ async def test_without_a_daemon_the_store_is_read(tmp_path: Path) -> None:
     assert (found.verdict, found.summary) == ("ok", "logged in (chatgpt); the token is good for 60 min")
     assert not re.search(r"eyJ|rt_", repr(found))
     assert record.chatgpt.tokens.refresh_token.reveal() not in repr(found)
+    (tmp_path / "config.toml").write_text('forced_login_method = "api"')
+    found = await check_credential(surroundings(tmp_path))
+    assert (found.verdict, "ChatGPT login is disabled" in found.summary) == ("fail", True)
 
 
 async def test_files_that_may_hold_tokens_are_told_of(home: Path) -> None:

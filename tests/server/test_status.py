@@ -13,10 +13,13 @@ import trio
 from accountd import CODEX_VERSION, __version__
 from accountd.adapters.unix_socket import Peer, open_unix_listener
 from accountd.errors import RefreshError
+from accountd.policy import Policy
 from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Fault, Script
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
+from accountd.storage.base import parse_record
+from accountd.storage.memory import MemoryStore
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
 
@@ -57,7 +60,12 @@ async def test_a_daemon_that_has_just_started_counts_nothing(autojump_clock: tri
         )
         assert status["startedAt"] == pytest.approx(started)
         assert status["uptimeSeconds"] >= 0
-        assert status["credential"] == {"mode": None, "needsLogin": False, "expiresAt": None}
+        assert status["credential"] == {
+            "mode": None,
+            "needsLogin": False,
+            "expiresAt": None,
+            "unusedBecause": None,
+        }
         assert status["store"]["kind"] == "memory"
         assert (status["logins"], status["nextRefresh"], status["lastRefresh"]) == ([], None, None)
         counters = status["counters"]
@@ -72,6 +80,15 @@ async def test_a_stock_client_does_not_have_it(autojump_clock: trio.testing.Mock
         answer = await client.call("accountd/status")
         assert answer["error"]["message"].startswith("Invalid request: unknown variant `accountd/status`")
         assert world.services.counters.requests_refused == {-32600: 1}
+
+
+async def test_why_what_is_stored_is_not_used_is_told(autojump_clock: trio.testing.MockClock) -> None:
+    """Not only that nobody is logged in, for which `mode` is null."""
+    record = parse_record(b'{"OPENAI_API_KEY": "sk-canary"}')
+    async with open_world(store=MemoryStore(record), policy=Policy("chatgpt")) as world, watching(world) as client:
+        status = await read(client)
+        assert status["credential"]["mode"] is None
+        assert status["credential"]["unusedBecause"] == "API key login is disabled. Use ChatGPT login instead."
 
 
 async def test_requests_are_counted_by_how_they_end(autojump_clock: trio.testing.MockClock) -> None:
@@ -113,7 +130,7 @@ async def test_logins_are_counted_by_kind_and_end(autojump_clock: trio.testing.M
         assert counters["loginsFailed"]["chatgptDeviceCode"] == 1
         assert counters["loginsCompleted"]["apiKey"] == 1
         assert counters["notificationsSent"] > 0
-        assert status["credential"] == {"mode": "apikey", "needsLogin": False, "expiresAt": None}
+        assert status["credential"]["mode"] == "apikey"
         assert "sk-canary" not in repr(status)
 
 

@@ -61,6 +61,10 @@ class AccountService(AccountState):
         """
         try:
             self.hold(await self._read_store())
+        except StorageError as error:
+            self._unread = not isinstance(error, MalformedRecord)
+            _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
+            self.note_unreadable(error)
         except Exception as error:  # noqa: BLE001 - a bug fails this look, not the start
             report(_log, "reading what is stored", error)
             self._unread = True
@@ -69,25 +73,28 @@ class AccountService(AccountState):
     async def reload(self) -> None:
         """Look at the store again, since another program may have written it; announce what is new there."""
         async with self.changing:
+            unreadable = None
             try:
                 stored = await self._store.load()
             except MalformedRecord as error:
                 if self.is_unsaved:
                     return  # somebody else's file did not get to the disk whole either
                 _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
-                stored = None
+                stored, unreadable = None, error
             except StorageError as error:
                 if not self._unread:
                     _log.warning("the store cannot be read, so the credential stays as it was: %s", error)
                 self._unread = True
+                if self.record is None:
+                    self.note_unreadable(error)
                 return
             self._unread = False
-            if stored == self.record or self.is_newer_than(stored):
-                return
-            if self.is_external:
-                self.hold(stored)
-            else:
-                self.become(stored)
+            if stored != self.record and not self.is_newer_than(stored):
+                if self.is_external:
+                    self.hold(stored)
+                else:
+                    self.become(stored)
+            self.note_unreadable(unreadable)
 
     @property
     def is_unread(self) -> bool:
@@ -102,12 +109,7 @@ class AccountService(AccountState):
             await self._store.recover()
         except StorageError as error:
             _log.warning("what a crash may have left is not looked at yet: %s", error)
-        try:
-            return await self._store.load()
-        except StorageError as error:
-            self._unread = not isinstance(error, MalformedRecord)
-            _log.warning("nobody is logged in, since the stored credential cannot be read: %s", error)
-            return None
+        return await self._store.load()
 
     async def heed_policy(self) -> None:
         """Hide or show the credential as the policy now says, and announce it. It stays stored either way.

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.errors import InvalidRequest, WorkspaceForbidden
 from accountd.oauth.refresh import find_due_time
 from accountd.policy import Policy
 from accountd.protocol.account import AccountUpdated
+from accountd.storage.base import MalformedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from accountd.account.external import ExternalTokens
     from accountd.config import LoginMethod
     from accountd.counters import Counters
-    from accountd.errors import RefreshRefused
+    from accountd.errors import RefreshRefused, StorageError
     from accountd.hub import Hub
     from accountd.storage.base import AuthRecord, ChatgptLogin, Mode
 
@@ -26,6 +28,21 @@ _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt
 _UNRESTRICTED: Final = Policy()
 
 _log = logging.getLogger(__name__)
+
+
+def find_objection(record: AuthRecord, policy: Policy) -> str | None:
+    """Say why a credential must not be used, and what to do; None if it may be."""
+    if record.mode is None:
+        return "it is of a kind that accountd cannot use. Log in again." if record.unknown.members else None
+    try:
+        policy.check_method(_METHODS[record.mode])
+    except InvalidRequest as error:
+        return str(error)  # which says what else is permitted
+    try:
+        policy.check_workspace(None if record.mode == "apikey" else record.chatgpt)
+    except WorkspaceForbidden as error:
+        return f"{error} Log in again."
+    return None
 
 
 class AccountState:
@@ -38,6 +55,7 @@ class AccountState:
         self.changing = trio.Lock()
         self.record: AuthRecord | None = None
         self.external: ExternalTokens | None = None
+        self._unreadable: str | None = None  # why the store could not be read, and what to do
         self._policy = policy
         self._hub = hub
         self._counters = counters
@@ -57,6 +75,13 @@ class AccountState:
             return self.external.record
         record = self.record
         return record if record is not None and self.permits(record) else None
+
+    @property
+    def objection(self) -> str | None:
+        """Why nobody is logged in though something is stored, and what to do; None if nothing is, or it is used."""
+        if self.current is not None and self.current.mode is not None:
+            return None
+        return self._unreadable if self.record is None else find_objection(self.record, self._policy)
 
     def permits(self, record: AuthRecord) -> bool:
         """Ask the policy of now about a credential."""
@@ -114,8 +139,15 @@ class AccountState:
                 "the stored login is not used, since its access token is for another workspace; log in again"
             )
         self.record = record
+        self._unreadable = None
         self._changed.set()
         self._changed = trio.Event()
+
+    def note_unreadable(self, error: StorageError | None) -> None:
+        """Remember why nothing is known of what is stored, until something is held."""
+        is_for_good = isinstance(error, MalformedRecord)  # else it says itself what would help
+        words = None if error is None else str(error)
+        self._unreadable = f"{words}. Log in again." if is_for_good else words
 
     def hold_rotated(self, record: AuthRecord) -> None:
         """Have another refresh token beside the same access token: nothing that anybody waits for."""

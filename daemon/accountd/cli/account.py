@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from accountd.cli.exits import NOT_LOGGED_IN, Failure
 from accountd.cli.terminal import one_line
 from accountd.client.errors import CallFailed
 
@@ -57,6 +58,24 @@ class Account(NamedTuple):
             "workspaceName": self.workspace,
             "detailsError": self.trouble,
         }
+
+
+def find_objection(daemon: dict[str, Any] | None) -> str | None:
+    """Find in an `accountd/status` why nobody is logged in though something is stored; None if nothing is."""
+    credential = (daemon or {}).get("credential")
+    objection = credential.get("unusedBecause") if isinstance(credential, dict) else None
+    return one_line(objection) if isinstance(objection, str) else None
+
+
+def explain_nobody(client: Client) -> Failure:
+    """Say that nobody is logged in, why if something is stored all the same, and what to do."""
+    try:
+        objection = find_objection(client.call("accountd/status", {}))
+    except CallFailed:  # a daemon of an older version
+        objection = None
+    if objection is None:
+        return Failure("nobody is logged in; log in with `accountd login`", NOT_LOGGED_IN)
+    return Failure(f"nobody is logged in, since what is stored is not used: {objection}", NOT_LOGGED_IN)
 
 
 def read_account(client: Client, interrupt: socket | None = None) -> Account:

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.account import Account, read_account
+from accountd.cli.account import Account, find_objection, read_account
 from accountd.cli.connecting import connect
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
     else:
         rows = {
+            "Not used": not account.mode and find_objection(daemon),
             "Plan": account.plan,
             "Workspace": account.workspace,
             "Store": store and f"{store.get('kind')}, {store.get('location')}",
@@ -104,7 +105,9 @@ def _print(account: Account, rows: dict[str, Any]) -> None:
     screen = Screen.of(sys.stdout)
     style = screen.style
     headline, paint = account.headline(), style.green
-    if not account.mode:
+    if rows["Not used"]:
+        headline, paint = "Not logged in, since what is stored is not used.", style.red
+    elif not account.mode:
         headline += f" Log in{' again' if account.stale else ''} with `accountd login`."
         paint = style.red if account.stale else style.yellow
     for line in fold(headline, screen.width):

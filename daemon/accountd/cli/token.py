@@ -8,8 +8,9 @@ from argparse import ArgumentTypeError
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from accountd.cli.account import explain_nobody
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
+from accountd.cli.exits import NEEDS_LOGIN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import say
 from accountd.client.errors import CallFailed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.parsing import Subparsers
+    from accountd.client.blocking import Client
 
 Token = dict[str, Any]
 """The result of `account/token/read`, whose members are always there."""
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             token = client.call("account/token/read", {"minValidSeconds": args.min_valid}, timeout=_PATIENCE)
         except CallFailed as error:
-            raise _explain(error.message) from error
+            raise _explain(client, error.message) from error
     if args.format != "json":
         _check(token)
     say(_FORMATS[args.format](token))
@@ -105,10 +107,10 @@ def _parse_duration(text: str) -> int:
     return seconds
 
 
-def _explain(message: str) -> Failure:
+def _explain(client: Client, message: str) -> Failure:
     """Choose the exit code by what the daemon says: its error codes do not tell these apart."""
     if message == _NOBODY:
-        return Failure(f"{message}; log in with `accountd login`", NOT_LOGGED_IN)
+        return explain_nobody(client)
     if any(words in message for words in _REFUSED):
         return Failure(f"{message.rstrip('.')}, with `accountd login`", NEEDS_LOGIN)
     return Failure(message)

@@ -8,9 +8,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from accountd.cli.account import read_account
+from accountd.cli.account import explain_nobody, read_account
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
+from accountd.cli.exits import NEEDS_LOGIN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, say
 from accountd.client.errors import CallFailed, CallTimedOut, ClientError
@@ -87,7 +87,7 @@ def _explain(client: Client, error: CallFailed) -> Failure:
             text = "the login that is stored is no longer accepted; log in again with `accountd login`"
             return Failure(text, NEEDS_LOGIN)
         if account.mode is None:
-            return Failure("nobody is logged in; log in with `accountd login`", NOT_LOGGED_IN)
+            return explain_nobody(client)
     return Failure(error.message)
 
 

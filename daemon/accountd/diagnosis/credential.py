@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
+from accountd import requirements
+from accountd.account.state import find_objection
 from accountd.diagnosis.findings import fail, ok, warn
 from accountd.errors import StorageError
+from accountd.reload import make_policy
 from accountd.storage.base import MalformedRecord
 from accountd.storage.choose import open_store
 from accountd.storage.file import FileStore
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOG_IN = "log in with `accountd login`"
 _LOG_IN_AGAIN = "log in again with `accountd login`"
+_MEND = "mend what it says, or log in with `accountd login`"
 _SEE_MODES = "see home.modes, and let its owner read it"
 
 
@@ -67,11 +71,14 @@ class _State(msgspec.Struct, frozen=True):
     needs_login: bool
     expires_at: float | None
     last: Mapping[str, Any] | None = None
+    objection: str | None = None
 
 
 async def check_credential(surroundings: Surroundings) -> Finding:
     """Say whether the login is good, until when, and how the last refresh went."""
     state = await _ask_daemon(surroundings) or await _read_store(surroundings)
+    if state.objection is not None:
+        return fail(f"nobody is logged in, since what is stored is not used: {state.objection}", _MEND)
     if state.mode is None:
         return warn("nobody is logged in", _LOG_IN)
     if state.needs_login:
@@ -101,19 +108,25 @@ async def _ask_daemon(surroundings: Surroundings) -> _State | None:
         bool(credential.get("needsLogin")),
         credential.get("expiresAt"),
         daemon.status.get("lastRefresh"),
+        credential.get("unusedBecause"),
     )
 
 
 async def _read_store(surroundings: Surroundings) -> _State:
+    config = await surroundings.config()
     try:
-        record = await open_store(await surroundings.config()).load()
+        record = await open_store(config).load()
     except StorageError:  # which is what the check of the store is for
         record = None
     if record is None:
         return _State(None, needs_login=False, expires_at=None)
     login = record.chatgpt
     expires_at = login.expires_at if login is not None else None
-    return _State(record.mode, needs_login=False, expires_at=expires_at)
+    system = await trio.to_thread.run_sync(
+        requirements.read_system_layer, requirements.SYSTEM_FILE, abandon_on_cancel=True
+    )
+    objection = find_objection(record, make_policy(config, system))
+    return _State(record.mode, needs_login=False, expires_at=expires_at, objection=objection)
 
 
 def _because(state: _State) -> str:

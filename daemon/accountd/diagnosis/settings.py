@@ -10,7 +10,7 @@ from accountd import requirements
 from accountd.diagnosis.findings import fail, ok
 from accountd.errors import ConfigError
 from accountd.files.ownership import UnsafePath
-from accountd.policy import Policy
+from accountd.reload import make_policy
 
 if TYPE_CHECKING:
     from accountd.diagnosis.findings import Finding
@@ -44,9 +44,7 @@ async def check_requirements(surroundings: Surroundings) -> Finding:
         return fail(str(error), f"have whoever runs this machine correct {path}")
     config = await surroundings.config()
     try:
-        Policy(config.forced_login_method, config.allowed_workspaces).restrict(
-            methods=layer.values.allowed_login_methods, workspaces=layer.values.allowed_chatgpt_workspaces
-        )
+        make_policy(config, layer)
     except ConfigError as error:
         return fail(str(error), f"make {surroundings.home / 'config.toml'} agree with {path}")
     exists = await trio.Path(path).exists()

@@ -13,11 +13,13 @@ class CredentialStatus(Wire, frozen=True):
     """What is logged in. `needs_login`: it is refused, so that somebody must log in again.
 
     `mode` is null where nobody is logged in; `expires_at` for an API key, or a token that does not say.
+    `unused_because` says why, and what to do, where something is stored and nobody is logged in all the same.
     """
 
     mode: AuthMode | None
     needs_login: bool
     expires_at: float | None
+    unused_because: str | None = None
 
 
 class RefreshStatus(Wire, frozen=True):

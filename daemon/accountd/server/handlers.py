@@ -31,6 +31,7 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
     if (
         known is None
         or call.params.refresh_token
+        or services.account.is_unread
         or services.refresher.is_due()
         or not services.requirements.is_known()
     ):

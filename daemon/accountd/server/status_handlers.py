@@ -61,6 +61,7 @@ def _describe_credential(account: AccountService) -> CredentialStatus:
         mode=record.mode if record is not None else None,
         needs_login=login is not None and account.find_refusal(login) is not None,
         expires_at=login.expires_at if login is not None else None,
+        unused_because=account.objection,
     )
 
 
