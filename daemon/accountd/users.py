@@ -19,11 +19,13 @@ REMEDY = "run accountd, and its clients, as a user with another uid"
 class UserNamespace(NamedTuple):
     """The numbers that this process's namespace has for users, and the uid as which everybody else shows.
 
-    `others` is None where each user has a number, as outside of any namespace.
+    `others` is None where each user has a number, as outside of any namespace. `has_root` is that root has one,
+    which need not be 0: in a container of a user's own, 0 is that user.
     """
 
     known: tuple[range, ...] = (range(_ALL),)
     others: int | None = None
+    has_root: bool = True
 
 
 def read_namespace() -> UserNamespace:
@@ -36,7 +38,8 @@ def read_namespace() -> UserNamespace:
     except (OSError, ValueError):  # another system than Linux
         return UserNamespace()
     known = tuple(range(first, first + count) for first, _outside, count in lines)
-    return UserNamespace(known, None if sum(map(len, known)) >= _ALL else others)
+    has_root = any(outside == 0 for _first, outside, _count in lines)
+    return UserNamespace(known, None if sum(map(len, known)) >= _ALL else others, has_root)
 
 
 def find_lookalikes() -> str | None:

@@ -87,6 +87,8 @@ def test_what_belongs_to_somebody_else_is_a_failure(home: Path, monkeypatch: pyt
     """A home, a credential or a folder of another user is told with whose it is."""
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: _Person(f"user{uid}"))
+    assert check_home(surroundings(home)).verdict == "ok"  # root's, and open to us, as where a uid is arbitrary
+    monkeypatch.setattr(os, "access", lambda *_: False)
     found = check_home(surroundings(home))
     assert found.verdict == "fail"
     assert found.remedy == f"`sudo chown -R user4000000 {home}`"

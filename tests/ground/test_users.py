@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,19 @@ def test_whoever_has_the_number_of_those_without_one_looks_like_them() -> None:
 def test_with_another_number_of_our_own_we_are_ourselves() -> None:
     """As in the namespace of a service's unit, or of a container: others look alike, but not like us."""
     assert not in_a_namespace("--user", "--map-user=1000")
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "has_root"),
+    [("0 0 4294967295", True), ("0 1000 1", False), ("1000 1000 1", False), ("0 1000 1\n1 100000 65536", False)],
+)
+def test_root_may_have_no_number_where_somebody_else_is_0(
+    monkeypatch: pytest.MonkeyPatch, uid_map: str, has_root: bool
+) -> None:
+    """As in `unshare -r`, or in a container of a user's own: what is 0 there is that user."""
+    files = {"/proc/self/uid_map": uid_map, "/proc/sys/kernel/overflowuid": "65534"}
+    monkeypatch.setattr(users, "open", lambda path, **_: StringIO(files[path]), raising=False)
+    assert read_namespace().has_root == has_root
 
 
 @pytest.mark.usefixtures("confused")

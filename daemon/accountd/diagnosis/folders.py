@@ -99,7 +99,7 @@ def check_home(surroundings: Surroundings) -> Finding:
     except UnsafePath as error:
         return fail(error.problem, error.remedy, place=error.place)
     found = home.stat()
-    if found.st_uid != os.getuid() and not trusts_unsafe_paths():
+    if found.st_uid != os.getuid() and not os.access(home, os.W_OK | os.X_OK):
         text = f"{home} belongs to {name_user(found.st_uid)}, not to you"
         return fail(
             text, f"`sudo chown -R {login_name(os.getuid())} {_quote(home)}`", owner=name_user(found.st_uid)

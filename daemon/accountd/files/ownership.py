@@ -130,11 +130,11 @@ def _is_own_group(gid: int, me: int) -> bool:
 
 @lru_cache(maxsize=1)
 def _root_without_number() -> int | None:
-    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit.
+    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit; else None.
 
     Everybody else without a number shows so, too, and cannot be told from root.
     """
     from accountd.users import read_namespace
 
     namespace = read_namespace()
-    return None if any(0 in known for known in namespace.known) else namespace.others
+    return None if namespace.has_root else namespace.others
