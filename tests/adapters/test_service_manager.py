@@ -57,7 +57,14 @@ async def test_the_watchdog_is_fed_at_half_its_interval(
 
 @pytest.mark.parametrize(
     "variables",
-    [{}, {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}],
+    [
+        {},
+        {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "x"},
+        {"WATCHDOG_USEC": "9" * 400},
+        {"WATCHDOG_USEC": "9" * 5000},
+    ],
 )
 async def test_nothing_wakes_without_a_watchdog(
     manager: tuple[socket.socket, str], variables: dict[str, str]

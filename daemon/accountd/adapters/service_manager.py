@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import time
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 1.0
 """Seconds for a manager to take a message. It empties its socket at once, unless it is in trouble itself."""
+
+_MICROSECONDS: Final = re.compile(r"[0-9]{1,20}")
+"""What is a number of 64 bits, as that of the service manager is."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +79,8 @@ def open_service_manager(environ: MutableMapping[str, str]) -> Iterator[ServiceM
     if not address.startswith(("/", "@")):  # another kind is for a virtual machine
         yield ServiceManager()
         return
-    watched = microseconds.isdecimal() and int(microseconds) > 0 and pid == str(os.getpid())
+    is_number = _MICROSECONDS.fullmatch(microseconds) is not None
+    watched = is_number and int(microseconds) > 0 and pid == str(os.getpid())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(_PATIENCE)
         yield ServiceManager(sock, address, int(microseconds) / 1e6 if watched else None)
