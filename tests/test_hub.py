@@ -19,10 +19,12 @@ def test_every_subscription_hears_the_same_in_the_same_order() -> None:
     assert first == second
     assert first[0].method == "account/updated"
     assert first[0].payload == (
-        b'{"method":"account/updated","params":{"authMode":"chatgpt","planType":"plus"},'
+        b'{"method":"account/updated","params":{"authMode":"chatgpt","planType":"plus","reason":null},'
         b'"emittedAtMs":1700000000123}'
     )
-    assert first[1].payload.startswith(b'{"method":"account/updated","params":{"authMode":null,"planType":null}')
+    assert first[1].payload.startswith(
+        b'{"method":"account/updated","params":{"authMode":null,"planType":null,"reason":null}'
+    )
 
 
 def test_a_subscription_ends_with_its_block() -> None:

@@ -116,3 +116,36 @@ async def test_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
             await make(world, tmp_path).reload()
         assert world.services.policy == Policy()
         assert world.account.current is not None
+
+
+async def test_a_provider_that_needs_no_login_hides_it_as_long_as_it_is_used(tmp_path: Path) -> None:
+    """Noticed with the file; of one that cannot be used, or says nothing new, nothing comes."""
+    async with open_world() as world:
+        reloader = make(world, tmp_path)
+        await login_with_key(world)
+        for text, requires in (
+            ('model_provider = "ollama"\n', False),
+            ("model_provider = ", False),
+            ('model_provider = "ollama"\nforced_login_method = "chatgpt"\n', False),
+            ("", True),
+        ):
+            (tmp_path / "config.toml").write_text(text)
+            await reloader.follow_provider()
+            answer, status = world.reader.known(), world.reader.auth_status(include_token=True)
+            assert answer is not None
+            assert (answer.requires_openai_auth, answer.account is not None) == (requires, requires)
+            assert (status.requires_openai_auth, status.auth_token is not None) == (requires, requires)
+        assert world.services.policy.methods == ("api", "chatgpt")
+        assert world.heard == []
+
+
+async def test_the_provider_is_read_with_everything_else(tmp_path: Path) -> None:
+    """On SIGHUP, which changes all that can be changed."""
+    async with open_world() as world:
+        reloader = make(world, tmp_path)
+        (tmp_path / "config.toml").write_text('model_provider = "lmstudio"\n')
+        await reloader.reload()
+        assert not world.account.requires_openai_auth
+        (tmp_path / "config.toml").unlink()
+        await reloader.reload()
+        assert world.account.requires_openai_auth

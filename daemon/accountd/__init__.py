@@ -14,5 +14,5 @@ ground    errors · unforeseen · secret · redaction · files · urls · toml �
 
 __version__ = "0.1.0"
 
-CODEX_VERSION = "0.169.0"
+CODEX_VERSION = "0.171.0"
 """The release of the Codex app-server whose account protocol this package speaks."""

@@ -27,9 +27,15 @@ DEFAULT_ISSUER = "https://auth.openai.com"
 DEFAULT_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 DEFAULT_BACKEND = "https://chatgpt.com/backend-api"
 
+_LOGINLESS_PROVIDERS = frozenset({"ollama", "lmstudio", "amazon-bedrock"})
+"""Of the model providers that Codex brings along, those that need no login with OpenAI."""
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address."""
+    """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address.
+
+    `requires_openai_auth` is that of the model provider in use, which may be one that needs no login.
+    """
 
     codex_home: Path
     issuer: str = DEFAULT_ISSUER
@@ -42,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     forced_login_method: LoginMethod | None = None
     allowed_workspaces: tuple[str, ...] = ()
     credentials_store: CredentialsStore = "file"
+    requires_openai_auth: bool = True
     limits: Limits = Limits()
 
 
@@ -89,6 +96,7 @@ def load(environ: Mapping[str, str]) -> Config:
         forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
         credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
+        requires_openai_auth=file.requires_openai_auth(),
         limits=read_limits(home / "accountd.toml"),
     )
 
@@ -109,6 +117,23 @@ class _CodexFile(TomlFile):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise self.error(key, complaint="must be a workspace id, or a list of them")
         return tuple(name.strip() for name in names if name.strip())
+
+    def requires_openai_auth(self) -> bool:
+        """Say whether the model provider needs a login: one of the person's own does if it says so.
+
+        A name that is nobody's counts as Codex's own provider, as it does for `getAuthStatus` there.
+        """
+        name = self.values.get("model_provider", "")
+        if not isinstance(name, str):
+            raise self.error("model_provider", complaint="must be the name of a provider")
+        providers = self.values.get("model_providers", {})
+        own = providers.get(name) if isinstance(providers, dict) else None
+        if name in _LOGINLESS_PROVIDERS or not isinstance(own, dict):
+            return name not in _LOGINLESS_PROVIDERS
+        needed = own.get("requires_openai_auth", False)
+        if not isinstance(needed, bool):
+            raise self.error("model_providers", name, "requires_openai_auth", complaint="must be true or false")
+        return needed
 
     def backend(self, key: str) -> str | None:
         """Read the backend's base URL; the two public hosts get the path that Codex adds for them."""

@@ -19,12 +19,14 @@ from accountd import config as configuration
 from accountd import logs, paths
 from accountd.account.reader import AccountReader
 from accountd.account.refresher import open_refresher
+from accountd.account.routing import Routing, open_routing
 from accountd.account.service import open_account
 from accountd.account.store_watch import StoreWatch
 from accountd.adapters.activation import open_activated
 from accountd.adapters.audit_file import AuditFile
 from accountd.adapters.backend import Backend
 from accountd.adapters.descriptors import make_room
+from accountd.adapters.file_watch import watch_file
 from accountd.adapters.http import open_http_client
 from accountd.adapters.issuer import Issuer
 from accountd.adapters.memory import bound_memory
@@ -182,6 +184,10 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
                             status = f"serving {_name(doors.main)} for {config.codex_home}"
                             reloader = Reloader(config, services, os.environ, manager, status)
                             reloading.start_soon(supervise, "reloading", reloader.serve, hang_ups)
+                            watch_config = partial(watch_file, config.codex_home / "config.toml")
+                            reloading.start_soon(
+                                supervise, "watching config.toml", watch_config, reloader.follow_provider
+                            )
                             if doors.main is None:
                                 connections.start_soon(_serve_stdio, server, config.limits, accepting)
                             _log.info(status)
@@ -265,6 +271,7 @@ async def _open_services(
         backend = Backend(http, config.backend)
         admission = Admission(policy, Provenance(config.issuer, config.client_id))
         async with open_account(open_store(config), policy, issuer, hub, audit=audit, counters=counters) as account:
+            account.follow_provider(requires_openai_auth=config.requires_openai_auth)
             service = RequirementsService(
                 account,
                 read_bundle=backend.read_config_bundle,
@@ -280,14 +287,16 @@ async def _open_services(
                 open_logins(
                     account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
                 ) as logins,
+                open_routing(Routing(account, backend, hub), refresher) as routing,
             ):
-                reader = AccountReader(account, refresher, backend, audit)
+                reader = AccountReader(account, refresher, routing, audit)
                 usage = UsageService(account, refresher, backend)
                 yield Services(
                     hub,
                     policy,
                     account,
                     refresher,
+                    routing,
                     reader,
                     logins,
                     usage,

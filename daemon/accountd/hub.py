@@ -22,11 +22,15 @@ _log = logging.getLogger(__name__)
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """One notification as all clients get it: encoded once, stamped once."""
+    """One notification as all clients get it: encoded once, stamped once.
+
+    With an audience in `to`, it is for those alone who wait for that.
+    """
 
     method: str
     payload: bytes
     extension: bool = False
+    to: object = None
 
 
 class Hub:
@@ -36,21 +40,24 @@ class Hub:
         self._now_ns = now_ns
         self._subscriptions: dict[object, Callable[[Notification], None]] = {}
 
-    def publish(self, body: Wire, *, extension: bool = False) -> None:
+    def publish(self, body: Wire, *, extension: bool = False, to: object = None) -> None:
         """Hand a notification to every subscription. Cannot be cancelled, so it may stand in a `finally`.
 
         With `extension` it is one that the peer would not send, and for those alone who ask for such; as are
         all of EXTENSION_NOTIFICATIONS.
         """
-        method = NOTIFICATIONS[type(body)]
-        extension = extension or type(body) in EXTENSION_NOTIFICATIONS
-        payload = render_notification(method, body, self._now_ns() // 1_000_000)
-        notification = Notification(method, payload, extension)
+        notification = self.render(body, extension=extension, to=to)
         for deliver in tuple(self._subscriptions.values()):
             try:
                 deliver(notification)
             except Exception as error:  # noqa: BLE001 - a bug of one must not keep the others from hearing
                 report(_log, "a notification to one of the clients", error)
+
+    def render(self, body: Wire, *, extension: bool = False, to: object = None) -> Notification:
+        """Make a notification of a body, for whoever delivers it."""
+        method = NOTIFICATIONS[type(body)]
+        payload = render_notification(method, body, self._now_ns() // 1_000_000)
+        return Notification(method, payload, extension or type(body) in EXTENSION_NOTIFICATIONS, to)
 
     @contextmanager
     def subscribe(self, deliver: Callable[[Notification], None]) -> Iterator[None]:

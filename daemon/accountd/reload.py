@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from accountd.protocol.requirements import Layer
     from accountd.server.call import Services
 
-_LIVE: Final = ("forced_login_method", "allowed_workspaces")
+_LIVE: Final = ("forced_login_method", "allowed_workspaces", "requires_openai_auth")
 """What takes effect at once. Whatever else there is has been built into the services."""
 
 _KEYS: Final = {
     "allowed_workspaces": "forced_chatgpt_workspace_id",
     "backend": "chatgpt_base_url",
     "credentials_store": "cli_auth_credentials_store",
+    "requires_openai_auth": "whether the model provider needs a login",
 }
 """What `config.toml` calls a field of Config, where it has another name for it."""
 
@@ -104,9 +105,26 @@ class Reloader:
         await services.requirements.replace_system(system)
         if not policy.permits("chatgpt"):
             await services.logins.cancel_all()
+        services.account.follow_provider(requires_openai_auth=config.requires_openai_auth)
         await services.account.heed_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
+
+    async def follow_provider(self) -> None:
+        """Read again which model provider is used, which stock clients change by themselves, and nothing else.
+
+        Of a file that cannot be used, or is half written, nothing comes.
+        """
+        try:
+            config, _ = await run_in_thread(self._read)
+        except AccountdError as error:
+            _log.info("config.toml has changed, and cannot be used: %s", error)
+            return
+        requires = config.requires_openai_auth
+        if requires != self._config.requires_openai_auth:
+            self._config = msgspec.structs.replace(self._config, requires_openai_auth=requires)
+            self._services.account.follow_provider(requires_openai_auth=requires)
+            _log.info("the model provider %s a login", "needs" if requires else "does not need")
 
     def _read(self) -> tuple[Config, Layer]:
         return configuration.load(self._environ), read_system_layer()

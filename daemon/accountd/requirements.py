@@ -204,7 +204,7 @@ class RequirementsService:
     def _find_owner(self) -> Owner | None:
         """Name the current account, if it is of a plan that has requirements."""
         login = self._account.login
-        if login is None or login.claims.plan not in ELIGIBLE_PLANS:
+        if login is None or login.plan not in ELIGIBLE_PLANS:
             return None
         return Owner(login.claims.user_id, login.account_id)
 

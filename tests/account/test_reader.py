@@ -135,7 +135,7 @@ async def test_tokens_that_the_backend_refuses_are_refreshed_once(
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
         assert isinstance((await world.reader.look_up()).account, ChatgptAccount)
         await world.account.renew("forced")
-        world.reader._workspace = None
+        world.services.routing._found = None
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401)))
         with pytest.raises(RequestFailed, match=r"workspace routing discovery unauthorized \(401\)"):
             await world.reader.look_up()

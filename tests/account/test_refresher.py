@@ -103,7 +103,7 @@ async def test_a_shutdown_lets_a_spent_token_come_home(autojump_clock: trio.test
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(TOKEN, 1, 500), Fault(TOKEN, 1, 400, {"error": "invalid_grant"}), Fault(TOKEN, 1, 200, "?")]
+    "fault", [Fault(TOKEN, 1, 500), Fault(TOKEN, 1, 403, {"error": "invalid_grant"}), Fault(TOKEN, 1, 200, "?")]
 )
 async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
     autojump_clock: trio.testing.MockClock, fault: Fault

@@ -209,6 +209,20 @@ async def test_an_account_that_changed_underneath_is_not_overwritten(
         assert world.heard[-1]["authMode"] == "apikey"
 
 
+async def test_another_person_of_the_same_workspace_is_not_taken_for_a_refresh(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It is told that the account is another one, though its id is the same."""
+    async with open_logged_in() as world:
+        world.sandbox.script = Script(claims=Claims(email="grace@example.com", user_id="user-grace"))
+        refresh_elsewhere(world)
+        with pytest.raises(RefreshRefused, match="signed in to another account"):
+            await world.services.refresher.refresh("forced")
+        assert refreshes(world) == 0
+        assert login_of(world).claims.email == "grace@example.com"
+        assert [heard["method"] for heard in world.heard] == ["account/updated"]
+
+
 async def test_a_logout_during_a_refresh_is_not_undone(autojump_clock: trio.testing.MockClock) -> None:
     """A refresh that comes home after the logout began does not bring the credential back."""
     async with open_logged_in() as world:

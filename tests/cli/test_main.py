@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from accountd import __version__
+from accountd import CODEX_VERSION, __version__
 from accountd.cli import VERBS, exits, main
 from fakes.app_server import AppServer, Script
 
@@ -63,9 +63,9 @@ def test_every_verb_has_help_with_an_example(verb: str, home: Path, capsys: pyte
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` names the release, and that of the protocol."""
+    """`--version` names first the release of Codex, where clients look that decide features by it, then its own."""
     assert main(["--version"]) == exits.OK
-    assert capsys.readouterr().out == f"accountd {__version__} (account protocol of Codex 0.169.0)\n"
+    assert capsys.readouterr().out == f"accountd for Codex {CODEX_VERSION}, release {__version__}\n"
 
 
 @pytest.mark.parametrize(

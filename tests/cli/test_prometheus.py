@@ -21,7 +21,7 @@ KINDS = {"apiKey": 0, "chatgpt": 1, "chatgptDeviceCode": 2, "chatgptAuthTokens":
 
 STATUS: Message = {
     "version": "0.1.0",
-    "protocolVersion": "0.169.0",
+    "protocolVersion": "0.171.0",
     "pid": 4711,
     "startedAt": 1_795_000_000.25,
     "uptimeSeconds": 7384.5,
@@ -87,7 +87,7 @@ def test_everything_is_a_family_with_its_help_and_its_type() -> None:
 def test_the_numbers_are_those_of_the_status() -> None:
     """Counts, gauges and times are what the daemon said, to the last digit."""
     families = parse(render_metrics(STATUS))
-    assert value(families, "accountd_build_info", version="0.1.0", protocol_version="0.169.0") == 1
+    assert value(families, "accountd_build_info", version="0.1.0", protocol_version="0.171.0") == 1
     assert value(families, "accountd_start_time_seconds") == 1_795_000_000.25
     assert value(families, "accountd_uptime_seconds") == 7384.5
     assert value(families, "accountd_connections") == 3
@@ -124,7 +124,7 @@ def test_what_is_not_known_is_left_out() -> None:
 def test_a_label_is_what_it_was_whatever_is_in_it(version: str) -> None:
     """Quotes, backslashes and line breaks are escaped, and come back from the parser."""
     families = parse(render_metrics({**STATUS, "version": version}))
-    assert value(families, "accountd_build_info", version=version, protocol_version="0.169.0") == 1
+    assert value(families, "accountd_build_info", version=version, protocol_version="0.171.0") == 1
 
 
 def test_the_verb_prints_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

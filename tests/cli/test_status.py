@@ -46,7 +46,7 @@ def test_a_chatgpt_login_is_told_in_full(path: Path, capsys: pytest.CaptureFixtu
         "Store       file, /home/someone/.codex/auth.json",
         "CODEX_HOME  /home/someone/.codex",
         f"Socket      {path}",
-        "Protocol    Codex 0.169.0",
+        "Protocol    Codex 0.171.0",
         "Daemon      accountd 0.1.0, pid 4711, up 2 h 3 min",
     ]
 
@@ -136,7 +136,7 @@ def test_json_has_the_same_facts(
         **status,
         "codexHome": "/home/someone/.codex",
         "socket": str(path),
-        "protocolVersion": "0.169.0",
+        "protocolVersion": "0.171.0",
         "daemon": DAEMON,
     } == status
     assert {"workspaceName", "detailsError"} <= status.keys()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 INITIALIZED: Message = {
-    "userAgent": "accountd-cli/0.169.0 (Linux 6; x86_64) dumb (accountd-cli; 0.1.0)",
+    "userAgent": "accountd-cli/0.171.0 (Linux 6; x86_64) dumb (accountd-cli; 0.1.0)",
     "codexHome": "/home/someone/.codex",
     "platformFamily": "unix",
     "platformOs": "linux",

@@ -39,12 +39,13 @@ def error(code: int, message: str, request_id: object = 1) -> dict[str, Any]:
 
 
 class Client:
-    """The client's end. `connection` is the server's."""
+    """The client's end. `connection` is the server's; `greetings` has what it is told because it has come."""
 
     def __init__(self, stream: MemoryStream, connection: Connection) -> None:
         self.stream = stream
         self.connection = connection
         self.messages: list[dict[str, Any]] = []
+        self.greetings: list[dict[str, Any]] = []
         self._asked: dict[int | str, str] = {}
         self._partial = b""
 
@@ -57,14 +58,18 @@ class Client:
         await self.stream.send_all(b"".join(line + b"\n" for line in lines))
 
     async def receive(self) -> dict[str, Any]:
-        """Give the next message, of any kind. Raises EOFError at the end."""
-        while not self.messages:
-            data = await self.stream.receive_some()
-            if not data:
-                raise EOFError
-            *lines, self._partial = (self._partial + bytes(data)).split(b"\n")
-            self.messages += map(json.loads, lines)
-        return self._check(self.messages.pop(0))
+        """Give the next message, of any kind but a greeting. Raises EOFError at the end."""
+        while True:
+            while not self.messages:
+                data = await self.stream.receive_some()
+                if not data:
+                    raise EOFError
+                *lines, self._partial = (self._partial + bytes(data)).split(b"\n")
+                self.messages += map(json.loads, lines)
+            message = self._check(self.messages.pop(0))
+            if message.get("params", {}).get("reason") != "workspaceRoutingReady":
+                return message
+            self.greetings.append(message["params"])
 
     def _check(self, message: dict[str, Any]) -> dict[str, Any]:
         if "error" in message:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from accountd.errors import ClientFailed, StorageError
+from accountd.oauth.claims import parse_claims
 from accountd.protocol.account import ExternalTokensLogin
 from accountd.sandbox import Script
 from accountd.storage.memory import MemoryStore
@@ -90,10 +91,11 @@ def refreshes(world: World) -> int:
 
 
 def refresh_elsewhere(world: World) -> None:
-    """Be another program that refreshes and stores: a new token of the same account."""
+    """Be another program that stores new tokens, which are of the same account unless the script has changed."""
     assert isinstance(world.store, MemoryStore)
     assert world.store.record is not None
-    login = msgspec.structs.replace(stored_login(world), tokens=world.sandbox.issue_tokens())
+    tokens = world.sandbox.issue_tokens()
+    login = msgspec.structs.replace(stored_login(world), tokens=tokens, claims=parse_claims(tokens.id_token))
     world.store.record = msgspec.structs.replace(world.store.record, chatgpt=login)
 
 

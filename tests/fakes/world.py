@@ -12,6 +12,7 @@ import trio
 
 from accountd.account.reader import AccountReader
 from accountd.account.refresher import open_refresher
+from accountd.account.routing import Routing
 from accountd.account.service import AccountService, open_account
 from accountd.adapters.backend import Backend
 from accountd.adapters.http import HttpClient
@@ -77,8 +78,8 @@ class TestClock:
 class World:
     """Everything that a test may want to look at.
 
-    `heard` has what a client would have heard, in order; `progress` what besides one that follows the logins;
-    `audited` what the audit log has.
+    `heard` has what a client would have heard, in order, without a `reason` that is null; `progress` what besides
+    one that follows the logins; `audited` what the audit log has.
     """
 
     services: Services
@@ -98,7 +99,8 @@ class World:
         if message["method"] == "account/login/progress":
             self.progress.append(message["params"])
         else:
-            self.heard.append({"method": message["method"]} | message["params"])
+            heard = {"method": message["method"]} | message["params"]
+            self.heard.append({name: value for name, value in heard.items() if (name, value) != ("reason", None)})
 
     @property
     def account(self) -> AccountService:
@@ -190,10 +192,11 @@ async def open_world(
                     account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
                 ) as logins,
             ):
-                reader = AccountReader(account, refresher, backend, audit)
+                routing = Routing(account, backend, hub)  # which looks nothing up but when it is asked to
+                reader = AccountReader(account, refresher, routing, audit)
                 usage = UsageService(account, refresher, backend, clock.now)
                 world.services = Services(
-                    hub, policy, account, refresher, reader, logins, usage, requirements, asked, counters
+                    hub, policy, account, refresher, routing, reader, logins, usage, requirements, asked, counters
                 )
                 yield world
     await http.aclose()

@@ -72,6 +72,54 @@ def test_the_limits_are_read_from_our_own_file(tmp_path: Path) -> None:
     assert read(tmp_path).limits == Limits(connections=9)
 
 
+PROVIDERS = """
+[model_providers.mine]
+name = "Mine"
+[model_providers.theirs]
+requires_openai_auth = true
+[model_providers.ollama]
+requires_openai_auth = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("provider", "requires"),
+    [
+        ("openai", True),
+        ("mine", False),
+        ("theirs", True),
+        ("ollama", False),  # which Codex brings along, and does not let anybody describe anew
+        ("lmstudio", False),
+        ("amazon-bedrock", False),
+        ("nobody's", True),
+        ("", True),
+    ],
+)
+def test_a_login_is_needed_unless_the_model_provider_does_without(
+    provider: str, requires: bool, write: Callable[[str], Path]
+) -> None:
+    """As Codex says it for each; a name that is nobody's it takes for its own provider, when it tells of tokens."""
+    assert read(write(f'model_provider = "{provider}"\n{PROVIDERS}').parent).requires_openai_auth == requires
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model_provider = 1\n", ":1: model_provider must be the name of a provider"),
+        (
+            'model_provider = "x"\n[model_providers.x]\nrequires_openai_auth = "no"\n',
+            ":3: model_providers.x.requires_openai_auth must be true or false",
+        ),
+    ],
+)
+def test_a_model_provider_that_cannot_be_understood_is_told(
+    text: str, told: str, write: Callable[[str], Path]
+) -> None:
+    """With its line."""
+    file = write(text)
+    assert complaint(file.parent) == f"{file}{told}"
+
+
 # Variables
 
 ISSUER, CLIENT = "CODEX_APP_SERVER_LOGIN_ISSUER", "CODEX_APP_SERVER_LOGIN_CLIENT_ID"

@@ -57,12 +57,16 @@ def test_what_the_issuer_leaves_out_stays_as_it_was() -> None:
         (401, {"error": {"code": "refresh_token_reused"}}, "because your refresh token was already used."),
         (400, {"error": "refresh_token_expired"}, "because your refresh token has expired."),
         (403, {"code": "REFRESH_TOKEN_INVALIDATED"}, "because your refresh token was revoked."),
+        (503, {"error": {"code": "refresh_token_reused"}}, "because your refresh token was already used."),
+        (400, {"error": "invalid_grant"}, "Your access token could not be refreshed. Please"),
+        (400, {"error": {"code": "Invalid_Grant"}}, "Your access token could not be refreshed. Please"),
+        (400, {"code": "INVALID_GRANT"}, "Your access token could not be refreshed. Please"),
         (401, {"error": {"code": "other"}}, "Your access token could not be refreshed. Please"),
         (401, None, "Your access token could not be refreshed. Please"),
     ],
 )
 def test_a_refusal_is_told_by_its_code_or_by_401(status: int, body: object, text: str) -> None:
-    """The three codes count with any status, in each of the places where the issuer puts them."""
+    """The three codes count with any status, `invalid_grant` with 400, in each place where the issuer puts them."""
     with pytest.raises(RefreshRefused) as caught:
         parse_refresh_response(status, json.dumps(body).encode())
     assert text in str(caught.value)
@@ -77,13 +81,19 @@ def test_a_refusal_is_told_by_its_code_or_by_401(status: int, body: object, text
             b"{}",
             "Failed to refresh token: 500 Internal Server Error: an answer of 2 bytes that is not understood",
         ),
-        (400, b'{"error": "invalid_grant"}', "Failed to refresh token: 400 Bad Request: invalid_grant"),
+        (403, b'{"error": "invalid_grant"}', "Failed to refresh token: 403 Forbidden: invalid_grant"),
+        (
+            429,
+            b'{"code": "invalid_grant"}',
+            "Failed to refresh token: 429 Too Many Requests: an answer of 25 bytes that is not understood",
+        ),
+        (400, b'{"error": "invalid_request"}', "Failed to refresh token: 400 Bad Request: invalid_request"),
         (302, b"", "Failed to refresh token: 302 Found: unknown error"),
         (200, b"rubbish", "the answer to the refresh could not be understood"),
     ],
 )
 def test_everything_else_may_be_tried_again(status: int, body: bytes, text: str) -> None:
-    """Also `invalid_grant`, as in the peer."""
+    """Also `invalid_grant` with another status than 400, as in the peer."""
     with pytest.raises(RefreshFailed) as caught:
         parse_refresh_response(status, body)
     assert str(caught.value) == text

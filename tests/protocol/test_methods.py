@@ -289,7 +289,7 @@ def test_external_tokens_are_experimental() -> None:
             account.AccountLoginCompleted(None, True),
             {"loginId": None, "success": True, "error": None, "onboardingEntrypoint": None},
         ),
-        (account.AccountUpdated(None, None), {"authMode": None, "planType": None}),
+        (account.AccountUpdated(None, None), {"authMode": None, "planType": None, "reason": None}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 
 from accountd.protocol.requirements import (
+    MalformedLayer,
     merge_layers,
     parse_bundle,
     parse_layer,
@@ -15,6 +17,8 @@ from accountd.protocol.requirements import (
 from accountd.protocol.requirements_toml import RequirementsToml
 from accountd.toml.parse import MAX_DEPTH, MAX_PARTS
 from fakes.bundles import BOTH, MACHINE, bundle, failure, told
+
+HELPER = 'headers_helper = "/usr/bin/true"\n'
 
 
 def test_the_first_fragment_wins_key_by_key() -> None:
@@ -101,3 +105,15 @@ def test_the_deepest_tables_can_be_merged_and_told() -> None:
     text = f"[model_providers.p]\nname = 'n'\n[model_providers.p.auth]\n{key} = {value}"
     first, second = (parse_layer(text, MACHINE, of_logins=False) for _ in range(2))
     assert merge_layers(first, second).keys == first.keys
+
+
+def test_the_machine_may_name_a_program_for_headers() -> None:
+    """By an absolute path, and not to be run without a pause; a workspace may not."""
+    system = parse_layer(f"[otel]\n{HELPER}headers_helper_refresh_interval_ms = 1", MACHINE, of_logins=True)
+    wire = msgspec.to_builtins(render_response(system.values, ("api",)))["requirements"]["otel"]
+    assert (wire["headers_helper"], wire["headers_helper_refresh_interval_ms"]) == ("/usr/bin/true", 1)
+    for refused in ('headers_helper = "true"', HELPER + "headers_helper_refresh_interval_ms = 0"):
+        with pytest.raises(MalformedLayer):
+            parse_layer(f"[otel]\n{refused}", MACHINE, of_logins=True)
+    with pytest.raises(MalformedLayer, match="the machine alone"):
+        parse_layer(f"[otel]\n{HELPER}", MACHINE, of_logins=False)

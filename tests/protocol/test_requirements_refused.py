@@ -59,6 +59,8 @@ def test_what_is_no_bundle_is_a_failed_request(body: bytes) -> None:
         "[experimental_network]\n[permissions.network]",
         '[experimental_network]\nunix_sockets = {"/a" = "none"}',
         '[otel]\nexporter = "bogus"',
+        '[otel]\nheaders_helper = "/usr/bin/true"',
+        "[otel]\nheaders_helper_refresh_interval_ms = 1",
         '[otel.exporter.otlp-http]\nendpoint = "e"',
         '[otel.exporter.otlp-grpc]\nendpoint = "e"\n[otel.exporter.otlp-http]\nendpoint = "e"\nprotocol = "json"',
         '[[hooks.Stop]]\n[[hooks.Stop.hooks]]\ntype = "bogus"',

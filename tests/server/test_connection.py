@@ -27,7 +27,7 @@ async def test_initialize_says_who_answers() -> None:
     async with open_world() as world, open_client(world.services, initialize=False) as client:
         answer = (await client.initialize())["result"]
     assert list(answer) == ["userAgent", "codexHome", "platformFamily", "platformOs"]
-    assert re.fullmatch(r"a test/0\.169\.0 \(.+; .+\) \S+ \(a test; 1\.0\) accountd/\d\S+", answer["userAgent"])
+    assert re.fullmatch(r"a test/0\.171\.0 \(.+; .+\) \S+ \(a test; 1\.0\) accountd/\d\S+", answer["userAgent"])
     assert answer["codexHome"] == "/home/ada/.codex"
     assert answer["platformFamily"] == "unix"
 
@@ -119,7 +119,7 @@ async def test_all_initialized_clients_hear_of_a_login(autojump_clock: trio.test
             "error": None,
             "onboardingEntrypoint": None,
         }
-        assert updated["params"] == {"authMode": "chatgpt", "planType": "plus"}
+        assert updated["params"] == {"authMode": "chatgpt", "planType": "plus", "reason": None}
         assert list(completed) == ["method", "params", "emittedAtMs"]
         assert (await picky.receive())["method"] == "account/login/completed"
         assert (await picky.call("getAuthStatus", {}))["id"] == 1

@@ -61,7 +61,7 @@ async def test_supplied_tokens_are_the_account_and_are_nowhere_stored(
             answer, completed, updated = await start(client, tokens(world, "pro"))
             assert answer["result"] == {"type": "chatgptAuthTokens"}
             assert completed["params"]["success"]
-            assert updated["params"] == {"authMode": "chatgptAuthTokens", "planType": "pro"}
+            assert updated["params"] == {"authMode": "chatgptAuthTokens", "planType": "pro", "reason": None}
             read = (await client.call("account/read", {"refreshToken": True}))["result"]
             assert read["account"]["planType"] == "pro"
             assert read["workspaceRouting"]["chatgptAccountId"] == "account-sandbox"
@@ -89,7 +89,7 @@ async def test_while_they_are_used_no_other_login_begins(autojump_clock: trio.te
             assert world.services.counters.logins_started.keys() == {"chatgptAuthTokens"}
             await start(client, tokens(world, "team"))
             assert (await client.call("account/logout"))["result"] == {}
-            assert (await client.receive())["params"] == {"authMode": None, "planType": None}
+            assert (await client.receive())["params"] == {"authMode": None, "planType": None, "reason": None}
             assert (await client.call("account/read", {}))["result"]["account"] is None
         assert await world.store.load() is None
 

@@ -254,3 +254,45 @@ def test_a_renewal_is_of_the_same_account_and_in_use() -> None:
         False,
         False,
     ]
+
+
+def test_another_person_of_the_same_workspace_is_another_account() -> None:
+    """Where both say who they are; a token that does not, is the same account's."""
+
+    def by(user: str | None) -> AuthRecord:
+        claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "acct-1", "chatgpt_user_id": user}}
+        tokens = {"id_token": make_jwt(**claims), "access_token": make_jwt(**claims), "refresh_token": f"rt-{user}"}
+        return parse({"auth_mode": "chatgpt", "tokens": tokens | {"account_id": "acct-1"}})
+
+    ours = by("user-1").chatgpt
+    assert ours is not None
+    assert [is_same_account(by(user), ours) for user in ("user-1", "user-2", None)] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("identity", "access", "told"),
+    [
+        (("acct-1", "pro"), ("acct-1", "plus"), "pro"),  # an ordinary login
+        (("acct-0", "pro"), ("acct-1", "plus"), "plus"),  # after a switch of workspaces
+        (("acct-0", "pro"), ("acct-0", "plus"), "pro"),  # the access token is not this workspace's either
+        (("acct-0", "pro"), ("acct-1", "plus", "user-2"), "pro"),  # nor this person's
+        (("acct-0", "pro"), None, "pro"),  # no JWT
+    ],
+)
+def test_the_plan_is_that_of_the_workspace_in_use(
+    identity: tuple[str, ...], access: tuple[str, ...] | None, told: str
+) -> None:
+    """The ID token goes on naming the workspace of the login, and its plan."""
+
+    def token(account: str, plan: str, user: str = "user-1") -> str:
+        auth = {"chatgpt_account_id": account, "chatgpt_plan_type": plan, "chatgpt_user_id": user}
+        return make_jwt(**{"https://api.openai.com/auth": auth})
+
+    tokens = {
+        "id_token": token(*identity),
+        "access_token": token(*access) if access else "at",
+        "refresh_token": "rt",
+    }
+    login = parse({"auth_mode": "chatgpt", "tokens": tokens | {"account_id": "acct-1"}}).chatgpt
+    assert login is not None
+    assert login.plan == told

@@ -29,8 +29,7 @@ class Mismatch(NamedTuple):
 def find_mismatch(login: ChatgptLogin, refreshed: Refreshed) -> Mismatch | None:
     """Compare what the tokens say with what the login does. What either does not say is no mismatch."""
     access, identity = _read(refreshed.access_token), _read(refreshed.id_token)
-    person = (login.access_claims and login.access_claims.user_id) or login.claims.user_id
-    if person is not None and {access.user_id, identity.user_id} - {None, person}:
+    if login.user_id is not None and {access.user_id, identity.user_id} - {None, login.user_id}:
         return Mismatch("another person", is_same_person=False)
     workspace = login.account_id or login.claimed_account_id
     if workspace is not None and access.account_id not in (None, workspace):

@@ -174,7 +174,7 @@ class AccountService(AccountState):
                     self._note_supplied()
                 self.adopt(self.record)
             else:
-                await self.renew("forced", instead_of=login)
+                await self.renew("unauthorized_recovery", instead_of=login)
         except (RefreshError, ClientFailed, LoginFailed) as error:
             _log.warning("tokens that the backend refuses were not replaced: %s", error)
         return self.login is not None and self.login is not login

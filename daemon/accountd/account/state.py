@@ -64,6 +64,7 @@ class AccountState:
         self._changed = trio.Event()
         self._due_time: float | None = None
         self._announced = AccountUpdated(None, None)
+        self.requires_openai_auth = True
 
     @property
     def current(self) -> AuthRecord | None:
@@ -101,6 +102,14 @@ class AccountState:
         return record.chatgpt if record is not None and record.mode != "apikey" else None
 
     @property
+    def routable(self) -> ChatgptLogin | None:
+        """The login whose workspace is to be known: not one that is refused, or that nothing here needs."""
+        login = self.login
+        if login is None or login.account_id is None or not self.requires_openai_auth:
+            return None
+        return None if self.find_refusal(login) is not None else login
+
+    @property
     def due_time(self) -> float | None:
         """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
         login = self.login
@@ -110,7 +119,7 @@ class AccountState:
 
     @property
     def changed(self) -> trio.Event:
-        """Set when the credential is another one than when this was asked for."""
+        """Set when the credential, or whether it is needed, is another one than when this was asked for."""
         return self._changed
 
     def find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
@@ -140,6 +149,15 @@ class AccountState:
             )
         self.record = record
         self._unreadable = None
+        self._wake()
+
+    def follow_provider(self, *, requires_openai_auth: bool) -> None:
+        """Have clients told of a login only if the model provider in use needs one. It stays either way."""
+        if requires_openai_auth != self.requires_openai_auth:
+            self.requires_openai_auth = requires_openai_auth
+            self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
@@ -168,7 +186,7 @@ class AccountState:
         if self.is_news:
             self.publish()
         elif healed:  # those who were told of the refusal are told that it is over
-            self._hub.publish(self._describe(), extension=True)
+            self._hub.publish(self.describe(), extension=True)
 
     def refuse(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
         """Remember that the issuer has refused this login, and say so to those who would see it."""
@@ -178,7 +196,7 @@ class AccountState:
     @property
     def is_news(self) -> bool:
         """Whether clients have been told something else than what is so."""
-        return self._describe() != self._announced
+        return self.describe() != self._announced
 
     def publish(self) -> None:
         """Tell every client what is so."""
@@ -187,9 +205,10 @@ class AccountState:
 
     def take_as_told(self) -> None:
         """Count what is so as what clients know, since each finds it out when it comes."""
-        self._announced = self._describe()
+        self._announced = self.describe()
 
-    def _describe(self) -> AccountUpdated:
+    def describe(self) -> AccountUpdated:
+        """Say what is so, as clients are told it."""
         current, login = self.current, self.login
         mode = current.mode if current is not None else None
-        return AccountUpdated(mode, login.claims.plan if login is not None else None)
+        return AccountUpdated(mode, login.plan if login is not None else None)

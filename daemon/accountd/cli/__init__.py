@@ -117,7 +117,7 @@ def _put_verb_first(argv: list[str]) -> list[str]:
 def build_parser(argv: Sequence[str] = ()) -> Parser:
     """Build the parser for this command line: with one verb if it names one, with all for help and errors."""
     parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
-    version = f"accountd {__version__} (account protocol of Codex {CODEX_VERSION})"
+    version = f"accountd for Codex {CODEX_VERSION}, release {__version__}"  # clients of Codex take the first number
     parser.add_argument("--version", action="version", version=version)
     subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", prog="accountd")
     for verb in argv[:1] if argv[:1] and argv[0] in VERBS else VERBS:

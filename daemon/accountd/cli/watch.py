@@ -84,7 +84,7 @@ def _follow(client: Client, report: Report, interrupts: Interrupts) -> None:
                 report.progress(params)
             case ("account/login/completed", params):
                 report.completed(params)
-            case ("account/updated", _):
+            case ("account/updated", params) if params.get("reason") is None:  # else nothing has happened
                 _tell_account(client, report, interrupts)
 
 

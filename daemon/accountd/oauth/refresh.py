@@ -19,7 +19,7 @@ from accountd.oauth.fields import Uncarried, check_token
 from accountd.oauth.tokens import describe_oauth_error, parse_oauth_error_code
 from accountd.secret import Secret
 
-Reason = Literal["forced", "proactive_expiry"]
+Reason = Literal["forced", "proactive_expiry", "unauthorized_recovery"]
 
 MARGIN: Final = 5 * 60.0
 """Seconds before its expiry at which an access token is no longer handed out without a try to refresh it."""
@@ -81,7 +81,7 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
     code = parse_oauth_error_code(body)
     if code in _REFUSALS:
         raise RefreshRefused(_REFUSALS[code], code)
-    if status == 401:
+    if status == 401 or (status == 400 and code == "invalid_grant"):
         raise RefreshRefused(f"{_CANNOT}. {_AGAIN}", code)
     raise RefreshFailed(f"Failed to refresh token: {describe_status(status)}: {describe_oauth_error(body)}")
 

@@ -324,7 +324,11 @@ class AccountLoginCompleted(Wire, frozen=True):
 
 
 class AccountUpdated(Wire, frozen=True):
-    """`account/updated`: the account is another one, or none, from here on."""
+    """`account/updated`: the account is another one, or none, from here on.
+
+    With a `reason` it is the same as ever, and told to one connection that has just come.
+    """
 
     auth_mode: AuthMode | None
     plan_type: PlanType | None
+    reason: Literal["workspaceRoutingReady"] | None = None

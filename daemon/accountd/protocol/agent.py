@@ -50,7 +50,7 @@ FAMILIES: Final = (
     "userVerification",
     "windowsSandbox",
 )
-"""All of Codex 0.169 that `methods` does not answer. The few about accounts are about those of other clouds, about
+"""All of Codex 0.171 that `methods` does not answer. The few about accounts are about those of other clouds, about
 the agent's gateway, and about another workspace without another login."""
 
 _MEMBER: Final = re.compile(rf"(?:{'|'.join(FAMILIES)})(?:/\w+)*", re.ASCII)

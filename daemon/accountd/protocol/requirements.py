@@ -183,7 +183,8 @@ def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:
 def make_layer(found: Mapping[str, Any], machine: Machine, *, of_logins: bool) -> Layer:
     """Make a layer of the top level of a file or fragment. Raises MalformedLayer.
 
-    Keys that are not known are ignored, for newer ones come. `of_logins`: what is said of logins counts.
+    Keys that are not known are ignored, for newer ones come. `of_logins`: it is the machine's own, in which what is
+    said of logins counts, and which may name a program to run.
     """
     keys = {key: value for key, value in found.items() if key in _KEYS and (of_logins or key not in _OF_LOGINS)}
     for key in _PATHS:
@@ -193,6 +194,9 @@ def make_layer(found: Mapping[str, Any], machine: Machine, *, of_logins: bool) -
                 raise MalformedLayer(f"`{key}` starts with ~/, and this user has no home folder; set HOME")
             keys[key] = (base / path.removeprefix("~/")).as_uri()
     values = _convert(keys)
+    otel = values.otel
+    if not of_logins and otel and (otel.headers_helper, otel.headers_helper_refresh_interval_ms) != (None, None):
+        raise MalformedLayer("the machine alone may set `otel.headers_helper`")
     for remote in values.remote_sandbox_config or ():
         if any(matches_host(machine.hostname, pattern) for pattern in remote.hostname_patterns):
             keys["allowed_sandbox_modes"] = list(remote.allowed_sandbox_modes)

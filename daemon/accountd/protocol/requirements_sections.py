@@ -13,6 +13,7 @@ import msgspec
 Access = Literal["allow", "deny"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 AbsolutePath = Annotated[str, msgspec.Meta(pattern="^/")]
 HostPattern = Annotated[str, msgspec.Meta(max_length=253)]  # as a name in the DNS (RFC 1035 section 2.3.4)

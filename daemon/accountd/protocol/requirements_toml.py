@@ -11,6 +11,7 @@ import msgspec
 
 from accountd.config import CredentialsStore, LoginMethod
 from accountd.protocol.requirements_sections import (
+    AbsolutePath,
     Application,
     ApprovalPolicy,
     AutoReview,
@@ -23,6 +24,7 @@ from accountd.protocol.requirements_sections import (
     Models,
     Network,
     Permissions,
+    Positive,
     RemoteSandbox,
     SandboxMode,
     Section,
@@ -84,7 +86,7 @@ class ToolResults(Verbatim, frozen=True):
 
 
 class Otel(Verbatim, frozen=True):
-    """`[otel]`."""
+    """`[otel]`. The helper is a program that is run for the headers; the machine alone may name one."""
 
     tool_result: ToolResults | None = None
     log_sse_deltas: bool | None = None
@@ -95,6 +97,8 @@ class Otel(Verbatim, frozen=True):
     exporter: Exporter | None = None
     trace_exporter: Exporter | None = None
     metrics_exporter: Exporter | None = None
+    headers_helper: AbsolutePath | None = None
+    headers_helper_refresh_interval_ms: Positive | None = None
     span_attributes: dict[str, str] | None = None
     tracestate: dict[str, dict[str, str]] | None = None
 

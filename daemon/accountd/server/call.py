@@ -9,6 +9,7 @@ import msgspec
 
 from accountd.account.reader import AccountReader
 from accountd.account.refresher import Refresher
+from accountd.account.routing import Routing
 from accountd.account.service import AccountService
 from accountd.adapters.issuer import Issuer
 from accountd.counters import Counters
@@ -47,6 +48,7 @@ class Services(msgspec.Struct, frozen=True):
     policy: Policy
     account: AccountService
     refresher: Refresher
+    routing: Routing
     reader: AccountReader
     logins: LoginManager
     usage: UsageService

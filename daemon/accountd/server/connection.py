@@ -33,6 +33,7 @@ from accountd.server.questions import Questions
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from accountd.account.routing import LookUp
     from accountd.config import Config
     from accountd.errors import RequestError
     from accountd.framing.base import Event, Framing
@@ -78,6 +79,8 @@ class Connection:
         self._framing.max_message = FIRST_MESSAGE
         self._max_message = door.limits.message_bytes
         self._hub = services.hub
+        self._routing = services.routing
+        self._awaited: LookUp | None = None
         self._counters = services.counters
         self._questions = Questions(self._send)
         self._dispatcher = Dispatcher(
@@ -88,6 +91,7 @@ class Connection:
             guest=self._guest,
             offer=self._offer,
             send=self._send,
+            greet=self._greet,
         )
         self._outbox = Outbox(stream, door.limits, Allowance(self._share), self._start_writer, self._cut)
         self._receiving = trio.CancelScope()
@@ -249,8 +253,14 @@ class Connection:
         finally:
             self._share.end(size)
 
+    def _greet(self) -> None:
+        """Tell the client, which has just come, of the account, or wait for what there is to tell."""
+        self._awaited = self._routing.greet(self._deliver)
+
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
+        if notification.to is not None and notification.to is not self._awaited:
+            return
         if self._heard is not None and notification.method not in self._heard:
             return
         if session is not None and session.wants(notification):

@@ -43,7 +43,7 @@ class Dispatcher:
     """One connection's requests. `session` is None until `initialize` has been answered.
 
     `door` is where the connection came in, `guest` what it may do there if it is one's. `offer` says whether an
-    answer could be queued, in whose place an error is sent otherwise.
+    answer could be queued, in whose place an error is sent otherwise. `greet` is called when `initialize` has been.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Dispatcher:
         guest: Guest | None,
         offer: Callable[[bytes], bool],
         send: Callable[[bytes], None],
+        greet: Callable[[], None],
     ) -> None:
         self.session: Session | None = None
         self._methods = door.methods
@@ -66,6 +67,7 @@ class Dispatcher:
         self._config = config
         self._offer = offer
         self._send = send
+        self._greet = greet
 
     def begin(self, request: Request) -> Awaitable[None] | None:
         """Call the method. Either the answer has been sent, or what is given back must be awaited for it.
@@ -154,6 +156,7 @@ class Dispatcher:
             )
         )
         self.session = session
+        self._greet()
 
 
 def _name(method: str) -> str:

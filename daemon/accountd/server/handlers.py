@@ -32,8 +32,7 @@ def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Await
         known is None
         or call.params.refresh_token
         or services.account.is_unread
-        or services.refresher.is_due()
-        or not services.requirements.is_known()
+        or (known.requires_openai_auth and (services.refresher.is_due() or not services.requirements.is_known()))
     ):
         return _read_account(services, call)
     call.reply(known)

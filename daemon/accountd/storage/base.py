@@ -1,4 +1,4 @@
-"""What is stored: `auth.json`, as Codex 0.169 writes it (protocol notes 0.5 and 7.1), and what a store can do.
+"""What is stored: `auth.json`, as Codex 0.171 writes it (protocol notes 0.5 and 7.1), and what a store can do.
 
 Other programs read and write the same document, so what we do not know in it is kept, key by key.
 """
@@ -16,7 +16,7 @@ import msgspec
 from accountd.errors import StorageError
 from accountd.files.read import MAX_FILE
 from accountd.foreign_json import ABSENT, UNDECODABLE
-from accountd.oauth.claims import Claims, MalformedToken, parse_claims, parse_plan, read_claims
+from accountd.oauth.claims import Claims, MalformedToken, PlanType, parse_claims, parse_plan, read_claims
 from accountd.oauth.fields import Uncarried, check_id, check_token
 from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
@@ -69,7 +69,9 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
 
     `claims` are those of the ID token. `access_claims`, of the access token, are found when the login is made, and
     never again; None for a token that cannot be read, which is as good as any other. `claimed_account_id` is the
-    workspace that it says it is for, beside them because it is asked about at each request.
+    workspace that it says it is for, beside them because it is asked about at each request. `plan` is the ID
+    token's, unless that names another workspace than `account_id`, as after a switch, and the access token is the
+    same person's in this one.
     """
 
     tokens: TokenSet
@@ -80,11 +82,18 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
     unknown: Unknown = _NOTHING
     access_claims: Claims | None = None
     claimed_account_id: str | None = None
+    plan: PlanType = "unknown"
 
     def __post_init__(self) -> None:
         claims = read_claims(self.tokens.access_token)
         msgspec.structs.force_setattr(self, "access_claims", claims)
         msgspec.structs.force_setattr(self, "claimed_account_id", claims and claims.account_id)
+        msgspec.structs.force_setattr(self, "plan", _find_plan(self.account_id, self.claims, claims))
+
+    @property
+    def user_id(self) -> str | None:
+        """The person whom the access token is for; the ID token's, if that does not say."""
+        return (self.access_claims and self.access_claims.user_id) or self.claims.user_id
 
     @property
     def expires_at(self) -> float | None:
@@ -92,6 +101,12 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
         if not self.tokens.access_token:
             return 0.0
         return self.access_claims.expires_at if self.access_claims is not None else None
+
+
+def _find_plan(account_id: str | None, identity: Claims, access: Claims | None) -> PlanType:
+    if access is None or identity.account_id == account_id or access.account_id != account_id:
+        return identity.plan
+    return access.plan if access.user_id == identity.user_id else identity.plan
 
 
 class AuthRecord(msgspec.Struct, frozen=True):
@@ -207,9 +222,11 @@ def rotated_record(record: AuthRecord, login: ChatgptLogin, refresh_token: Secre
 
 
 def is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
-    """Say whether a record is of the account of a login, by whichever login of it."""
+    """Say whether a record is of the account of a login: the same person, in the same workspace."""
     other = record.chatgpt
-    return record.mode == "chatgpt" and other is not None and other.account_id == login.account_id
+    if record.mode != "chatgpt" or other is None or other.account_id != login.account_id:
+        return False
+    return other.user_id == login.user_id or None in (other.user_id, login.user_id)
 
 
 def is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:

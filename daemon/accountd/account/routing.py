@@ -1,0 +1,139 @@
+"""Where the workspace of the current login is: the backend knows, and is asked once for each login.
+
+It is asked ahead of time, so that who connects can be told of the account unasked, on that connection alone, as
+Codex tells its clients: at once where the routing is known, or when the look-up that is under way has gone well.
+A look-up that fails tells nobody, and those who waited for it are not told later: they find out by asking.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+import trio
+
+from accountd.errors import RemoteError, RemoteRefused, RequestFailed
+from accountd.supervisor import supervise
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from accountd.account.refresher import Refresher
+    from accountd.account.service import AccountService
+    from accountd.adapters.backend import Backend, Workspace
+    from accountd.hub import Hub, Notification
+    from accountd.protocol.account import AccountUpdated
+    from accountd.storage.base import ChatgptLogin
+
+FIRST_RETRY: Final = 15.0
+LONGEST_RETRY: Final = 15 * 60.0
+"""Seconds until the next look-up by itself, after a failure; doubled with each failure in a row."""
+
+_log = logging.getLogger(__name__)
+
+
+class LookUp:
+    """The look-up that a login waits for, made once or as often as it fails: an audience of the hub's."""
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+
+class Routing:
+    """The routing of the current login's workspace. Looked up ahead of time inside `open_routing`."""
+
+    def __init__(self, account: AccountService, backend: Backend, hub: Hub) -> None:
+        self._account = account
+        self._backend = backend
+        self._hub = hub
+        self._asking = trio.Lock()
+        self._found: tuple[object, Workspace] | None = None
+        self._awaited = LookUp(None)
+
+    def find(self, login: ChatgptLogin) -> Workspace | None:
+        """Recall what the backend has said of a login's workspace."""
+        found = self._found
+        return found[1] if found is not None and found[0] == _key(login) else None
+
+    async def look_up(self) -> None:
+        """Ask the backend where the workspace of the current login is, if that is not known.
+
+        Raises RequestFailed when it does not tell; the next call asks again. Tokens that it refuses are replaced,
+        if that can be, and it is asked once more. Those who come while one asks wait for that answer.
+        """
+        async with self._asking:
+            recovered = False
+            while (login := self._find_unrouted()) is not None and login.account_id is not None:
+                try:
+                    workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
+                    self._take(login, workspace)
+                except RemoteError as error:
+                    refused = isinstance(error, RemoteRefused) and error.status == 401
+                    if not refused or recovered or not await self._account.recover(login):
+                        self._awaited = LookUp(None)
+                        raise RequestFailed(str(error)) from error
+                    recovered = True
+
+    def _take(self, login: ChatgptLogin, workspace: Workspace) -> None:
+        self._found = (_key(login), workspace)
+        if self._awaited.key == _key(login) and (ready := self._render_ready()) is not None:
+            self._hub.publish(ready, to=self._awaited)
+
+    def greet(self, deliver: Callable[[Notification], None]) -> LookUp | None:
+        """Tell a client that has just come of a login whose routing is known, or give what it is to wait for.
+
+        There is neither where nobody is logged in, nor for an API key.
+        """
+        login = self._find_unrouted()
+        if login is None:
+            if (ready := self._render_ready()) is not None:
+                deliver(self._hub.render(ready))
+            return None
+        if self._awaited.key != _key(login):
+            self._awaited = LookUp(_key(login))
+        return self._awaited
+
+    def _find_unrouted(self) -> ChatgptLogin | None:
+        """Give the current login if its routing is to be looked up."""
+        login = self._account.routable
+        return None if login is None or self.find(login) is not None else login
+
+    def _render_ready(self) -> AccountUpdated | None:
+        login = self._account.routable
+        if login is None or self.find(login) is None:
+            return None
+        return msgspec.structs.replace(self._account.describe(), reason="workspaceRoutingReady")
+
+    async def keep_known(self, refresher: Refresher) -> NoReturn:
+        """Look each login's routing up when it comes, for ever; after a failure, again in a while."""
+        retry = FIRST_RETRY
+        while True:
+            changed = self._account.changed
+            if self._find_unrouted() is None:
+                retry = FIRST_RETRY
+                await changed.wait()
+                continue
+            try:
+                await refresher.ensure_fresh()
+                await self.look_up()
+            except RequestFailed as error:
+                _log.info("the workspace is not known yet: %s", error)
+                with trio.move_on_after(retry):
+                    await changed.wait()
+                retry = min(2 * retry, LONGEST_RETRY)
+
+
+def _key(login: ChatgptLogin) -> object:
+    """Name what a workspace is remembered for: a login, however often its tokens are refreshed."""
+    return (login.account_id, login.login_owner_id)
+
+
+@asynccontextmanager
+async def open_routing(routing: Routing, refresher: Refresher) -> AsyncIterator[Routing]:
+    """Have logins looked up ahead of time during the block."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervise, "looking workspaces up", routing.keep_known, refresher)
+        yield routing
+        nursery.cancel_scope.cancel()
