@@ -4,7 +4,6 @@ PYTHON ?= python3
 PYTHON2 ?= python2.7
 VENV := .venv
 BIN := $(VENV)/bin
-CONFORMANCE ?= ../shared/conformance
 
 .DEFAULT_GOAL := help
 
@@ -17,8 +16,8 @@ demo: $(VENV)/.runtime  ## show whole logins, end to end, without a network or a
 	$(BIN)/python contrib/demo.py
 
 .PHONY: test
-test: check $(VENV)/.stock-clients  ## check, then run every test, on all cores
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+test: check $(VENV)/.stock-clients  ## check, then run every test but those of `conformance`, on all cores
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --ignore=tests/compat
 
 .PHONY: check
 check: $(VENV)/.development  ## read: format, lint and types
@@ -33,7 +32,8 @@ fix: $(VENV)/.development  ## write: what check would only complain about
 
 .PHONY: coverage
 coverage: $(VENV)/.development  ## run the tests without processes; ground, paper and services: 98 % of lines and branches
-	$(BIN)/coverage run -m pytest --timeout=300 --ignore=tests/integration --ignore=tests/peer --ignore=tests/contrib
+	$(BIN)/coverage run -m pytest --timeout=300 --ignore=tests/integration --ignore=tests/compat --ignore=tests/peer \
+		--ignore=tests/contrib
 	PYTHONPATH=tests $(BIN)/python -m covered
 
 .PHONY: mutants
@@ -62,7 +62,11 @@ chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS (15
 
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
-	$(BIN)/python tests/conformance/check.py $(CONFORMANCE)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal tests/compat
+
+.PHONY: follow
+follow: $(VENV)/.stock-clients  ## record a release of the real app-server, the newest or PEER=0.171.0, and list what ours does otherwise
+	PYTHONPATH=tests $(BIN)/python -m compat.follow $(PEER)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.fuzz  ## look for bytes that break a promise, SECONDS (120) for each of the TARGETS, or for all

@@ -12,7 +12,7 @@ from accountd.protocol.methods import METHODS, SERVER_REQUESTS, parse_params
 from fakes.from_schema import values_of
 
 if TYPE_CHECKING:
-    from peer.conftest import Peer
+    from compat.peers import Peer
 
 pytestmark = pytest.mark.timeout(600)  # the first of these tests fetches the app-server
 

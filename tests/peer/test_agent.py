@@ -10,7 +10,7 @@ from accountd.protocol.agent import FAMILIES, is_of_the_agent
 from accountd.protocol.methods import METHODS
 
 if TYPE_CHECKING:
-    from peer.conftest import Peer
+    from compat.peers import Peer
 
 pytestmark = pytest.mark.timeout(600)  # the first of these tests fetches the app-server
 

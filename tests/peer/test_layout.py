@@ -11,7 +11,7 @@ from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, METHODS, NOTIFICA
 from accountd.protocol.schema import render_files
 
 if TYPE_CHECKING:
-    from peer.conftest import Peer
+    from compat.peers import Peer
 
 pytestmark = pytest.mark.timeout(600)  # the first of these tests fetches the app-server
 

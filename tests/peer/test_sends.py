@@ -1,4 +1,7 @@
-"""What we send, held to the real app-server's schemas: whatever our types allow, and what is really said."""
+"""What we send, held to the real app-server's schemas: whatever our types allow, and what is really said.
+
+It is valid for its clients, and each object has exactly the members that theirs has: no more, and no fewer.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ from accountd.protocol.requirements import ConfigRequirementsReadResponse, rende
 from accountd.protocol.requirements_toml import RequirementsToml
 from fakes.conversation import hold_conversation
 from fakes.instances import as_json, instances_of
+from peer.members import find_odd_members
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import trio.testing
 
-    from peer.conftest import Peer
+    from compat.peers import Peer
 
 pytestmark = pytest.mark.timeout(600)  # the first of these tests fetches the app-server
 
@@ -37,10 +43,16 @@ FILES = {
 """Where its schema has a message, if not in the file of our type's name."""
 
 
-def validator(peer: Peer, method: str) -> Draft7Validator:
-    """Give its schema of what the server says of a method."""
-    path = FILES.get(method) or f"v2/{REPLIES[method].__name__}.json"
-    return Draft7Validator(peer.schema(path))
+def check(peer: Peer, method: str) -> Callable[[Any], None]:
+    """Give a check of what the server says of a method against its schema."""
+    schema = peer.schema(FILES.get(method) or f"v2/{REPLIES[method].__name__}.json")
+    validator = Draft7Validator(schema)
+
+    def check(body: Any) -> None:
+        validator.validate(body)
+        assert not [*find_odd_members(schema, body)]
+
+    return check
 
 
 @pytest.mark.parametrize(
@@ -53,11 +65,11 @@ def validator(peer: Peer, method: str) -> Draft7Validator:
 )
 def test_whatever_our_types_allow_is_valid_for_the_peer(peer: Peer, method: str, declared: Any) -> None:
     """There is no result, notification or question that we could make and its clients could not read."""
-    schema = validator(peer, method)
+    check_body = check(peer, method)
 
     @given(instances_of(declared))
     def send(body: Any) -> None:
-        schema.validate(as_json(body))
+        check_body(as_json(body))
 
     send()
 
@@ -65,12 +77,12 @@ def test_whatever_our_types_allow_is_valid_for_the_peer(peer: Peer, method: str,
 @pytest.mark.parametrize("field", msgspec.structs.fields(RequirementsToml), ids=lambda field: field.name)
 def test_whatever_is_required_is_valid_for_the_peer(peer: Peer, field: Any) -> None:
     """What a file of an organisation may say of anything is told as its clients know it."""
-    schema = validator(peer, "configRequirements/read")
+    check_body = check(peer, "configRequirements/read")
 
     @given(instances_of(field.type))
     def send(value: Any) -> None:
         values = RequirementsToml(**{field.name: value})
-        schema.validate(as_json(render_response(values, ("api", "chatgpt"))))
+        check_body(as_json(render_response(values, ("api", "chatgpt"))))
 
     send()
 
@@ -84,7 +96,7 @@ async def test_what_is_really_said_is_valid_for_the_peer(
     heard = [each for each in (*talker.results, *talker.notifications, *talker.questions) if each.method in shared]
     assert {each.method for each in heard} == shared
     for each in heard:
-        validator(peer, each.method).validate(each.body)
+        check(peer, each.method)(each.body)
         if "result" not in each.message:
             envelope = "ServerRequest" if "id" in each.message else "ServerNotification"
             Draft7Validator(peer.schema(f"{envelope}.json")).validate(each.message)
