@@ -39,6 +39,12 @@ class Odd(Exception):
     """What no library is known to raise."""
 
 
+def unchained(error: Exception, cause: Exception) -> Exception:
+    """Give an error that was raised while another was handled, and not from it."""
+    error.__context__ = cause
+    return error
+
+
 FAILURES: dict[Exception, str] = {
     httpx.InvalidURL(CANARY): ADDRESS,
     httpx.UnsupportedProtocol(CANARY): ADDRESS,
@@ -76,6 +82,9 @@ FAILURES: dict[Exception, str] = {
     socket.gaierror(socket.EAI_FAIL, CANARY): SENDING
     + f"its name could not be looked up (error {socket.EAI_FAIL})",
     ConnectionRefusedError(errno.ECONNREFUSED, CANARY): SENDING + "Connection refused (os error 111)",
+    unchained(httpx.ConnectError(CANARY), OSError(errno.EHOSTUNREACH, CANARY)): (
+        SENDING + "No route to host (os error 113)"
+    ),
     OSError(CANARY): CUT_OFF,
     OSError(errno.EMFILE, "Too many open files"): (
         "there is no room for a request now: Too many open files (os error 24)"

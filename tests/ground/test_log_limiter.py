@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from accountd.logs.context import about
 from accountd.logs.limiter import FEW, MAX_KINDS, PERIOD, Limiter
 
 
@@ -33,7 +34,7 @@ def test_what_is_rare_is_always_written_and_nothing_is_due() -> None:
 
 
 def test_a_kind_is_a_place_and_what_is_added_to_it() -> None:
-    """Another text, level or stranger is another kind; other arguments are not."""
+    """Another text, level, stranger or door is another kind; other arguments are not."""
     limiter = Limiter()
     for _ in range(FEW):
         assert limiter.admit(record("a %s", 1), 0)
@@ -41,6 +42,8 @@ def test_a_kind_is_a_place_and_what_is_added_to_it() -> None:
     assert limiter.admit(record("b %s", 1), 0)
     assert limiter.admit(record("a %s", 1, level=logging.WARNING), 0)
     assert limiter.admit(record("a %s", 1, kind=1001), 0)
+    with about(door="token"):
+        assert limiter.admit(record("a %s", 1), 0)
 
 
 def test_whoever_can_be_many_is_one_kind_in_the_end() -> None:

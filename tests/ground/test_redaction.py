@@ -57,7 +57,9 @@ def test_a_secret_is_found_in_every_form(form: str, around: str) -> None:
     """Nothing of it is left, and what stood around it is."""
     secret = Secret(SECRET)
     text = redact(around.replace("{}", FORMS[form](secret.reveal())))
-    assert FORMS[form](SECRET) not in text
+    assert len(text) <= len(around) + 20 * around.count(
+        "{}"
+    )  # what a form puts around it, and not the end of an escape
     assert not [
         part for part in (SECRET[i : i + 6] for i in range(len(SECRET) - 6)) if part in text or part.lower() in text
     ]

@@ -125,6 +125,7 @@ class LineWriter:
         return taken
 
     def _write(self, lines: list[bytes], lost: int) -> None:
+        number = len(lines) + lost
         if lost:
             lines.append(self._render_lost(lost))
         if not lines:
@@ -136,7 +137,7 @@ class LineWriter:
                 data = data[self._write_some(data) :]
         except OSError:  # nobody reads any more, or the disk is full
             with self._changed:
-                self._lost += len(lines)
+                self._lost += number
 
     def _write_some(self, data: memoryview) -> int:
         try:
