@@ -182,7 +182,7 @@ def describe_os_error(error: OSError) -> str:
     """
     if type(error).__module__.startswith("accountd."):
         return str(error.strerror)
-    if error.errno is None or type(error).__module__ != "builtins":
+    if not isinstance(error.errno, int) or type(error).__module__ != "builtins":
         return type(error).__name__
     return f"{os.strerror(error.errno)} (os error {error.errno})"
 

@@ -107,7 +107,7 @@ def test_a_program_that_fails_is_a_reason(programs: Path, monkeypatch: pytest.Mo
         assert isinstance(failed, NoClipboard)
         assert failed.reason.startswith(reason)
     gone = copy(Program((str(programs / "gone"),)), CODE, os.environ)
-    assert gone == NoClipboard("gone cannot be started: No such file or directory")
+    assert gone == NoClipboard("gone cannot be started: No such file or directory (os error 2)")
 
 
 @pytest.mark.parametrize("code", ["", "a b", "rm -r\n", "x\x1b]", "ä", "x" * 129])
@@ -142,4 +142,5 @@ def test_where_there_is_no_terminal_there_is_no_clipboard() -> None:
 def test_a_terminal_that_takes_nothing_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails is no exception."""
     monkeypatch.setattr(clipboard, "_TERMINAL", "/dev/full")
-    assert copy(Terminal(), CODE, {}) == NoClipboard("the terminal cannot be written to: No space left on device")
+    reason = "the terminal cannot be written to: No space left on device (os error 28)"
+    assert copy(Terminal(), CODE, {}) == NoClipboard(reason)

@@ -288,7 +288,10 @@ def test_descriptors_are_left_as_they_were_found(path: Path, blocking: bool) -> 
 def test_a_descriptor_that_fails_is_one_line(path: Path) -> None:
     """A standard input that cannot be read, or an output that cannot be written, is named with the reason."""
     for streams, words in (
-        ({"stdin": os.open(os.devnull, os.O_WRONLY)}, "cannot read standard input: Bad file descriptor"),
+        (
+            {"stdin": os.open(os.devnull, os.O_WRONLY)},
+            "cannot read standard input: Bad file descriptor",
+        ),
         ({"stdout": os.open(os.devnull, os.O_RDONLY)}, "cannot write the output: Bad file descriptor"),
     ):
         reader, writer = os.pipe()

@@ -158,7 +158,7 @@ def test_a_full_disk_is_one_line(path: Path) -> None:
     with AppServer(path, {"account/logout": {}}), FULL.open("wb") as full:
         done = subprocess.run([*ACCOUNTD, "logout"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == exits.ERROR
-    assert done.stderr == b"accountd: cannot write the output: No space left on device\n"
+    assert done.stderr == b"accountd: cannot write the output: No space left on device (os error 28)\n"
 
 
 def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:

@@ -55,6 +55,7 @@ def test_a_status_is_worded_as_codex_words_it(status: int, text: str) -> None:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path"), "No space left on device (os error 28)"),
         (TimeoutError(), "TimeoutError"),
         (OSError("some words"), "OSError"),
+        (OSError("Bearer", "canary"), "OSError"),
         (OSError(errno.EIO, "Bearer canary"), "Input/output error (os error 5)"),
         (ssl.SSLError(1, "[SSL] of OpenSSL"), "SSLError"),
         (OSError(999, None), "Unknown error 999 (os error 999)"),

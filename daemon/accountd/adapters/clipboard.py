@@ -14,6 +14,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from accountd.errors import describe_os_error
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -95,7 +97,7 @@ def _send(clipboard: Terminal, code: str) -> NoClipboard | None:
     try:
         os.write(terminal, clipboard.before + sequence + clipboard.after)
     except OSError as error:
-        return NoClipboard(f"the terminal cannot be written to: {error.strerror}")
+        return NoClipboard(f"the terminal cannot be written to: {describe_os_error(error)}")
     finally:
         os.close(terminal)
     return None
@@ -117,5 +119,5 @@ def _run(clipboard: Program, code: str, environ: Mapping[str, str]) -> NoClipboa
     except subprocess.TimeoutExpired:
         return NoClipboard(f"{name} did not take it within {_PATIENCE:g} seconds")
     except OSError as error:
-        return NoClipboard(f"{name} cannot be started: {error.strerror}")
+        return NoClipboard(f"{name} cannot be started: {describe_os_error(error)}")
     return NoClipboard(f"{name} failed (exit code {done.returncode})") if done.returncode else None

@@ -15,6 +15,7 @@ from accountd import CODEX_VERSION, __version__
 from accountd.cli.exits import DOCUMENTATION, ERROR, INTERRUPTED, NO_DAEMON, USAGE, Failure
 from accountd.cli.parsing import Parser
 from accountd.cli.terminal import complain
+from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         # What is still in its buffer must not complain once more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # whoever closes the pipe knows
-            complain(f"cannot write the output: {error.strerror}")
+            complain(f"cannot write the output: {describe_os_error(error)}")
         return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from accountd.cli.connecting import open_daemon, socket_path
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.interrupts import Interrupts
+from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +93,7 @@ class _Bridge:
         except ConnectionError:  # a pipe or a socket that nobody reads: whoever closed it knows
             self._end(ERROR)
         except OSError as error:
-            self._end(Failure(f"cannot write the output: {error.strerror}"))
+            self._end(Failure(f"cannot write the output: {describe_os_error(error)}"))
         else:
             again = "run this again to connect anew"
             lost = Failure(f"the daemon at {self._path} closed the connection before standard input ended; {again}")
@@ -102,7 +103,7 @@ class _Bridge:
         try:
             return _read(self._stdin)
         except OSError as error:
-            raise Failure(f"cannot read standard input: {error.strerror}") from error
+            raise Failure(f"cannot read standard input: {describe_os_error(error)}") from error
 
     def _receive(self) -> bytes:
         try:

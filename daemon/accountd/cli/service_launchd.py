@@ -10,6 +10,7 @@ from accountd.cli.exits import Failure
 from accountd.cli.service_steps import ask, read
 from accountd.cli.service_units import LABEL, render_launchd
 from accountd.cli.terminal import one_line, say
+from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def install(steps: Steps, command: Sequence[str], socket: str, *, dry_run: bool)
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
             except OSError as error:
-                raise Failure(f"cannot make {folder}: {error.strerror}") from error
+                raise Failure(f"cannot make {folder}: {describe_os_error(error)}") from error
     changed = steps.write(_path(), render_launchd(command, socket, log))
     loaded = _is_loaded()
     if changed and loaded:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from accountd.cli.exits import Failure
 from accountd.cli.terminal import one_line, say
+from accountd.errors import describe_os_error
 from accountd.files.read import read_file
 
 _KEPT = (
@@ -82,7 +83,7 @@ class Steps:
                     file.write(content)
                 os.replace(new, path)
             except OSError as error:
-                raise Failure(f"cannot write {path}: {error.strerror}") from error
+                raise Failure(f"cannot write {path}: {describe_os_error(error)}") from error
         return True
 
     def remove(self, path: str) -> None:
@@ -94,7 +95,7 @@ class Steps:
             try:
                 os.unlink(path)
             except OSError as error:
-                raise Failure(f"cannot remove {path}: {error.strerror}") from error
+                raise Failure(f"cannot remove {path}: {describe_os_error(error)}") from error
 
 
 def read(path: str) -> bytes | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from accountd import paths
 from accountd.client.errors import DaemonNotStarted, NothingListens
 from accountd.client.unix_socket import open_socket
+from accountd.errors import describe_os_error
 from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
 
@@ -113,7 +114,7 @@ def _open_log(path: Path) -> BinaryIO:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         return os.fdopen(open_ours(path, flags, make_folders=True, private=True), "a+b")
     except OSError as error:
-        text = f"cannot start a daemon: its log {path} cannot be opened: {error.strerror}"
+        text = f"cannot start a daemon: its log {path} cannot be opened: {describe_os_error(error)}"
         raise DaemonNotStarted(text) from error
 
 
