@@ -75,6 +75,11 @@ def test_a_token_socket_is_told_of(
     [
         (script(None, None), "Not logged in. Log in with `accountd login`.", 3),
         (
+            script(None, None) | {"account/read": {"account": None, "requiresOpenaiAuth": False}},
+            "Clients are told of no login, since the model provider in config.toml needs none.",
+            3,
+        ),
+        (
             script(None, "chatgpt"),
             "Not logged in: the login that is stored here is no longer accepted. "
             "Log in again with `accountd login`.",

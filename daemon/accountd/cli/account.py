@@ -23,7 +23,8 @@ class Account(NamedTuple):
     """What `account/read` and `getAuthStatus` say together.
 
     `mode` is the protocol's AuthMode, or None if nobody is logged in. `trouble` says why the details of a
-    ChatGPT login are unknown. `stale` is a stored login that the issuer does not accept any more.
+    ChatGPT login are unknown. `stale` is a stored login that the issuer does not accept any more; `unneeded`, that
+    the model provider in use needs no login, so that whether there is one is not told.
     """
 
     mode: str | None
@@ -32,9 +33,12 @@ class Account(NamedTuple):
     workspace: str | None = None
     trouble: str | None = None
     stale: bool = False
+    unneeded: bool = False
 
     def headline(self) -> str:
         """Say in one sentence who is logged in, and how."""
+        if self.unneeded:
+            return "Clients are told of no login, since the model provider in config.toml needs none."
         if self.stale:
             return "Not logged in: the login that is stored here is no longer accepted."
         if self.mode is None:
@@ -83,17 +87,18 @@ def read_account(client: Client, interrupt: socket | None = None) -> Account:
     asked = client.send("account/read", {"refreshToken": False}), client.send("getAuthStatus", {})
     trouble = None
     try:
-        account = client.wait_response(asked[0], _PATIENCE, interrupt).get("account")
+        answer = client.wait_response(asked[0], _PATIENCE, interrupt)
     except CallFailed as error:
-        account, trouble = None, error
+        answer, trouble = {}, error
     mode = client.wait_response(asked[1], _PATIENCE, interrupt).get("authMethod")
     if trouble is not None:
         # The workspace is looked up over the network; a login does not end because that fails.
         if trouble.code != _INTERNAL_ERROR or mode not in _CHATGPT:
             raise trouble
         return Account(mode, trouble=trouble.message)
+    account = answer.get("account")
     if account is None:
-        return Account(None, stale=mode in _CHATGPT)
+        return Account(None, stale=mode in _CHATGPT, unneeded=answer.get("requiresOpenaiAuth") is False)
     if account.get("type") == "apiKey":
         return Account("apikey")
     return Account(

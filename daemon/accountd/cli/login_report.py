@@ -126,7 +126,8 @@ class TextReport:
         if too_late:
             self._tell("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
         style = self._screen.style
-        for line in fold(account.headline(), self._screen.width):
+        words = f"Logged in. {account.headline()}" if account.unneeded else account.headline()
+        for line in fold(words, self._screen.width):
             say(style.bold(style.green(line)))
 
     def failed(self, error: str) -> None:

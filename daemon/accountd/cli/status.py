@@ -107,6 +107,8 @@ def _print(account: Account, rows: dict[str, Any]) -> None:
     headline, paint = account.headline(), style.green
     if rows["Not used"]:
         headline, paint = "Not logged in, since what is stored is not used.", style.red
+    elif account.unneeded:
+        paint = style.yellow
     elif not account.mode:
         headline += f" Log in{' again' if account.stale else ''} with `accountd login`."
         paint = style.red if account.stale else style.yellow

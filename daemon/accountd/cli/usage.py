@@ -86,7 +86,7 @@ def _explain(client: Client, error: CallFailed) -> Failure:
         if account.stale:
             text = "the login that is stored is no longer accepted; log in again with `accountd login`"
             return Failure(text, NEEDS_LOGIN)
-        if account.mode is None:
+        if account.mode is None and not account.unneeded:
             return explain_nobody(client)
     return Failure(error.message)
 
