@@ -44,6 +44,15 @@ def tell(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
+def leads_to(told: str, path: str) -> bool:
+    """Say whether what somebody told of their path is this one. Links are followed, and the disk is asked.
+
+    Two that differ in bytes alone that `tell` replaces are taken for one: from what was told, nobody can say.
+    """
+    theirs = os.fsdecode(told.encode("utf-8", "replace"))
+    return tell(os.path.realpath(theirs)) == tell(os.path.realpath(path))
+
+
 def socket_path(environ: Mapping[str, str]) -> str:
     """Give the socket on which the daemon of this environment is found: `ACCOUNTD_SOCKET`, else a default.
 

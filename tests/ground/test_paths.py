@@ -125,3 +125,16 @@ def test_platformdirs_is_not_imported_where_the_session_has_a_folder() -> None:
 def test_the_log_is_in_codex_home() -> None:
     """A daemon without a terminal writes beside the credentials that it serves."""
     assert Path(paths.log_file({"CODEX_HOME": "/h"})) == Path("/h/log/accountd.log")
+
+
+def test_a_home_that_was_told_of_is_recognized(home: Path) -> None:
+    """By links, and in UTF-8, which has no form for some of the bytes that a name may have."""
+    served = home / os.fsdecode(b"\xff\xc3\xa4")
+    served.mkdir()
+    link = home / "link"
+    link.symlink_to(served)
+    for path in (served, link, served / ".." / "link"):
+        assert paths.leads_to(paths.tell(served), str(path))
+        assert paths.leads_to(paths.tell(link), str(path))
+        assert not paths.leads_to(paths.tell(home), str(path))
+        assert not paths.leads_to(paths.tell(home / "ä"), str(path))

@@ -223,6 +223,23 @@ def test_no_locale_makes_a_difference(home: Path, variables: dict[str, str]) -> 
     assert "stopping on SIGTERM" in log
 
 
+def test_a_home_whose_name_is_no_text_is_told_of_as_its_own(home: Path) -> None:
+    """`status` has all that it has elsewhere, and takes the daemon for that of its CODEX_HOME."""
+    house = home / os.fsdecode(b"\xff")
+    house.mkdir()
+    with running(house) as daemon:
+        status = subprocess.run(
+            [sys.executable, "-m", "accountd", "status", "--json", "--socket", str(daemon.path)],
+            env=environment(house),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert (status.returncode, status.stderr) == (3, "")
+    assert json.loads(status.stdout)["daemon"]["store"]["location"] == f"{home}/\ufffd/auth.json"
+
+
 def test_the_libc_calls_are_those_of_this_system() -> None:
     """What is told to the kernel can be asked for again."""
     program = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.errors import InvalidRequest, Overloaded, ParseError, RequestError, RequestFailed
-from accountd.protocol.account import AccountLoginCompleted
+from accountd.protocol.account import AccountLoginCompleted, ReadStoreResponse
 from accountd.protocol.jsonrpc import (
     Malformed,
     Request,
@@ -19,6 +20,7 @@ from accountd.protocol.jsonrpc import (
     parse_message,
     render_error,
     render_notification,
+    render_request,
     render_result,
 )
 
@@ -235,6 +237,29 @@ def test_a_notification_is_stamped() -> None:
         "params": {"x": None},
         "emittedAtMs": 1_700_000_000_123,
     }
+
+
+def test_what_names_a_file_can_be_written_whatever_its_name() -> None:
+    """Bytes of a name that are no UTF-8 are replaced, deep in an answer, in an error and in a notification."""
+    name = os.fsdecode(b"/x\xff/\xc3\xa4.json")
+    store = ReadStoreResponse("file", name, f"cannot read {name}")
+    answers = [
+        render_result(1, {"deep": [(store, 1, None)]}),
+        render_error(1, RequestFailed(f"cannot read {name}")),
+        render_notification("account/login/completed", AccountLoginCompleted(None, False, name), 0),
+        render_request(1, "m", {"name": name}),
+    ]
+    told = {"kind": "file", "location": "/x\ufffd/ä.json", "note": "cannot read /x\ufffd/ä.json"}
+    assert [json.loads(answer.decode()) for answer in answers] == [
+        {"id": 1, "result": {"deep": [[told, 1, None]]}},
+        {"id": 1, "error": {"code": -32603, "message": "cannot read /x\ufffd/ä.json"}},
+        {
+            "method": "account/login/completed",
+            "params": {"loginId": None, "success": False, "error": "/x\ufffd/ä.json", "onboardingEntrypoint": None},
+            "emittedAtMs": 0,
+        },
+        {"method": "m", "id": 1, "params": {"name": "/x\ufffd/ä.json"}},
+    ]
 
 
 def test_no_error_and_no_notification_has_a_secret() -> None:

@@ -64,5 +64,5 @@ def _warn_about_another_home(client: Client) -> None:
     if not os.environ.get("CODEX_HOME", "").strip() or not isinstance(served, str):
         return
     wanted = paths.codex_home(os.environ)
-    if os.path.realpath(wanted) != os.path.realpath(served):
+    if not paths.leads_to(served, wanted):
         complain(f"warning: CODEX_HOME is {wanted}, but the daemon at {client.path} owns the login of {served}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from accountd import __version__
+from accountd import __version__, paths
 from accountd.adapters.unix_socket import MAX_PATH
 from accountd.diagnosis.findings import fail, ok, warn
 
@@ -33,7 +33,7 @@ async def check_daemon(surroundings: Surroundings) -> Finding:
     if daemon.trouble is not None:
         return fail(f"the daemon does not answer: {daemon.trouble}", _how_to_end(daemon), socket=path)
     wanted = str(surroundings.home)
-    if daemon.home is not None and not await trio.to_thread.run_sync(_are_the_same, daemon.home, wanted):
+    if daemon.home is not None and not await trio.to_thread.run_sync(paths.leads_to, daemon.home, wanted):
         return fail(
             f"the daemon owns the login of {daemon.home}, not that of {wanted}",
             f"unset ACCOUNTD_SOCKET, or set CODEX_HOME={daemon.home}",
@@ -58,10 +58,6 @@ async def check_token_socket(surroundings: Surroundings) -> Finding:
         remedy = f"see what is at {path}; the daemon tries again by itself, within a minute"
         return fail(f"containers cannot connect: {trouble}", remedy, path=path)
     return ok(f"containers can connect to {path}", path=path)
-
-
-def _are_the_same(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _how_to_end(daemon: Daemon) -> str:

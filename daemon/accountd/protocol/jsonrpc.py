@@ -1,4 +1,4 @@
-"""The envelope: JSON-RPC 2.0 as the Codex app-server writes it, without a `jsonrpc` member (protocol note 1.2).
+"""The envelope: JSON-RPC 2.0 as the Codex app-server writes it, without a `jsonrpc` member.
 
 A message is decoded in two steps: first the envelope, with `params` left as bytes; then the params, when the
 method is known. So a request with bad params still has an id that its error can be sent to.
@@ -7,7 +7,7 @@ method is known. So a request with bad params still has an id that its error can
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,9 @@ from accountd.errors import InvalidRequest, ParseError, RequestError, RequestFai
 from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.explain import explain_decode_error
 from accountd.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RequestId = int | str
 
@@ -102,6 +105,10 @@ _members_decoder: Final = msgspec.json.Decoder(_Members)
 _identified_decoder: Final = msgspec.json.Decoder(_Identified)
 _id_decoder: Final[msgspec.json.Decoder[RequestId]] = msgspec.json.Decoder(RequestId)
 _encoder: Final = msgspec.json.Encoder()
+
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs, which stand for no character and have no form in UTF-8."""
+
 _STAND_IN: Final = b"\x7f"
 _IN_ASCII: Final = bytes(range(0x80)) + _STAND_IN * 0x80
 """What makes a copy of a message in which all is ASCII: quickly, however much of it is not."""
@@ -185,12 +192,12 @@ def _read_id(found: bytes | None) -> RequestId | None:
 
 def render_request(request_id: RequestId, method: str, params: object) -> bytes:
     """Write a request of the server's to a client."""
-    return _encoder.encode(_Request(method, request_id, params))
+    return _encode(_Request(method, request_id, params))
 
 
 def render_result(request_id: RequestId, result: object) -> bytes:
     """Write the answer to a request that succeeded."""
-    return _encoder.encode(Result(request_id, result))
+    return _encode(Result(request_id, result))
 
 
 def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
@@ -201,21 +208,37 @@ def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
     text = redact(str(error)) if isinstance(error, RequestFailed) else str(error)
     if len(text) > _MAX_TEXT:
         text = f"{text[:_MAX_TEXT]}…"
-    text = text.encode("utf-8", "replace").decode()  # it may name a file whose name is no UTF-8
-    return _encoder.encode(Error(request_id, ErrorBody(error.code, text)))
+    return _encode(Error(request_id, ErrorBody(error.code, text)))
 
 
 def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:
     """Write a notification, redacted and stamped with the Unix time in milliseconds."""
-    return _encoder.encode(_Notification(method, _redact_all(msgspec.to_builtins(params)), emitted_at_ms))
+    redacted = _change_texts(msgspec.to_builtins(params), redact)
+    return _encode(_Notification(method, redacted, emitted_at_ms))
 
 
-def _redact_all(value: Any) -> Any:
+def _encode(message: object) -> bytes:
+    """Write a message, whatever its texts name: a file may have bytes in its name that are no UTF-8.
+
+    They are halves of surrogate pairs here, and are replaced as `paths.tell` does it. Few files have any, so they
+    are looked for when the encoder has found one.
+    """
+    try:
+        return _encoder.encode(message)
+    except UnicodeEncodeError:
+        return _encoder.encode(_change_texts(msgspec.to_builtins(message), _replace_halves))
+
+
+def _replace_halves(text: str) -> str:
+    return _HALVES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _change_texts(value: Any, change: Callable[[str], str]) -> Any:
     match value:
         case str():
-            return redact(value)
+            return change(value)
         case dict():
-            return {name: _redact_all(member) for name, member in value.items()}
-        case list():
-            return [_redact_all(member) for member in value]
+            return {name: _change_texts(member, change) for name, member in value.items()}
+        case list() | tuple():
+            return [_change_texts(member, change) for member in value]
     return value

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, assert_never
 
-from accountd import paths
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol import account as wire
@@ -159,7 +158,7 @@ async def _log_out(services: Services, call: Call[None], *, revoke: bool) -> Non
 def store_read(services: Services, call: Call[None]) -> None:
     """Answer which store holds the credential, and what there is to know about that."""
     found = services.account.describe_store()
-    call.reply(wire.ReadStoreResponse(found.kind, paths.tell(found.location), found.note))
+    call.reply(wire.ReadStoreResponse(found.kind, found.location, found.note))
 
 
 def config_requirements_read(services: Services, call: Call[None]) -> Awaitable[None] | None:

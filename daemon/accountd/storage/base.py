@@ -1,4 +1,4 @@
-"""What is stored: `auth.json`, as Codex 0.171 writes it (protocol notes 0.5 and 7.1), and what a store can do.
+"""What is stored: `auth.json`, as Codex 0.171 writes it, and what a store can do.
 
 Other programs read and write the same document, so what we do not know in it is kept, key by key.
 """
@@ -120,7 +120,10 @@ class AuthRecord(msgspec.Struct, frozen=True):
 
 
 class StoreDescription(msgspec.Struct, frozen=True):
-    """Where a credential is, as far as is known by now; `note` says what a person should know about that."""
+    """Where a credential is, as far as is known by now; `note` says what a person should know about that.
+
+    The location is a text for whoever asks: a path as `paths.tell` makes it.
+    """
 
     kind: StoreKind
     location: str

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd import paths
 from accountd.adapters.threads import run_in_thread
 from accountd.errors import StorageError, describe_os_error
 from accountd.files.read import FileTooLarge, read_own_file
@@ -53,7 +54,7 @@ class FileStore:
 
     def describe(self) -> StoreDescription:
         """See AuthStore.describe."""
-        return StoreDescription("file", str(self.path))
+        return StoreDescription("file", paths.tell(self.path))
 
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
