@@ -82,7 +82,7 @@ def load(environ: Mapping[str, str]) -> Config:
 
     issuer = url("CODEX_APP_SERVER_LOGIN_ISSUER") or DEFAULT_ISSUER
     refresh_url = url("CODEX_REFRESH_TOKEN_URL_OVERRIDE")
-    # An override of the refresh URL alone moves revocation to the same origin (protocol note 7.3).
+    # An override of the refresh URL alone moves revocation to the same origin, as in Codex.
     token_origin = _origin(refresh_url) if refresh_url else issuer
     return Config(
         codex_home=home,

@@ -1,4 +1,4 @@
-"""The backend: the ChatGPT API, as far as it knows things about an account (protocol notes 3.2, 3.7 and 3.8).
+"""The backend: the ChatGPT API, as far as it knows things about an account.
 
 One method a request, asked once; what the answers mean is in `protocol.payloads` and `protocol.rate_limits`.
 """
@@ -230,7 +230,7 @@ class Backend:
         self._cookies.take(url, access.token, answer.set_cookies)
 
     def _url(self, path: str) -> str:
-        """Build a URL in one of the two styles of path that backends have (protocol note 3.8)."""
+        """Build a URL in one of the two styles of path: ChatGPT's, under `/backend-api`, and that of others."""
         if path.startswith("/wham/"):
             return self.url + path
         return self.url + ("/wham" if "/backend-api" in self.url else "/api/codex") + path

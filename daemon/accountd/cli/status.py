@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             return _print_metrics(client)
         account = read_account(client)
         home = client.server.get("codexHome")
-        # `NAME/0.171.0 (…)`: clients of Codex take the version from there too (protocol note 0.19).
+        # `NAME/0.171.0 (…)`: clients of Codex take the version from there too.
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
         protocol = version[1] if version else None
         store = _read(client, "account/store/read")

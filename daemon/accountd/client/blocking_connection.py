@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 LONGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes in one line; Codex ends a connection over larger frames (protocol note 0.17)."""
+"""Bytes in one line; Codex ends a connection over larger frames."""
 
 
 class Notification(NamedTuple):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Bytes in one line; Codex ends a connection over larger frames (protocol note 0.17)."""
+"""Bytes in one line; Codex ends a connection over larger frames."""
 
 SEND_TIMEOUT: Final = 10.0
 """Seconds for a request to leave; a daemon that is well takes it at once."""

@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: one object a line, as over stdio (protocol note 1.2)."""
+"""Newline-delimited JSON: one object a line, as Codex speaks it over stdio."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The device-code flow as a machine without I/O: answers and the time go in, waits and verdicts come out.
 
-RFC 8628 is the model; the issuer differs from it (protocol note 4): 403 and 404 mean "pending", the interval
+RFC 8628 is the model; the issuer differs from it: 403 and 404 mean "pending", the interval
 is a decimal string, and the PKCE verifier comes with the code. RFC 8628's own answers are understood as well.
 """
 

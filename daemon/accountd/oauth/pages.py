@@ -85,7 +85,7 @@ def render_redirect(port: int, *, success: bool) -> Page:
 
 
 def render_hosted_redirect(brand: Literal["codex", "chatgpt"]) -> Page:
-    """Send the browser to ChatGPT's own page, which brings the desktop app back to the front (protocol note 5)."""
+    """Send the browser to ChatGPT's own page, which brings the desktop app back to the front."""
     return _redirect(f"https://chatgpt.com/codex/open-app?source=login&app_brand={brand}")
 
 

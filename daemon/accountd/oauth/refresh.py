@@ -1,4 +1,4 @@
-"""Refreshing tokens as values: when one is due, and what the issuer's answer means (protocol note 8).
+"""Refreshing tokens as values: when one is due, and what the issuer's answer means.
 
 A refresh token is good once. So there are three outcomes and no fourth: new tokens; a refusal that no second
 try can change; or a failure after which the old token is as good as before, as far as we know: if only the

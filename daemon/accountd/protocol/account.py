@@ -1,6 +1,6 @@
 """The account messages: one frozen Struct for each params, result and notification, and the account itself.
 
-Facts: protocol note 3; the names are those of the peer's published schema. Fields are camelCase on the
+The names are those of the peer's published schema. Fields are camelCase on the
 wire. Unknown fields are ignored; the methods and fields behind `experimentalApi` say so in `methods`.
 """
 

@@ -1,6 +1,6 @@
 """The messages about what the backend knows of the account: a frozen Struct for each params and result.
 
-Facts: protocol notes 3.6, 3.7 and 3.9; the names are those of the peer's published schema. How they are made of
+The names are those of the peer's published schema. How they are made of
 the backend's own payloads is in `payloads`. Times are Unix seconds.
 """
 

@@ -1,4 +1,4 @@
-"""The backend's endpoints under `/backend-api`, for whoever has a good access token (protocol note 3.8)."""
+"""The backend's endpoints under `/backend-api`, for whoever has a good access token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The issuer's endpoints: device codes, tokens, revocation (protocol notes 4 to 6, 8 and 9)."""
+"""The issuer's endpoints: device codes, tokens, revocation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokens that the sandbox issues: JWTs with the claims of protocol note 6, and visibly without a signature."""
+"""The tokens that the sandbox issues: JWTs with the issuer's claims, and visibly without a signature."""
 
 from __future__ import annotations
 

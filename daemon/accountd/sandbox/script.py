@@ -17,7 +17,7 @@ _Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86_400)]
 
 
 class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who logs in: what tokens issued from now on say (protocol note 6)."""
+    """Who logs in: what tokens issued from now on say."""
 
     email: str = "ada@example.com"
     account_id: str = "account-sandbox"

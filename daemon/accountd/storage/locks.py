@@ -1,4 +1,4 @@
-"""The locks that every program sharing a CODEX_HOME takes before it changes the credential (protocol note 0.6).
+"""The locks that every program sharing a CODEX_HOME takes before it changes the credential.
 
 They are `flock` locks: they belong to an open file, end with the process that holds them, however it ends, and so
 are never stale. But whoever can open a file can lock it, and stock Codex makes these readable for all. So they are
