@@ -17,12 +17,12 @@ from accountd.framing.base import Ended, Event, Message, Rejected, Reply, too_la
 _TOO_LARGE: Final = 1009  # RFC 6455 section 7.4.1: message too big
 _NORMAL: Final = 1000
 
-_PORTION: Final = 128
-"""Bytes to feed at once: twenty frames without a payload, each of which takes ten times as long as a line."""
-
 
 class Frames:
     """The server's side of an open WebSocket, between two frames. No extension is agreed to."""
+
+    portion: Final = 128
+    """Bytes to feed at once: twenty frames without a payload, each of which takes ten times as long as a line."""
 
     def __init__(self, max_message: int) -> None:
         self.max_message = max_message
@@ -34,11 +34,6 @@ class Frames:
     def held(self) -> int:
         """How many bytes are kept of a message whose end has not come."""
         return len(self._partial)
-
-    @property
-    def portion(self) -> int:
-        """How many bytes to feed at once."""
-        return _PORTION
 
     @property
     def is_open(self) -> bool:

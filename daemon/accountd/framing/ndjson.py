@@ -8,6 +8,8 @@ from accountd.framing.base import MAX_MESSAGE, PORTION, Ended, Event, Message, t
 class NdjsonFraming:
     """Lines end with LF, CR before it is ignored, and blank lines are skipped. A last line needs no LF."""
 
+    portion = PORTION
+
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self.max_message = max_message
         self._partial = bytearray()
@@ -40,11 +42,6 @@ class NdjsonFraming:
     def held(self) -> int:
         """See Framing.held."""
         return len(self._partial)
-
-    @property
-    def portion(self) -> int:
-        """See Framing.portion."""
-        return PORTION
 
     def _end(self, complaint: str | None = None) -> Ended:
         self._ended = True

@@ -24,6 +24,7 @@ class WebSocketFraming:
     """The server's side of one WebSocket. No extension is agreed to, so a frame is as large as its message."""
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self.portion = PORTION
         self._max_message = max_message
         self._head: bytearray | None = bytearray()  # of the request; None when that has been answered
         self._rest = b""  # the beginning of one more text frame
@@ -47,11 +48,6 @@ class WebSocketFraming:
     def held(self) -> int:
         """See Framing.held."""
         return len(self._head or b"") + len(self._rest) + (self._frames.held if self._frames is not None else 0)
-
-    @property
-    def portion(self) -> int:
-        """See Framing.portion."""
-        return PORTION if self._frames is None else self._frames.portion
 
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. After a broken frame, `close` gives the close code that RFC 6455 has for it."""
@@ -99,6 +95,7 @@ class WebSocketFraming:
 
         rest, self._rest = self._rest, b""
         self._frames = Frames(self._max_message)
+        self.portion = self._frames.portion
         return self._frames.receive(rest) if rest else []
 
     def send(self, payload: bytes) -> bytes:

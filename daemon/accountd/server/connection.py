@@ -144,7 +144,10 @@ class Connection:
             await self._outbox.flush()
 
     async def _read(self, requests: trio.Nursery) -> None:
-        """Take in what the client sends; what can be answered at once is answered before more is read."""
+        """Take in what the client sends; what can be answered at once is answered before more is read.
+
+        Others have their turns meanwhile, if it is many messages.
+        """
         with self._gone_is_the_end():
             while not self._ended:
                 data = None
@@ -156,8 +159,12 @@ class Connection:
                     data = bytes(await self._stream.receive_some(min(self._receive_size, self._framing.portion)))
                 if data is None and not self._ended:
                     self._hear_nothing()
-                else:
-                    await self._take(data or b"", requests)
+                    continue
+                events = self._receive(data or b"")
+                await self._outbox.batch(partial(self._take_turn, events, requests))
+                while events:
+                    await trio.lowlevel.checkpoint()
+                    await self._outbox.batch(partial(self._take_turn, events, requests))
 
     def _hear_nothing(self) -> None:
         """Ask a client that says nothing whether it is there, or give up on it. Not waiting for it to read that."""
@@ -167,16 +174,12 @@ class Connection:
         else:
             self._end(InvalidRequest(complaint))
 
-    async def _take(self, data: bytes, requests: trio.Nursery) -> None:
-        """Take in what has been received; others have their turns meanwhile, if it is many messages."""
+    def _receive(self, data: bytes) -> list[Event]:
         self._ended = self._ended or not data
         events = self._framing.receive(data)
         if self._guest is not None:
             self._guest.note_messages(len(events), len(data))
-        await self._outbox.batch(partial(self._take_turn, events, requests))
-        while events:
-            await trio.lowlevel.checkpoint()
-            await self._outbox.batch(partial(self._take_turn, events, requests))
+        return events
 
     def _take_turn(self, events: list[Event], requests: trio.Nursery) -> None:
         """Take in the first of what has been received, off the list, and behind the last look at what there is."""
