@@ -20,6 +20,7 @@ import pytest
 from accountd.adapters.descriptors import KEPT_BACK
 from accountd.client.errors import ClientError
 from accountd.login.loopback import MAX_CONNECTIONS
+from accountd.toml.parse import MAX_VALUES
 from fakes.processes import PATIENCE, PORTS, running
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def test_numbers_that_take_long_are_not_decoded(home: Path, params: bytes, compl
     ("text", "complaint"),
     [
         (".".join(["a"] * 10_000) + " = 1", "1: a key has more than 16 parts"),
-        ("a = [" + "1," * 120_000 + "]", " has more than 16384 keys and values"),
+        ("a = [" + "1," * 240_000 + "]", f" has more than {MAX_VALUES} keys and values"),
         (
             'x = """\n' + "forced_login_method = 1\n" * 10_000 + '"""\nforced_login_method = 1',
             "10003: forced_login",
