@@ -39,7 +39,8 @@ KEY = "sk-hygiene-5f0c"
 
 LAUNCH = """
 import ctypes, os, sys, time
-import accountd.cli.serve, accountd.daemon  # while this user can read where Python is installed
+# All that is imported later too, while this user can read where Python and accountd are installed.
+import accountd.cli.serve, accountd.client.errors, accountd.daemon
 if os.getuid() == 0:
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # dumpable again, which changing the user ends, as a program just started is
