@@ -38,16 +38,15 @@ LONGEST_RETRY: Final = 15 * 60.0
 _log = logging.getLogger(__name__)
 
 
-_AT_ONCE: Final = 4
-"""Callers that go on at once when a refresh is over. A thousand may have waited, and all have something to do."""
-
-
 class _Flight:
-    """One refresh: `landed` is set when it is over, and `error` tells how. It has failed until it has gone well."""
+    """One refresh: `landed` is set when it is over, and `error` tells how. It has failed until it has gone well.
+
+    Its callers leave by `exit`, one after the other: a thousand may have waited, and all have something to do.
+    """
 
     def __init__(self) -> None:
         self.landed = trio.Event()
-        self.exit = trio.Semaphore(_AT_ONCE)
+        self.exit = trio.Lock()
         self.error: RefreshError | None = RefreshFailed(INTERNAL_ERROR)
 
 
