@@ -15,7 +15,7 @@ from accountd.limits import Limits, limit_range, read_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BEHAVIOUR = Path(__file__).parents[2] / "docs" / "behaviour.md"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 NAMES = Limits.__struct_fields__
 
 
@@ -97,7 +97,7 @@ def test_a_key_of_the_same_name_elsewhere_is_not_taken_for_it(write: Callable[[s
 
 
 def test_the_documents_have_every_limit() -> None:
-    """The table in docs/behaviour.md has each key with its default and its range, and no other."""
-    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) to (\d+) \|", BEHAVIOUR.read_text(), re.MULTILINE)
+    """The table in docs/operations.md has each key with its default and its range, and no other."""
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) to (\d+) \|", PAGE.read_text(), re.MULTILINE)
     expected = [(name, getattr(Limits(), name), *limit_range(name)) for name in NAMES]
     assert rows == [tuple(map(str, row)) for row in expected]
