@@ -19,6 +19,10 @@ demo: $(VENV)/.runtime  ## show whole logins, end to end, without a network or a
 test: check $(VENV)/.stock-clients  ## check, then run every test but those of `conformance`, on all cores
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --ignore=tests/compat
 
+.PHONY: quick
+quick: $(VENV)/.development  ## run the tests that start no process, on all cores: the loop of an edit; TESTS=tests/login
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not process and not matrix" $(TESTS)
+
 .PHONY: check
 check: $(VENV)/.development  ## read: format, lint and types
 	$(BIN)/ruff format --check .

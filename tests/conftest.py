@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +38,42 @@ BROWSERS = ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "WSL_DIST
 
 TERMINALS = ("NO_COLOR", "TMUX", "STY")
 """And about their terminal."""
+
+HERE = Path(__file__).parent
+PROCESSES = {"compat", "contrib", "integration", "peer"}
+"""Folders in which every test may start a process. Elsewhere a test that does says so by `pytest.mark.process`."""
+
+MATRICES = {"cancellation", "faults", "model"}
+"""Folders in which a test goes through everything that can happen at each step of something."""
+
+STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in PROCESSES | MATRICES:
+            item.add_marker(pytest.mark.process if folder in PROCESSES else pytest.mark.matrix)
+
+
+_forbidden: set[str] = set()  # now; an audit hook is there for good
+
+
+def _watch_starts(event: str, _: object) -> None:
+    if event in _forbidden:
+        raise AssertionError("a test that starts a process says so: pytest.mark.process")
+
+
+sys.addaudithook(_watch_starts)
+
+
+@pytest.fixture(autouse=True)
+def _starts(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not any(mark.name in {"process", "matrix"} for mark in request.node.iter_markers()):
+        _forbidden.update(STARTS)
+    yield
+    _forbidden.clear()
 
 
 @pytest.fixture

@@ -106,7 +106,9 @@ async def test_after_a_switch_it_is_the_workspace_of_the_access_token(
         (Policy("api"), "ChatGPT login is disabled. Use API key login instead."),
     ],
 )
-async def test_it_is_known_why_a_login_is_not_used(policy: Policy, objection: str) -> None:
+async def test_it_is_known_why_a_login_is_not_used(
+    policy: Policy, objection: str, autojump_clock: trio.testing.MockClock
+) -> None:
     """And what to do; nothing is said against one that is used."""
     record = await stored_after(account_id="elsewhere")
     async with open_world(store=MemoryStore(record), policy=policy) as world:

@@ -167,6 +167,7 @@ def test_launchd_is_asked_by_its_own_function(launchd: SimpleNamespace) -> None:
         ask_launchd(launchd, "forbidden")
 
 
+@pytest.mark.process
 def test_launchd_is_asked_only_where_it_started_us() -> None:
     """In a terminal the variable has another value, or is not there; nothing is loaded then."""
     for environ in ({}, {"XPC_SERVICE_NAME": "application.com.apple.Terminal"}):

@@ -99,6 +99,7 @@ def test_a_named_browser_may_be_a_path(programs: Path) -> None:
     assert choose_browser(environ, "linux") == Browser((f"{programs}/my browser", "%s"))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("words", "arguments"), [(["-x"], ["-x", URL]), (["u=%s", "-x"], [f"u={URL}", "-x"])])
 def test_the_browser_gets_the_address_and_nothing_else(
     programs: Path, words: list[str], arguments: list[str]
@@ -140,6 +141,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.process
 def test_a_browser_that_cannot_be_started_is_a_reason(programs: Path) -> None:
     """A program that is not there any more is no exception."""
     reason = open_browser(Browser((f"{programs}/gone",)), URL, {})

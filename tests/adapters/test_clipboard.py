@@ -81,6 +81,7 @@ def test_the_clipboard_before_the_person(
         assert found == Program((str(programs / chosen[0]), *chosen[1:]), certain=chosen is not LOAD)
 
 
+@pytest.mark.process
 def test_a_program_gets_the_code_on_its_stdin(programs: Path, tmp_path: Path) -> None:
     """No argument has it, nothing is written to the terminal, and the program has a session of its own."""
     script = (
@@ -94,11 +95,13 @@ def test_a_program_gets_the_code_on_its_stdin(programs: Path, tmp_path: Path) ->
     assert told["session"] == told["pid"]
 
 
+@pytest.mark.process
 def test_a_program_that_stays_is_not_waited_for(programs: Path) -> None:
     """What serves the clipboard from the background may go on for as long as it likes."""
     assert copy(Program((install(programs, "xsel", "cat > /dev/null; sleep 5 &"),)), CODE, os.environ) is None
 
 
+@pytest.mark.process
 def test_a_program_that_fails_is_a_reason(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exit code, a program that is gone and one that hangs are no exceptions, and repeat no code."""
     monkeypatch.setattr(clipboard, "_PATIENCE", 0.2)
@@ -129,6 +132,7 @@ def test_a_terminal_gets_the_code_as_osc_52(
     assert (tmp_path / "tty").read_bytes() == terminal.before + SEQUENCE + terminal.after
 
 
+@pytest.mark.process
 def test_where_there_is_no_terminal_there_is_no_clipboard() -> None:
     """A process without a controlling terminal has nowhere to write to."""
     code = f"from accountd.adapters.clipboard import Terminal, copy\nprint(copy(Terminal(), {CODE!r}, {{}}).reason)"

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 _PROGRAM = """\
 import resource, sys
 from accountd.adapters.descriptors import make_room

@@ -319,6 +319,7 @@ async def test_a_request_can_be_cancelled(autojump_clock: trio.testing.MockClock
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.process
 def test_httpx_is_not_imported_before_it_is_used() -> None:
     """The daemon's modules are loaded without httpx, TLS trust and WebSocket; each costs start-up and memory."""
     heavy = "{'httpx', 'httpcore', 'truststore', 'wsproto', 'anyio', 'h11', 'asyncio'}"

@@ -67,6 +67,7 @@ def test_who_is_about_to_go_is_waited_for(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_killed_holder_stops_nobody(tmp_path: Path) -> None:
     """The lock ends with the process, even by SIGKILL; the file that it left is taken over."""
     program = (
@@ -108,6 +109,7 @@ def test_what_is_no_file_of_ours_is_not_locked(tmp_path: Path, kind: str) -> Non
     assert kind == "pipe" or (tmp_path / "precious").read_text() == "precious"
 
 
+@pytest.mark.process
 def test_of_many_that_start_at_once_one_has_the_socket(tmp_path: Path) -> None:
     """Processes that start and stop on one socket, again and again, beside a stale one, never have it together."""
     program = (

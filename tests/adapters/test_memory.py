@@ -10,6 +10,8 @@ import pytest
 
 from accountd.adapters.memory import OWN, PER_CLIENT
 
+pytestmark = pytest.mark.process
+
 NONE = resource.RLIM_INFINITY
 _BOUND = """
 import resource, sys

@@ -26,6 +26,7 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("arguments", "flags"),
     [

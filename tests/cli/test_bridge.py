@@ -25,6 +25,8 @@ from fakes.terminal import read_exactly
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.process
+
 CONNECT = [sys.executable, "-m", "accountd", "connect", "--no-start"]
 RUBBISH = bytes(range(256)) + b"\r\n\n\xff\xfe" + b"the last line has no end"
 PATIENCE = 10.0

@@ -60,6 +60,7 @@ def read_arguments(seen: Path) -> str:
     return seen.read_text()
 
 
+@pytest.mark.process
 def test_a_browser_is_opened(path: Path, browser: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The browser gets the whole address as one argument; the person gets it too, on a line of its own."""
     with AppServer(path, SUCCEEDS) as server:
@@ -113,6 +114,7 @@ def test_it_says_why_no_browser_is_opened(
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.process
 def test_a_browser_that_cannot_be_started(path: Path, browser: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That a program cannot be run is a reason like another, and the login goes on."""
     script = browser.with_name("my browser")
@@ -123,6 +125,7 @@ def test_a_browser_that_cannot_be_started(path: Path, browser: Path, capsys: pyt
     assert first == f"No browser is opened: {script} cannot be started: No such file or directory (os error 2)."
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("opened", [True, False])
 def test_json_says_whether_a_browser_was_opened(
     path: Path, browser: Path, capsys: pytest.CaptureFixture[str], opened: bool

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from fakes.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 PAGE = "https://auth.example.com/codex/device"
 STARTED = {"type": "chatgptDeviceCode", "loginId": "l", "verificationUrl": PAGE, "userCode": "ABCD-12345"}
 COMPLETED = ("account/login/completed", {"loginId": "l", "success": True, "error": None})

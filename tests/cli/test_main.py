@@ -139,6 +139,7 @@ def test_another_persons_daemon_is_no_daemon(
     assert "served by another user (uid 4000000)" in capsys.readouterr().err
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("arguments", [["--help"], ["status", "--help"], ["logout"]])
 def test_a_reader_that_leaves_is_no_failure_to_speak_of(path: Path, arguments: list[str]) -> None:
     """When stdout's reader is gone, as behind `| head`, the command ends without a word."""
@@ -152,6 +153,7 @@ def test_a_reader_that_leaves_is_no_failure_to_speak_of(path: Path, arguments: l
         assert process.wait(10) in (exits.OK, exits.ERROR)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_one_line(path: Path) -> None:
     """Output that cannot be written is an error, said once."""
@@ -161,6 +163,7 @@ def test_a_full_disk_is_one_line(path: Path) -> None:
     assert done.stderr == b"accountd: cannot write the output: No space left on device (os error 28)\n"
 
 
+@pytest.mark.process
 def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
     """Neither the help of a verb nor a verb that talks to the daemon imports anything heavy, not even logging."""
     code = (
@@ -211,6 +214,7 @@ def test_ctrl_c_before_anything_happened_is_quiet(path: Path, monkeypatch: pytes
     assert main(["logout"]) == 130
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_a_stream_that_is_closed_is_no_traceback(path: Path, closed: str) -> None:
     """Started without somewhere to write to, a verb does its work, and its exit code is the same."""

@@ -34,6 +34,7 @@ def test_a_second_time_replaces_its_own_files_alone(tmp_path: Path) -> None:
     assert read(tmp_path) == {**render_files(), "mine.json": b"{}"}
 
 
+@pytest.mark.process
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     """Nothing depends on the order of a set, the time or the place, so that a difference is one of the protocol."""
     for seed in ("1", "2"):

@@ -24,6 +24,8 @@ from accountd.cli.service_units import (
     render_systemd,
 )
 
+pytestmark = pytest.mark.process
+
 _TOOL = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$HOME/ran"
 case "$*" in

@@ -231,6 +231,7 @@ def test_another_codex_home_is_warned_of(
             assert capsys.readouterr().err == ""
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("answers", "code", "headline"),
     [
@@ -251,6 +252,7 @@ def test_a_terminal_shows_it_in_its_width_and_its_colours(
     assert store in terminal.screen
 
 
+@pytest.mark.process
 def test_no_color_leaves_the_text(path: Path, run: type[Terminal]) -> None:
     """On a terminal with NO_COLOR there is what a pipe gets."""
     with AppServer(path, script(CHATGPT, "chatgpt")):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from fakes.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
 STARTED = {
     "type": "chatgptDeviceCode",

@@ -103,6 +103,7 @@ def test_json_has_all_members(path: Path, capsys: pytest.CaptureFixture[str], an
     assert json.loads(capsys.readouterr().out) == answer
 
 
+@pytest.mark.process
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
 def test_a_shell_that_evals_it_has_the_key(text: str) -> None:
     """Whatever is in a key, the shell takes it for a value and nothing else."""

@@ -123,6 +123,7 @@ def test_who_is_logged_in_may_be_unknown_too(path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().err == f"accountd: {BROKEN}\n"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("columns", "environ", "bar"),
     [
@@ -146,6 +147,7 @@ def test_on_a_terminal_there_are_bars(
     assert max(map(len, lines)) <= columns
 
 
+@pytest.mark.process
 def test_json_on_a_terminal_is_json(path: Path, run: type[Terminal]) -> None:
     """`--json` is for programs wherever it goes."""
     with AppServer(path, ANSWERS):

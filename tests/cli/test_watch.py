@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from fakes.terminal import Terminal
 
+pytestmark = pytest.mark.process
+
 NOBODY: dict[str, Any] = {"account/read": {"account": None}, "getAuthStatus": {"authMethod": None}}
 KEY: dict[str, Any] = {"account/read": {"account": {"type": "apiKey"}}, "getAuthStatus": {"authMethod": "apikey"}}
 LOGIN: Message = {

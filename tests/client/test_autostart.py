@@ -20,6 +20,8 @@ from accountd.client.errors import ConnectionLost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.process
+
 TESTS = Path(__file__).parents[1]
 FAKE_DAEMON = [sys.executable, "-m", "fakes.daemon_process"]
 

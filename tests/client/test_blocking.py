@@ -256,6 +256,7 @@ def test_a_chatty_server_does_not_move_the_deadline(path: Path) -> None:
         chatter.join()
 
 
+@pytest.mark.process
 def test_it_stands_on_the_standard_library_alone() -> None:
     """Importing the client imports no package that is not Python's own or this one."""
     code = "import sys, accountd.client.blocking; print(*{name.partition('.')[0] for name in sys.modules})"

@@ -125,6 +125,7 @@ def test_a_client_that_leaves_early_has_sent_nothing(first: bytes) -> None:
     assert framing.close() == b""
 
 
+@pytest.mark.process
 def test_wsproto_is_imported_for_frames_that_are_no_text() -> None:
     """A daemon whose clients write lines or whole text messages never loads the WebSocket library, nor h11."""
     program = (

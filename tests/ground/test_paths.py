@@ -111,6 +111,7 @@ def test_a_runtime_folder_of_somebody_else_is_refused(monkeypatch: pytest.Monkey
         paths.runtime_folder({})
 
 
+@pytest.mark.process
 def test_platformdirs_is_not_imported_where_the_session_has_a_folder() -> None:
     """The verbs of the command line start in the time of the standard library."""
     program = (

@@ -50,16 +50,19 @@ def test_outside_of_a_namespace_everybody_has_a_number() -> None:
     assert find_lookalikes() is None
 
 
+@pytest.mark.process
 def test_in_a_namespace_without_our_number_everybody_looks_like_us() -> None:
     """Nobody has a number there, and so we show as all others do."""
     assert in_a_namespace("--user")
 
 
+@pytest.mark.process
 def test_whoever_has_the_number_of_those_without_one_looks_like_them() -> None:
     """The uid is mapped, and that of others is shown as the same."""
     assert in_a_namespace("--user", "--map-user=65534")
 
 
+@pytest.mark.process
 def test_with_another_number_of_our_own_we_are_ourselves() -> None:
     """As in the namespace of a service's unit, or of a container: others look alike, but not like us."""
     assert not in_a_namespace("--user", "--map-user=1000")

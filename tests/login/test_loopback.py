@@ -120,10 +120,10 @@ async def test_a_slow_head_is_given_up_and_holds_nobody_up(autojump_clock: trio.
 @pytest.mark.parametrize("said", [b"", GET[:9], GET], ids=["nothing", "half a head", "no reading"])
 async def test_a_crowd_does_not_keep_a_browser_out(said: bytes, autojump_clock: trio.testing.MockClock) -> None:
     """Of hundreds who say nothing, or do not read, the oldest make way; no more than a few have a descriptor."""
-    size = 32 * 1024 * 1024 if said == GET else 5  # more than the system keeps for one that does not read
+    large = bytes(16 << 20)  # more than the system keeps for one that does not read
 
     async def answer(request: h11.Request) -> Page:
-        return Page(200, (), b"hello" if request.target == b"/honest" else bytes(size))
+        return Page(200, (), b"hello" if request.target == b"/honest" else large)
 
     before = descriptors()
     async with open_port(answer) as port, AsyncExitStack() as crowd:

@@ -22,6 +22,8 @@ from accountd.sandbox.script import Authorize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "accountd", "sandbox"]
 
 

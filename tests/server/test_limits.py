@@ -111,7 +111,9 @@ async def test_requests_of_a_client_that_leaves_are_counted_no_more(
 
 @pytest.mark.parametrize("framing", ["lines", "text frames", "fragments"])
 @pytest.mark.parametrize("who", ["stranger", "guest", "client"])
-async def test_a_message_may_be_as_large_as_configured(framing: str, who: str) -> None:
+async def test_a_message_may_be_as_large_as_configured(
+    framing: str, who: str, autojump_clock: trio.testing.MockClock
+) -> None:
     """By a client that has said who it is, and may do more than have a token; by others as large as 64 KiB."""
     limit = 200_000 if who == "client" else FIRST_MESSAGE
     limits = Limits(message_bytes=200_000)

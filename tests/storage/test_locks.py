@@ -173,6 +173,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.process
 @on_linux
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.parametrize("name", NAMES)
@@ -193,6 +194,7 @@ async def test_another_user_s_process_is_got_past_at_once(
     assert re.search(rf"{name} was locked by python\S* \(pid {pid}, uid {uid}\), no program of yours", told[0])
 
 
+@pytest.mark.process
 @on_linux
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 async def test_who_cannot_be_seen_is_waited_for_and_then_got_past(
