@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import coverage
 
 import accountd
-from test_architecture import THIRD_PARTIES, read_floors
+from test_architecture import THIRD_PARTIES, find_room, read_floors
 
 LEAST = 98.0
 HELD = ("ground", "paper", "services")
@@ -48,7 +48,7 @@ def main() -> int:
     floors = read_floors(accountd.__doc__ or "")
     too_low = []
     for height, floor in enumerate(THIRD_PARTIES):
-        modules = {path: found for path, found in measured.items() if floors.get(_top(path)) == height}
+        modules = {path: found for path, found in measured.items() if floors.get(find_room(path, floors)) == height}
         lines = sum((_lines(found) for found in modules.values()), NOTHING)
         branches = sum((_branches(found) for found in modules.values()), NOTHING)
         least = f"{LEAST:.0f} % or more" if floor in HELD else "for information"
@@ -71,10 +71,6 @@ def _measure() -> dict[str, dict[str, Any]]:
         measured.json_report(outfile=str(report))
         files: dict[str, dict[str, Any]] = json.loads(report.read_text())["files"]
     return {name.partition("accountd/")[2]: found for name, found in files.items()}
-
-
-def _top(path: str) -> str:
-    return path.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
 def _lines(found: dict[str, Any]) -> Covered:

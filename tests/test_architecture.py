@@ -27,12 +27,12 @@ THIRD_PARTIES = {
 """What a floor may import besides the standard library."""
 
 ONLY_IN = {
-    "tomllib": "toml/parse.py",
+    "tomllib": "config/toml.py",
     "platformdirs": "paths.py",
     "wsproto": "framing/frames.py",
-    "httpx": "adapters/http.py",
-    "httpcore": "adapters/network.py",
-    "truststore": "adapters/trust.py",
+    "httpx": "web/http.py",
+    "httpcore": "web/network.py",
+    "truststore": "web/ca_bundle.py",
     "keyring": "storage/keyring.py",
     "secretstorage": "storage/secret_service.py",
 }
@@ -41,10 +41,10 @@ ONLY_IN = {
 ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage", "segno"}
 """What takes long to import, so that it is imported in the function that needs it."""
 
-HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor.py"}
+HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor/__init__.py", "cli/doctor/report.py"}
 """Verbs that are more than a client; the others, and the blocking client, start in the standard library's time."""
 
-READS = ("files/read.py", "users.py", "oauth/pages.py", "sandbox/pages.py", "cli/service_units.py")
+READS = ("files/read.py", "files/users.py", "oauth/pages.py", "sandbox/pages.py", "cli/service/unit_files.py")
 """Who reads files: the one reader, and those of what is the kernel's own, or comes with this package."""
 
 READING = {"read_text", "read_bytes", "load_default_certs"}
@@ -65,9 +65,9 @@ class Import(NamedTuple):
 
 
 def read_floors(package_docstring: str) -> dict[str, int]:
-    """Read the map in the package's docstring: each top-level name with the number of its floor, ground is 0."""
+    """Read the map in the package's docstring: each room with the number of its floor, ground is 0."""
     whole = re.sub(r" ·\n +", " · ", package_docstring)  # a floor with many names goes on in a second line
-    lines = re.findall(r"^(\w+) +(\w+(?: · \w+)*)(?:  |$)", whole, re.MULTILINE)
+    lines = re.findall(r"^(\w+) +([\w.]+(?: · [\w.]+)*)(?:  |$)", whole, re.MULTILINE)
     assert [floor for floor, _ in reversed(lines)] == list(THIRD_PARTIES), "the map has other floors than this test"
     return {name: height for height, (_, names) in enumerate(reversed(lines)) for name in names.split(" · ")}
 
@@ -104,19 +104,28 @@ def _imports(tree: ast.AST, runs_at_import: bool = True) -> Iterator[Import]:
                 yield from _imports(node, runs_at_import)
 
 
-def _top(path: str) -> str:
-    return path.split("/", maxsplit=1)[0].removesuffix(".py")
+def find_room(path: str, floors: Mapping[str, int]) -> str:
+    """Name the room of a file: the longest name on the map that its path begins with, or else its first part."""
+    return _longest(path.removesuffix(".py").split("/"), floors)
 
 
-def _target(found: Import) -> str | None:
-    """Name the top-level part of this package that is imported; None for others, and for the package itself."""
+def _longest(parts: list[str], floors: Mapping[str, int]) -> str:
+    names = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+    return next((name for name in names if name in floors), parts[0])
+
+
+def _target(found: Import, floors: Mapping[str, int]) -> str | None:
+    """Name the room of this package that is imported; None for others, and for the package itself."""
     parts = [*found.module.split("."), *([found.name] if found.name else [])]
-    return parts[1] if parts[0] == "accountd" and len(parts) > 1 and not parts[1].startswith("__") else None
+    if parts[0] != "accountd" or len(parts) == 1 or parts[1].startswith("__"):
+        return None
+    return _longest(parts[1:], floors)
 
 
 def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iterator[str]:
-    if _top(path) not in {*floors, "__init__", "__main__"}:
-        yield f"{path}:1: {_top(path)} is on no floor of the map in accountd/__init__.py"
+    room = find_room(path, floors)
+    if room not in {*floors, "__init__", "__main__"}:
+        yield f"{path}:1: {room} is on no floor of the map in accountd/__init__.py"
     if not ast.get_docstring(tree):
         yield f"{path}:1: no docstring says what this module is for"
     for node in ast.walk(tree):
@@ -145,7 +154,7 @@ def _name_of_reading(call: ast.Call) -> str | None:
 
 
 def _import_faults(path: str, found: Import, floors: Mapping[str, int]) -> Iterator[str]:
-    here, root = _top(path), found.module.split(".")[0]
+    here, root = find_room(path, floors), found.module.split(".")[0]
     height = {"__init__": -1, "__main__": len(THIRD_PARTIES)}.get(here, floors.get(here))
     if height is None:
         return  # told once for the whole file
@@ -154,7 +163,7 @@ def _import_faults(path: str, found: Import, floors: Mapping[str, int]) -> Itera
     elif root == "accountd":
         if found.name and found.name.startswith("_") and not found.name.startswith("__"):
             yield f"{found.module}.{found.name} is private"
-        target = _target(found)
+        target = _target(found, floors)
         if target is not None and floors.get(target, 0) > height:
             yield f"{here} climbs to {target}, {floors[target] - height} floor(s) up"
     elif ONLY_IN.get(root, path) != path:
@@ -171,7 +180,7 @@ def _cycles(imports: Mapping[str, list[Import]], floors: Mapping[str, int]) -> I
     """Neighbours on one floor may use each other in one direction only."""
     edges: dict[str, dict[str, str]] = {}
     for path, found in ((path, found) for path, all_found in imports.items() for found in all_found):
-        here, target = _top(path), _target(found)
+        here, target = find_room(path, floors), _target(found, floors)
         if target is not None and target != here and floors.get(target, -1) == floors.get(here):
             edges.setdefault(here, {}).setdefault(target, f"{path}:{found.line}")
     for start, neighbours in edges.items():
@@ -232,14 +241,14 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("oauth/pkce.py", "import trio", "2: paper does not import trio"),
         ("secret.py", "import requests", "2: ground does not import requests"),
         ("__main__.py", "import trio", "2: top does not import trio"),
-        ("limits.py", "import tomllib", "2: tomllib is imported in toml/parse.py only"),
-        ("config.py", "import platformdirs", "2: platformdirs is imported in paths.py only"),
+        ("config/limits.py", "import tomllib", "2: tomllib is imported in config/toml.py only"),
+        ("config/settings.py", "import platformdirs", "2: platformdirs is imported in paths.py only"),
         ("paths.py", "import platformdirs", "2: platformdirs is imported on first use, in a function"),
-        ("adapters/http.py", "import httpx", "2: httpx is imported on first use, in a function"),
-        ("adapters/issuer.py", "import httpx", "2: httpx is imported in adapters/http.py only"),
+        ("web/http.py", "import httpx", "2: httpx is imported on first use, in a function"),
+        ("web/issuer.py", "import httpx", "2: httpx is imported in web/http.py only"),
         ("framing/detect.py", "import wsproto", "2: wsproto is imported in framing/frames.py only"),
         ("client/blocking.py", "import trio", "2: imports trio as it starts"),
-        ("cli/status.py", "import msgspec.json", "2: imports msgspec.json as it starts"),
+        ("cli/status/__init__.py", "import msgspec.json", "2: imports msgspec.json as it starts"),
         (
             "cli/a.py",
             "from accountd import heavy",
@@ -248,8 +257,8 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
         ("hub.py", "msgspec.json.decode(b'')", "2: JSON is decoded by its type alone, see foreign_json.py"),
-        ("config.py", "path.read_text()", "2: read_text reads what may have no end; files/read.py does not"),
-        ("config.py", "open(path, 'rb')", "2: open reads what may have no end; files/read.py does not"),
+        ("config/limits.py", "path.read_text()", "2: read_text reads what may have no end; files/read.py does not"),
+        ("config/limits.py", "open(path, 'rb')", "2: open reads what may have no end; files/read.py does not"),
     ],
 )
 def test_a_planted_fault_is_told_with_its_file_and_line(path: str, source: str, fault: str) -> None:
@@ -268,10 +277,10 @@ def test_the_package_itself_is_under_all_floors() -> None:
     ("path", "source"),
     [
         ("hub.py", "import trio\nfrom accountd import __version__\nfrom accountd.errors import ConfigError"),
-        ("adapters/http.py", "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import httpx"),
+        ("web/http.py", "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import httpx"),
         ("cli/serve.py", "import trio"),
-        ("cli/status.py", "def f():\n    import trio\n    print()"),
-        ("cli/status.py", "open(path, 'wb')\ncontext.load_verify_locations(cadata=text)"),
+        ("cli/status/__init__.py", "def f():\n    import trio\n    print()"),
+        ("cli/status/__init__.py", "open(path, 'wb')\ncontext.load_verify_locations(cadata=text)"),
         ("__main__.py", "from accountd.cli import main"),
     ],
 )

@@ -42,7 +42,7 @@ INNOCENT = {
 
 PRELUDE = """
 import logging, subprocess, sys
-from accountd.adapters.audit_file import AuditFile
+from accountd.audit.file import AuditFile
 from accountd.client.errors import ClientError
 from accountd.errors import InvalidRequest
 from accountd.oauth.pages import _fill

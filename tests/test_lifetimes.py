@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from test_architecture import PACKAGE, read_floors
+from test_architecture import PACKAGE, find_room, read_floors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-OTHERS = {"client", "sandbox", "cli", "diagnosis"}
+OTHERS = {"client", "sandbox", "cli", "doctor"}
 """Rooms that are no part of the daemon's process."""
 
 SHORT_LIVED = {
-    ("account/refresher.py", "self._fly"): "one refresh, which fails those who wait for it and raises nothing",
-    ("account/refresher.py", "_cancel_when"): "as long as one sleep, in a nursery of the task that sleeps",
-    ("adapters/accepting.py", "_serve"): "one connection, whose failure is told there and raises nothing",
+    ("account/refresh.py", "self._fly"): "one refresh, which fails those who wait for it and raises nothing",
+    ("account/refresh.py", "_cancel_when"): "as long as one sleep, in a nursery of the task that sleeps",
+    ("system/accepting.py", "_serve"): "one connection, whose failure is told there and raises nothing",
     ("daemon.py", "_serve_stdio"): "the only client of its daemon, whose end is the daemon's",
     ("login/loopback.py", "accept_clients"): "as long as a login, in its nursery",
     ("login/manager.py", "self._run"): "one login, which fails its client and raises nothing once it has begun",
     ("server/connection.py", "self._finish"): "one request, in the nursery of its connection",
     ("server/connection.py", "self._write"): "as long as a connection, in its nursery",
     ("server/token_socket.py", "serve_listener"): "as long as one listener, in the nursery of a supervised task",
-    ("usage.py", "read_reset_credits"): "a part of one request, in its nursery",
+    ("account/usage.py", "read_reset_credits"): "a part of one request, in its nursery",
 }
 """Tasks that die before the daemon does, and why a failure in one ends nothing that others need."""
 
@@ -64,13 +64,9 @@ def _nurseries(tree: ast.AST) -> Iterator[str]:
 def read_daemon() -> dict[str, str]:
     """Read what runs in the daemon's process."""
     floors = read_floors(ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text())) or "")
-    names = {name for name in floors if name not in OTHERS}
-    paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
-    return {
-        path.as_posix(): (PACKAGE / path).read_text()
-        for path in paths
-        if path.parts[0].removesuffix(".py") in names
-    }
+    paths = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
+    ours = floors.keys() - OTHERS
+    return {path: (PACKAGE / path).read_text() for path in paths if find_room(path, floors) in ours}
 
 
 def test_whatever_lives_as_long_as_the_daemon_is_supervised() -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd import reload
-from accountd.adapters.service_manager import ServiceManager
-from accountd.config import Config, load
+from accountd.config.policy import Policy
+from accountd.config.settings import Config, load
 from accountd.errors import ConfigError
-from accountd.policy import Policy
-from accountd.protocol.requirements import NO_REQUIREMENTS, Layer
 from accountd.reload import Reloader, describe_changes
+from accountd.requirements.layers import NO_REQUIREMENTS, Layer
 from accountd.secret import Secret
+from accountd.system.service_manager import ServiceManager
 from fakes.world import open_world
 
 if TYPE_CHECKING:

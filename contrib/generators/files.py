@@ -6,7 +6,7 @@ from pathlib import Path
 
 from accountd import __version__
 from accountd.cli import build_parser
-from accountd.cli.service_units import render_launchd, render_systemd
+from accountd.cli.service.unit_files import render_launchd, render_systemd
 from generators.bash import render_bash
 from generators.command import read_command
 from generators.fish import render_fish

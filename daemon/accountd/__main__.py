@@ -2,7 +2,7 @@
 
 import sys
 
-from accountd.safe_path import leave_out_working_folder
+from accountd.system.safe_path import leave_out_working_folder
 
 
 def main() -> int:

@@ -15,44 +15,34 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from accountd import config as configuration
 from accountd import logs, paths
 from accountd.account.reader import AccountReader
-from accountd.account.refresher import open_refresher
+from accountd.account.refresh import open_refresher
 from accountd.account.routing import Routing, open_routing
 from accountd.account.service import open_account
 from accountd.account.store_watch import StoreWatch
-from accountd.adapters.activation import open_activated
-from accountd.adapters.audit_file import AuditFile
-from accountd.adapters.backend import Backend
-from accountd.adapters.descriptors import make_room
-from accountd.adapters.file_watch import watch_file
-from accountd.adapters.http import open_http_client
-from accountd.adapters.issuer import Issuer
-from accountd.adapters.memory import bound_memory
-from accountd.adapters.process import harden
-from accountd.adapters.service_manager import open_service_manager
-from accountd.adapters.stdio import open_stdio
-from accountd.adapters.unix_socket import open_inherited_listener, open_unix_listener
-from accountd.adapters.wall_clock import WallClock
-from accountd.audit import AuditLog
+from accountd.account.usage import UsageService
+from accountd.audit.file import AuditFile
+from accountd.audit.log import AuditLog
+from accountd.backend.client import Backend
+from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
+from accountd.config import settings
+from accountd.config.environment import describe_environment
 from accountd.counters import Counters
-from accountd.environment import describe_environment
 from accountd.errors import ConfigError, SocketError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.hub import Hub
-from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.login.manager import open_logins
 from accountd.reload import Reloader, make_policy
-from accountd.requirements import (
+from accountd.requirements.file import BundleFile
+from accountd.requirements.service import (
     RequirementsService,
     open_requirements,
     read_system_layer,
     this_machine,
 )
-from accountd.requirements_file import BundleFile
 from accountd.server.call import Services
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
@@ -60,19 +50,29 @@ from accountd.signals import open_signals
 from accountd.storage.base import Provenance
 from accountd.storage.choose import open_store
 from accountd.supervisor import supervise
+from accountd.system.activation import open_activated
+from accountd.system.clock import WallClock
+from accountd.system.descriptors import make_room
+from accountd.system.file_watch import watch_file
+from accountd.system.memory import bound_memory
+from accountd.system.process import harden
+from accountd.system.service_manager import open_service_manager
+from accountd.system.stdio import open_stdio
+from accountd.system.unix_socket import open_inherited_listener, open_unix_listener
 from accountd.unforeseen import describe_way, explain_end
-from accountd.usage import UsageService
+from accountd.web.http import open_http_client
+from accountd.web.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
 
-    from accountd.adapters.activation import Activated
-    from accountd.adapters.service_manager import ServiceManager
-    from accountd.config import Config
-    from accountd.limits import Limits
-    from accountd.policy import Policy
-    from accountd.protocol.requirements import Layer
+    from accountd.config.limits import Limits
+    from accountd.config.policy import Policy
+    from accountd.config.settings import Config
+    from accountd.requirements.layers import Layer
+    from accountd.system.activation import Activated
+    from accountd.system.service_manager import ServiceManager
 
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
@@ -116,7 +116,7 @@ def main(
         harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
             doors = _choose_doors(given, listen, token_socket, stdio=stdio, exit_when_idle=exit_when_idle)
-            config = configuration.load(os.environ)
+            config = settings.load(os.environ)
             limits = config.limits
             bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
             with _open_audit_log(config, wanted=audit) as audit_log:
@@ -176,7 +176,7 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
             server = Server(services, config, make_room, guests=doors.token is not None)
             watch = StoreWatch(config.codex_home / "auth.json", services.account)
             watching.start_soon(supervise, "watching auth.json", watch.run)
-            watching.start_soon(supervise, "giving memory back", server.departures.serve)
+            watching.start_soon(supervise, "giving memory back", server.memory_release.serve)
             with staying:
                 async with trio.open_nursery() as connections:
                     with accepting:
@@ -254,9 +254,9 @@ async def _wait_idle(server: Server, services: Services, seconds: float | None) 
     """Wait until nobody has been there for so long, no login is under way, and nothing is in memory alone."""
     if seconds is None:
         await trio.sleep_forever()
-    await server.idleness.wait(seconds)
+    await server.idle_exit.wait(seconds)
     while services.logins.under_way() or not services.account.outlasts_the_daemon:
-        await server.idleness.wait(seconds)
+        await server.idle_exit.wait(seconds)
 
 
 @asynccontextmanager
@@ -304,7 +304,7 @@ async def _open_services(
                     issuer,
                     counters,
                     describe_environment(os.environ),
-                    config.backend if config.backend != configuration.DEFAULT_BACKEND else None,
+                    config.backend if config.backend != settings.DEFAULT_BACKEND else None,
                     token_socket,
                 )
 

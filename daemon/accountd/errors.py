@@ -17,7 +17,7 @@ AccountdError
 ├─ RefreshError         the issuer's or the network's: the access token stays as it is
 │  ├─ RefreshRefused        no second try can change it: the person must log in again
 │  └─ RefreshFailed         the next try may do better
-├─ RemoteError          the network's: nothing above `adapters` ever sees an httpx exception
+├─ RemoteError          the network's: nothing above `web` ever sees an httpx exception
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
 │  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
 └─ StorageError         the disk's or another program's: nothing above `storage` ever sees an OSError

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from accountd import config as configuration
-from accountd.adapters.threads import run_in_thread
+from accountd.config import settings
+from accountd.config.policy import Policy
 from accountd.errors import AccountdError
-from accountd.policy import Policy
-from accountd.requirements import read_system_layer
+from accountd.requirements.service import read_system_layer
+from accountd.system.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import trio
 
-    from accountd.adapters.service_manager import ServiceManager
-    from accountd.config import Config
-    from accountd.protocol.requirements import Layer
+    from accountd.config.settings import Config
+    from accountd.requirements.layers import Layer
     from accountd.server.call import Services
+    from accountd.system.service_manager import ServiceManager
 
 _LIVE: Final = ("forced_login_method", "allowed_workspaces", "requires_openai_auth")
 """What takes effect at once. Whatever else there is has been built into the services."""
@@ -127,7 +127,7 @@ class Reloader:
             _log.info("the model provider %s a login", "needs" if requires else "does not need")
 
     def _read(self) -> tuple[Config, Layer]:
-        return configuration.load(self._environ), read_system_layer()
+        return settings.load(self._environ), read_system_layer()
 
 
 def _render(value: object) -> str:

@@ -22,8 +22,8 @@ from fakes.logged_in import login_of, open_logged_in, open_unsaved, refreshes, s
 from fakes.world import open_world
 
 if TYPE_CHECKING:
-    from accountd.adapters.issuer import Issuer
     from accountd.storage.base import StoreKind
+    from accountd.web.issuer import Issuer
 
 REVOKE = "/oauth/revoke"
 

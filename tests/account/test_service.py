@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import StorageError
-from accountd.policy import Policy
 from accountd.protocol.account import (
     GetAccountResponse,
     GetAuthStatusResponse,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from accountd.config.policy import Policy
 from accountd.errors import RefreshRefused
-from accountd.policy import Policy
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
 from accountd.storage.base import parse_record

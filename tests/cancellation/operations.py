@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trio
 
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.errors import InvalidRequest, RefreshError
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeFlow

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 import trio.testing
 
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.errors import AccountdError
 from accountd.framing.detect import DetectedFraming
 from accountd.oauth.claims import parse_claims

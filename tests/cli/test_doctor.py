@@ -9,16 +9,16 @@ import pytest
 
 from accountd import __version__
 from accountd.cli import main
-from accountd.cli.doctor_report import render_json, render_text
+from accountd.cli.doctor.report import render_json, render_text
 from accountd.cli.terminal import Screen, Style
-from accountd.diagnosis import checks
-from accountd.diagnosis.checks import CHECKS
-from accountd.diagnosis.findings import Check, Examined, Finding, fail, ok, warn
+from accountd.doctor import checks
+from accountd.doctor.checks import CHECKS
+from accountd.doctor.findings import Check, Examined, Finding, fail, ok, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from accountd.diagnosis.surroundings import Surroundings
+    from accountd.doctor.surroundings import Surroundings
 
 EXAMINED = [
     Examined("daemon.status", ok("accountd 0.1.0 answers, pid 4711", pid="4711"), 0.0123),

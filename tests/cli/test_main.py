@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from accountd import CODEX_VERSION, __version__
+from accountd import __version__
 from accountd.cli import VERBS, exits, main
+from accountd.codex.version import CODEX_VERSION
 from fakes.app_server import AppServer, Script
 
 HEAVY = {
@@ -201,7 +202,7 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         assert f"accountd.cli.{arguments[0].replace('-', '_')}" in imported
         assert not HEAVY & {name.partition(".")[0] for name in imported}
         others = {"accountd.cli.login", "accountd.cli.sandbox"} - {f"accountd.cli.{arguments[0]}"}
-        assert not {*others, "subprocess", "unicodedata", "accountd.cli.qr_code"} & set(imported)
+        assert not {*others, "subprocess", "unicodedata", "accountd.cli.login.qr_code"} & set(imported)
 
 
 def test_ctrl_c_before_anything_happened_is_quiet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

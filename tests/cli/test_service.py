@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from accountd.cli import exits, main, service_launchd
+from accountd.cli import exits, main
 from accountd.cli.service import find_command
-from accountd.cli.service_steps import Steps
-from accountd.cli.service_units import (
+from accountd.cli.service import launchd as service_launchd
+from accountd.cli.service.steps import Steps
+from accountd.cli.service.unit_files import (
     SERVICE,
     SOCKET,
     WITHOUT_NAMESPACE,

@@ -15,7 +15,7 @@ import pytest
 
 from accountd.cli import exits, main
 from accountd.cli.account import Account
-from accountd.cli.watch_report import JsonReport, TextReport
+from accountd.cli.watch.report import JsonReport, TextReport
 from fakes.app_server import AppServer, Message, Refusal
 
 if TYPE_CHECKING:

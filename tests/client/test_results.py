@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from accountd.client import results
-from accountd.oauth.claims import PlanType
+from accountd.codex.plans import PlanType
 from accountd.protocol import account, usage
 
 FOR_THE_TYPE_CHECKER = {"PlanType": PlanType, "RoutingOverride": account.RoutingOverride}

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accountd import CODEX_VERSION
+from accountd.codex.version import CODEX_VERSION
 from accountd.protocol.methods import METHODS
 from compat import peers, records
 from compat.issuer import serve_issuer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd import CODEX_VERSION
+from accountd.codex.version import CODEX_VERSION
 from compat import records
 from compat.issuer import Served, serve_issuer
 from compat.running import OURS, run_scenario

@@ -9,16 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from accountd.protocol.requirements import (
-    NO_REQUIREMENTS,
-    Machine,
-    RequirementsUnavailable,
-    parse_bundle,
-    render_response,
-)
+from accountd.requirements.layers import NO_REQUIREMENTS, Machine, RequirementsUnavailable, parse_bundle
+from accountd.requirements.rendering import render_response
 
 if TYPE_CHECKING:
-    from accountd.protocol.requirements import Layer
+    from accountd.requirements.layers import Layer
 
 MACHINE = Machine(Path("/codex"), Path("/home/me"), "Build-7")
 BOTH = {"allowedLoginMethods": ["api", "chatgpt"]}

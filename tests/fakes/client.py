@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 import trio.testing
 
-from accountd.config import Config
+from accountd.config.settings import Config
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
 from fakes import canaries

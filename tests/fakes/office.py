@@ -10,12 +10,12 @@ import msgspec
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.oauth.claims import parse_claims
-from accountd.policy import Policy
-from accountd.protocol.requirements import NO_REQUIREMENTS
-from accountd.requirements import RequirementsService, open_requirements
-from accountd.requirements_file import BundleFile
+from accountd.requirements.file import BundleFile
+from accountd.requirements.layers import NO_REQUIREMENTS
+from accountd.requirements.service import RequirementsService, open_requirements
 from accountd.sandbox import Claims, Script
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from accountd.oauth.tokens import TokenSet
-    from accountd.protocol.requirements import ConfigRequirementsReadResponse, Layer
+    from accountd.protocol.requirements import ConfigRequirementsReadResponse
+    from accountd.requirements.layers import Layer
     from accountd.secret import Secret
     from fakes.world import World
 

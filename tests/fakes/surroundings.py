@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd import __version__
-from accountd.adapters.answer import HttpAnswer
-from accountd.diagnosis.surroundings import Daemon, Surroundings
+from accountd.doctor.surroundings import Daemon, Surroundings
 from accountd.errors import RemoteUnreachable
+from accountd.web.answer import HttpAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,14 +11,14 @@ import httpx
 import msgspec
 import trio
 
-from accountd.adapters.backend import Backend
-from accountd.adapters.http import HttpClient
+from accountd.account.usage import UsageService
+from accountd.backend.client import Backend
 from accountd.oauth.claims import parse_claims
 from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, ChatgptLogin
 from accountd.storage.memory import MemoryStore
-from accountd.usage import UsageService
+from accountd.web.http import HttpClient
 from fakes.world import open_world
 
 if TYPE_CHECKING:

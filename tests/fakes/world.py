@@ -11,27 +11,27 @@ import msgspec
 import trio
 
 from accountd.account.reader import AccountReader
-from accountd.account.refresher import open_refresher
+from accountd.account.refresh import open_refresher
 from accountd.account.routing import Routing
 from accountd.account.service import AccountService, open_account
-from accountd.adapters.backend import Backend
-from accountd.adapters.http import HttpClient
-from accountd.adapters.issuer import Issuer
-from accountd.audit import AuditLog
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.account.usage import UsageService
+from accountd.audit.log import AuditLog
+from accountd.backend.client import Backend
+from accountd.config.policy import Policy
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.counters import Counters
 from accountd.hub import Hub, Notification
 from accountd.login.admission import Admission
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.manager import LoginManager, open_logins
-from accountd.policy import Policy
-from accountd.requirements import RequirementsService, open_requirements, this_machine
-from accountd.requirements_file import BundleFile
+from accountd.requirements.file import BundleFile
+from accountd.requirements.service import RequirementsService, open_requirements, this_machine
 from accountd.sandbox import Sandbox, Script
 from accountd.server.call import Services
 from accountd.storage.base import Provenance
 from accountd.storage.memory import MemoryStore
-from accountd.usage import UsageService
+from accountd.web.http import HttpClient
+from accountd.web.issuer import Issuer
 from fakes.bundles import parse_here
 from fakes.sandbox_transport import SandboxTransport
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.protocol.account import Wire
-    from accountd.requirements import ReadBundle
+    from accountd.requirements.service import ReadBundle
     from accountd.storage.base import AuthRecord, AuthStore
 
 ISSUER = "http://127.0.0.1"

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import trio
 
-from accountd.adapters import http
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.login.browser import BrowserFlow
 from accountd.oauth.claims import parse_claims
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Script
 from accountd.sandbox.script import Claims, Fault
 from accountd.storage.base import Provenance, chatgpt_record
+from accountd.web import http
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

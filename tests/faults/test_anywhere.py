@@ -18,8 +18,7 @@ import trio
 import trio.testing
 
 from accountd.account.store_watch import StoreWatch
-from accountd.adapters.service_manager import ServiceManager
-from accountd.config import load
+from accountd.config.settings import load
 from accountd.errors import AccountdError
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeFlow
@@ -31,6 +30,7 @@ from accountd.signals import open_signals
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore
 from accountd.supervisor import LONGEST_PAUSE, supervise
+from accountd.system.service_manager import ServiceManager
 from cancellation.steps import deterministic
 from fakes.bundles import bundle
 from fakes.logged_in import HOUR, log_in, login_of, refresh_elsewhere

@@ -12,12 +12,12 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.adapters import wall_clock
-from accountd.adapters.wall_clock import WallClock
 from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import find_due_time
 from accountd.sandbox import Script
 from accountd.secret import Secret
+from accountd.system import clock as system_clock
+from accountd.system.clock import WallClock
 from fakes.world import World, open_world
 from faults.operations import is_good_record, logged_in_record
 
@@ -146,7 +146,7 @@ async def test_without_room_for_a_timer_it_is_looked_at_each_minute(
     def refuse(_: float) -> Any:
         raise error
 
-    monkeypatch.setattr(wall_clock, "_open_timer", refuse)
+    monkeypatch.setattr(system_clock, "_open_timer", refuse)
     clock, begun = WallClock(), trio.current_time()
     await clock.sleep_until(clock.now() + HOUR)
     assert trio.current_time() - begun == 60

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 import trio
 
-from accountd.adapters.audit_file import AuditFile
+from accountd.audit.file import AuditFile
 from accountd.errors import AccountdError, StorageError
 from accountd.sandbox import Script
 from accountd.secret import Secret

@@ -14,10 +14,10 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.adapters.http import _open_httpx
-from accountd.adapters.trust import SystemTrust
 from accountd.protocol.usage import GetAccountRateLimitsParams
 from accountd.sandbox import server
+from accountd.web.ca_bundle import SystemTrust
+from accountd.web.http import _open_httpx
 from fakes.client import open_client
 from fakes.world import open_world
 from faults.certificates import write_authority

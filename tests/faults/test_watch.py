@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.adapters.file_watch import watch_file
+from accountd.system.file_watch import watch_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, get_args
 import h11
 import pytest
 
-from accountd.adapters import answer as bounds
-from accountd.adapters.answer import HttpAnswer
-from accountd.adapters.network import MAX_HEAD, MAX_HEAD_LINES, READ_SIZE
 from accountd.errors import RemoteUnreachable
+from accountd.web import answer as bounds
+from accountd.web.answer import HttpAnswer
+from accountd.web.network import MAX_HEAD, MAX_HEAD_LINES, READ_SIZE
 from fuzz.network import End, Server, ask
 from fuzz.pieces import choose, chunkings
 

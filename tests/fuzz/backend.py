@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from accountd.adapters.backend import parse_workspace
-from accountd.errors import RemoteRefused
-from accountd.protocol import usage as wire
-from accountd.protocol.payloads import (
+from accountd.backend.client import parse_workspace
+from accountd.backend.payloads import (
     AccountsPayload,
     MessagesPayload,
     ProfilePayload,
@@ -22,13 +20,15 @@ from accountd.protocol.payloads import (
     render_token_usage,
     render_workspaces,
 )
-from accountd.protocol.rate_limits import (
+from accountd.backend.rate_limits import (
     ResetCreditsPayload,
     UsagePayload,
     render_rate_limits,
     render_reset_credits,
 )
-from accountd.urls import is_loopback
+from accountd.config.urls import is_loopback
+from accountd.errors import RemoteRefused
+from accountd.protocol import usage as wire
 from fuzz.pieces import choose
 
 if TYPE_CHECKING:

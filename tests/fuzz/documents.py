@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from accountd.config import DEFAULT_BACKEND, Config, load
+from accountd.config.limits import Limits, limit_range, read_limits
+from accountd.config.settings import DEFAULT_BACKEND, Config, load
+from accountd.config.toml import MalformedToml, find_line, parse_toml
+from accountd.config.urls import is_loopback
 from accountd.errors import ConfigError
-from accountd.limits import Limits, limit_range, read_limits
-from accountd.protocol.host_patterns import matches_host
-from accountd.protocol.requirements import (
+from accountd.requirements.host_patterns import matches_host
+from accountd.requirements.layers import (
     NO_REQUIREMENTS,
     Machine,
     MalformedLayer,
@@ -29,11 +31,9 @@ from accountd.protocol.requirements import (
     merge_layers,
     parse_bundle,
     parse_layer,
-    render_response,
 )
+from accountd.requirements.rendering import render_response
 from accountd.storage.base import AuthRecord, MalformedRecord, parse_record, render_record
-from accountd.toml.parse import MalformedToml, find_line, parse_toml
-from accountd.urls import is_loopback
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import httpx
 import trio
 import trio.testing
 
-from accountd.adapters.http import HttpClient, _open_httpx
-from accountd.adapters.trust import SystemTrust
+from accountd.web.ca_bundle import SystemTrust
+from accountd.web.http import HttpClient, _open_httpx
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from accountd.adapters.network import Network
+    from accountd.web.network import Network
 
 T = TypeVar("T")
 End = Literal["close", "reset", "silence"]

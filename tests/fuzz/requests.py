@@ -10,30 +10,30 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import h11
 
-from accountd.adapters.backend import Access, Backend
-from accountd.adapters.issuer import Issuer
-from accountd.config import load
+from accountd.backend.client import Access, Backend
+from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
+from accountd.config.policy import Policy
+from accountd.config.settings import load
 from accountd.errors import AccountdError
-from accountd.identity import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.login.admission import Admission
 from accountd.oauth.authorize import render_authorize_url
 from accountd.oauth.callback import CALLBACK_PATH, Callback, parse_request
 from accountd.oauth.device import DeviceCodePolling, parse_start
 from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import parse_token_response
-from accountd.policy import Policy
 from accountd.protocol.account import ExternalTokensLogin
 from accountd.secret import Secret
 from accountd.storage.base import Provenance, parse_record
+from accountd.web.issuer import Issuer
 from fuzz.network import Server, ask
 from fuzz.pieces import choose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from accountd.adapters.http import HttpClient
-    from accountd.config import Config
+    from accountd.config.settings import Config
     from accountd.storage.base import AuthRecord
+    from accountd.web.http import HttpClient
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 _URL: Final = "https://issuer.example"

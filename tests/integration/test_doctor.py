@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from accountd.diagnosis.checks import CHECKS
+from accountd.doctor.checks import CHECKS
 from accountd.sandbox import Script
 from fakes.processes import environment, running_with_sandbox
 

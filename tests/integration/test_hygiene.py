@@ -244,7 +244,7 @@ def test_a_home_whose_name_is_no_text_is_told_of_as_its_own(home: Path) -> None:
 def test_the_libc_calls_are_those_of_this_system() -> None:
     """What is told to the kernel can be asked for again."""
     program = (
-        "import ctypes; from accountd.adapters.process import harden; harden(); print(ctypes.CDLL(None).prctl(3))"
+        "import ctypes; from accountd.system.process import harden; harden(); print(ctypes.CDLL(None).prctl(3))"
     )
     if not hasattr(ctypes.CDLL(None), "prctl"):
         pytest.skip("needs prctl")

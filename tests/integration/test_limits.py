@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.adapters.descriptors import KEPT_BACK
 from accountd.client.errors import ClientError
+from accountd.config.toml import MAX_VALUES
 from accountd.login.loopback import MAX_CONNECTIONS
-from accountd.toml.parse import MAX_VALUES
+from accountd.system.descriptors import KEPT_BACK
 from fakes.processes import PATIENCE, PORTS, running
 
 if TYPE_CHECKING:

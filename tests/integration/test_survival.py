@@ -191,7 +191,7 @@ def test_what_nobody_foresaw_at_the_start_is_one_line(form: str, level: str, hom
 
 BROKEN = """
 import os
-from accountd.adapters.backend import Backend
+from accountd.backend.client import Backend
 async def fail_until_mended(*args):
     if not os.path.exists(os.environ["MENDED"]):
         raise eval(os.environ["FAILURE"])

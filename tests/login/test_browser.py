@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, StorageError
 from accountd.login.browser import LIFETIME, LINGER
-from accountd.policy import Policy
 from accountd.sandbox import Claims, Fault, Script
 from accountd.storage.memory import MemoryStore
 from fakes.browser_login import EXCHANGE, approve, follow, get, start

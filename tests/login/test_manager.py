@@ -10,10 +10,10 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.lifecycle import State
-from accountd.policy import Policy
 from accountd.protocol.account import DeviceCodeLoginStarted
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret

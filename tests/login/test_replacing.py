@@ -10,11 +10,11 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeAttempt, DeviceCodeFlow
 from accountd.login.lifecycle import Login
-from accountd.policy import Policy
 from accountd.protocol.account import BrowserLogin, ExternalTokensLogin
 from accountd.sandbox import Script
 from accountd.secret import Secret
@@ -24,7 +24,6 @@ from fakes.world import open_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from accountd.adapters.issuer import Issuer
     from accountd.login.flow import Retrying
     from accountd.login.manager import LoginManager
     from accountd.oauth.device import Approval, DeviceCode
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         ChatgptAuthTokensRefreshResponse,
     )
     from accountd.storage.base import AuthRecord
+    from accountd.web.issuer import Issuer
 
 FAREWELL = 2.0
 """Seconds that a stubborn attempt takes to end."""

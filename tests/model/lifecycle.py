@@ -18,7 +18,7 @@ import trio.testing
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.errors import AccountdError
 from accountd.framing.detect import DetectedFraming
 from accountd.oauth.claims import parse_claims

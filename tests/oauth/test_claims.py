@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accountd.oauth.claims import MAX_CLAIMS, Claims, MalformedToken, parse_claims, parse_plan, read_claims
+from accountd.codex.plans import parse_plan
+from accountd.oauth.claims import MAX_CLAIMS, Claims, MalformedToken, parse_claims, read_claims
 from accountd.secret import Secret
 
 AUTH, PROFILE = "https://api.openai.com/auth", "https://api.openai.com/profile"

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.account.external import ExternalTokens
+from accountd.config.policy import Policy
 from accountd.errors import AccountdError, ClientFailed, InvalidRequest, LoginFailed, RefreshFailed, RemoteRefused
 from accountd.login.admission import Admission
 from accountd.oauth.fields import MAX_ID, MAX_TOKEN, Uncarried, check_id, check_token
 from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import TokenSet, parse_api_key_response, parse_token_response
-from accountd.policy import Policy
 from accountd.protocol.account import (
     ChatgptAuthTokensRefreshParams,
     ChatgptAuthTokensRefreshResponse,

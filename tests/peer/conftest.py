@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from accountd import CODEX_VERSION
+from accountd.codex.version import CODEX_VERSION
 from compat import peers
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.protocol.agent import FAMILIES, is_of_the_agent
+from accountd.codex.methods import FAMILIES, is_of_the_agent
 from accountd.protocol.methods import METHODS
 
 if TYPE_CHECKING:

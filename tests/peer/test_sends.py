@@ -13,8 +13,9 @@ from hypothesis import given
 from jsonschema import Draft7Validator
 
 from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, METHODS, NOTIFICATIONS, SERVER_REQUESTS
-from accountd.protocol.requirements import ConfigRequirementsReadResponse, render_response
-from accountd.protocol.requirements_toml import RequirementsToml
+from accountd.protocol.requirements import ConfigRequirementsReadResponse
+from accountd.requirements.rendering import render_response
+from accountd.requirements.toml import RequirementsToml
 from fakes.conversation import hold_conversation
 from fakes.instances import as_json, instances_of
 from peer.members import find_odd_members

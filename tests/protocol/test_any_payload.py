@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.backend import payloads, rate_limits
 from accountd.errors import RemoteRefused
-from accountd.protocol import payloads, rate_limits
 from fakes.payloads import CREDIT, LIMIT, LISTED, MESSAGE, THREAD, THREAD_USAGE, WINDOW, decode
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accountd.backend import payloads
 from accountd.errors import RemoteRefused
-from accountd.protocol import payloads
 from accountd.protocol import usage as wire
 from fakes.payloads import LISTED, MESSAGE, THREAD, THREAD_USAGE, decode, prune, see
 

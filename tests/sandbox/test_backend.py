@@ -5,16 +5,16 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from accountd.adapters.backend import Access, Backend
-from accountd.adapters.http import HttpClient
-from accountd.protocol.payloads import (
+from accountd.backend.client import Access, Backend
+from accountd.backend.payloads import (
     SecuritySetupPayload,
     render_messages,
     render_thread_usage,
     render_token_usage,
 )
-from accountd.protocol.rate_limits import render_reset_credits
+from accountd.backend.rate_limits import render_reset_credits
 from accountd.sandbox import Claims, Script
+from accountd.web.http import HttpClient
 from fakes.sandbox_transport import SandboxTransport
 from sandbox.caller import ACCOUNTS, USAGE, Caller, Clock, error_code, read
 

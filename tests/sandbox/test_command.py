@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from accountd import config, paths
+from accountd import paths
 from accountd.cli import sandbox as sandbox_verb
+from accountd.config import settings as config
 from accountd.sandbox import Script
 from accountd.sandbox.script import Authorize
 

@@ -12,9 +12,9 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.config.limits import Limits
 from accountd.framing.base import MAX_MESSAGE
 from accountd.framing.ndjson import NdjsonFraming
-from accountd.limits import Limits
 from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Script
 from accountd.server import connection as module

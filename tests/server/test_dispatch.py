@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio.testing
 
-from accountd.protocol.agent import render_refusal
+from accountd.codex.methods import render_refusal
 from accountd.protocol.methods import METHODS, TOKEN_METHODS
 from accountd.server.door import make_token_door
 from accountd.server.guests import Guests

@@ -9,12 +9,12 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.errors import ClientFailed
-from accountd.policy import Policy
 from accountd.protocol.jsonrpc import Response, parse_message
 from accountd.protocol.methods import ServerRequest
 from accountd.sandbox import Claims, Fault, Sandbox, Script
-from accountd.server.questions import Questions
+from accountd.server.server_requests import ServerRequests
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.client import Client, open_client
@@ -253,7 +253,7 @@ async def test_a_client_that_is_cut_is_not_waited_for(autojump_clock: trio.testi
     """One that is disconnected for not reading answers nothing any more: not what it was asked, nor the next."""
     async with open_world() as world, open_client(world.services, experimentalApi=True) as supplier:
         await start(supplier, tokens(world))
-        questions, asked = supplier.connection._questions, trio.current_time()
+        questions, asked = supplier.connection._server_requests, trio.current_time()
         async with trio.open_nursery() as nursery:
 
             async def ask() -> None:
@@ -328,7 +328,7 @@ async def test_another_workspace_is_checked_again(
 async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.MockClock) -> None:
     """Each is answered by its own id; others, strings and nulls, are let go."""
     sent: list[bytes] = []
-    questions = Questions(sent.append)
+    questions = ServerRequests(sent.append)
 
     async def ask(number: int) -> None:
         assert await questions.ask(NUMBER, {"n": number}, timeout=10) == number

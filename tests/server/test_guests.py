@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.config.limits import Limits
 from accountd.framing.ndjson import NdjsonFraming
-from accountd.limits import Limits
 from accountd.protocol.methods import TOKEN_NOTIFICATIONS
 from accountd.sandbox import Fault, Script
 from accountd.server.connection import Connection

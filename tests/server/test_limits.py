@@ -13,15 +13,15 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.adapters.unix_socket import open_unix_listener
+from accountd.config.limits import FIRST_MESSAGE, Limits
 from accountd.framing.detect import DetectedFraming
-from accountd.limits import FIRST_MESSAGE, Limits
 from accountd.sandbox import Script
 from accountd.server.connection import DRAIN_TIMEOUT, Connection
 from accountd.server.door import Door, make_token_door
 from accountd.server.guests import Guests
+from accountd.server.rejection import PATIENCE, render_no_place, turn_away
 from accountd.server.serve import Server
-from accountd.server.turning_away import PATIENCE, render_no_place, turn_away
+from accountd.system.unix_socket import open_unix_listener
 from fakes.client import CONFIG, DEVICE, READ, Client, open_client
 from fakes.world import open_world
 
@@ -249,7 +249,7 @@ async def test_a_client_that_is_initialized_may_be_silent(autojump_clock: trio.t
         client = Client(stream, connection)
         await client.initialize()
         await trio.testing.wait_all_tasks_blocked()
-        assert connection._patience.deadline == connection._whole.cancel_scope.deadline == float("inf")
+        assert connection._keepalive.deadline == connection._whole.cancel_scope.deadline == float("inf")
         await trio.sleep(86_000)
         assert "result" in await client.call("account/read", {})
 
@@ -307,7 +307,7 @@ async def test_pings_can_be_turned_off(autojump_clock: trio.testing.MockClock) -
     async with open_world() as world, connected(world.services, ping_seconds=0) as (stream, connection):
         await open_websocket(stream)
         await trio.testing.wait_all_tasks_blocked()
-        assert connection._patience.deadline == float("inf")
+        assert connection._keepalive.deadline == float("inf")
 
 
 async def test_too_many_small_messages_are_too_much(autojump_clock: trio.testing.MockClock) -> None:

@@ -10,9 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.limits import Limits
-from accountd.server.load import SMALL, Allowance, Load, Share
+from accountd.config.limits import Limits
 from accountd.server.outbox import Outbox
+from accountd.server.overload import SMALL, Allowance, Load, Share
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -10,16 +10,17 @@ import msgspec
 import pytest
 import trio
 
-from accountd import CODEX_VERSION, __version__
-from accountd.adapters.unix_socket import Peer, open_unix_listener
+from accountd import __version__
+from accountd.codex.version import CODEX_VERSION
+from accountd.config.policy import Policy
 from accountd.errors import RefreshError
-from accountd.policy import Policy
 from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Fault, Script
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
+from accountd.system.unix_socket import Peer, open_unix_listener
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
 

@@ -14,10 +14,10 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.adapters import unix_socket
 from accountd.errors import SocketError
 from accountd.server import token_socket as module
 from accountd.server.token_socket import TokenSocket
+from accountd.system import unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.config import Config
+from accountd.config.settings import Config
 from accountd.storage.auto import AutoStore
 from accountd.storage.choose import open_store
 from accountd.storage.file import FileStore
@@ -17,7 +17,7 @@ from accountd.storage.memory import MemoryStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from accountd.config import CredentialsStore
+    from accountd.config.settings import CredentialsStore
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from accountd.storage.base import external_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from accountd.policy import Policy
+    from accountd.config.policy import Policy
     from accountd.protocol.account import ChatgptAuthTokensRefreshResponse
     from accountd.storage.base import AuthRecord
 

@@ -18,11 +18,11 @@ from accountd.protocol.account import (
 )
 
 if TYPE_CHECKING:
-    from accountd.account.refresher import Refresher
+    from accountd.account.refresh import Refresher
     from accountd.account.routing import Routing
     from accountd.account.service import AccountService
-    from accountd.adapters.backend import Workspace
-    from accountd.audit import AuditLog
+    from accountd.audit.log import AuditLog
+    from accountd.backend.client import Workspace
     from accountd.storage.base import ChatgptLogin
 
 

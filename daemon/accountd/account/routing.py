@@ -20,9 +20,9 @@ from accountd.supervisor import supervise
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from accountd.account.refresher import Refresher
+    from accountd.account.refresh import Refresher
     from accountd.account.service import AccountService
-    from accountd.adapters.backend import Backend, Workspace
+    from accountd.backend.client import Backend, Workspace
     from accountd.hub import Hub, Notification
     from accountd.protocol.account import AccountUpdated
     from accountd.storage.base import ChatgptLogin

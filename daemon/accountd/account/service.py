@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd.account.external import EXTERNAL_IS_ACTIVE
-from accountd.account.renewal import Renewal
+from accountd.account.rotation import Rotation
 from accountd.account.state import AccountState
 from accountd.errors import ClientFailed, LoginFailed, RefreshError, RemoteError, StorageError
 from accountd.storage.base import CredentialsLocked, MalformedRecord
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.account.external import ExternalTokens
-    from accountd.adapters.issuer import Issuer
-    from accountd.audit import AuditLog
+    from accountd.audit.log import AuditLog
+    from accountd.config.policy import Policy
     from accountd.counters import Counters
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
-    from accountd.policy import Policy
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, StoreDescription
+    from accountd.web.issuer import Issuer
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class AccountService(AccountState):
         self._issuer = issuer
         self._audit = audit
         self._unread = False  # the store could not be read, and so may have what is not known here
-        self._renewal = Renewal(self, store, issuer, audit=audit, counters=counters)
+        self._renewal = Rotation(self, store, issuer, audit=audit, counters=counters)
 
     def describe_store(self) -> StoreDescription:
         """Say which store holds the credential, and what a person should know about that."""

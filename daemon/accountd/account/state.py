@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, WorkspaceForbidden
 from accountd.oauth.refresh import find_due_time
-from accountd.policy import Policy
 from accountd.protocol.account import AccountUpdated
 from accountd.storage.base import MalformedRecord
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.account.external import ExternalTokens
-    from accountd.config import LoginMethod
+    from accountd.config.settings import LoginMethod
     from accountd.counters import Counters
     from accountd.errors import RefreshRefused, StorageError
     from accountd.hub import Hub

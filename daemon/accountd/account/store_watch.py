@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from accountd.adapters.file_watch import watch_file
 from accountd.files.walk import check_folder
 from accountd.supervisor import supervise
+from accountd.system.file_watch import watch_file
 
 if TYPE_CHECKING:
     from pathlib import Path

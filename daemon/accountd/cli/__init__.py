@@ -11,10 +11,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from accountd import CODEX_VERSION, __version__
+from accountd import __version__
 from accountd.cli.exits import DOCUMENTATION, ERROR, INTERRUPTED, NO_DAEMON, USAGE, Failure
 from accountd.cli.parsing import Parser
 from accountd.cli.terminal import complain
+from accountd.codex.version import CODEX_VERSION
 from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:

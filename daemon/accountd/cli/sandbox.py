@@ -207,7 +207,7 @@ async def _end_daemon(path: Path) -> None:
     """End the daemon that verbs have started in a home which is about to be deleted; nobody could find it again."""
     import trio  # as above
 
-    from accountd.adapters.unix_socket import peer_credentials
+    from accountd.system.unix_socket import peer_credentials
 
     with contextlib.suppress(OSError), trio.move_on_after(_ENDING):  # OSError: there is none, or not any more
         async with await trio.open_unix_socket(str(path)) as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from accountd.oauth.claims import PlanType
+    from accountd.codex.plans import PlanType
     from accountd.protocol.account import RoutingOverride
 
 

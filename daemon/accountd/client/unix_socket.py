@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from accountd.client.errors import DaemonUnreachable, NothingListens
-from accountd.users import REMEDY, find_lookalikes
+from accountd.files.users import REMEDY, find_lookalikes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -134,7 +134,7 @@ def _root_without_number() -> int | None:
 
     Everybody else without a number shows so, too, and cannot be told from root.
     """
-    from accountd.users import read_namespace
+    from accountd.files.users import read_namespace
 
     namespace = read_namespace()
     return None if namespace.has_root else namespace.others

@@ -16,9 +16,9 @@ from accountd.secret import Secret
 from accountd.storage.base import api_key_record, chatgpt_record, external_record
 
 if TYPE_CHECKING:
-    from accountd.config import LoginMethod
+    from accountd.config.policy import Policy
+    from accountd.config.settings import LoginMethod
     from accountd.oauth.tokens import TokenSet
-    from accountd.policy import Policy
     from accountd.protocol.account import ExternalTokensLogin
     from accountd.storage.base import AuthRecord, Provenance
 

@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
     import h11
 
-    from accountd.adapters.issuer import Issuer
     from accountd.errors import AccountdError
     from accountd.login.flow import Retrying
     from accountd.oauth.callback import Redirect
     from accountd.oauth.pages import Page
     from accountd.protocol.account import BrowserLogin
+    from accountd.web.issuer import Issuer
 
 LIFETIME: Final = 10 * 60.0
 """Seconds for which the person may take to approve."""

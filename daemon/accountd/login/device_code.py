@@ -26,10 +26,10 @@ from accountd.protocol.account import DeviceCodeLoginStarted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from accountd.adapters.issuer import Issuer
     from accountd.errors import AccountdError
     from accountd.login.flow import Retrying
     from accountd.oauth.device import Approval, DeviceCode
+    from accountd.web.issuer import Issuer
 
 _log = logging.getLogger(__name__)
 

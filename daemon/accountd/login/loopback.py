@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
-from accountd.adapters.accepting import accept_clients
-from accountd.adapters.port_holder import describe_holder
 from accountd.errors import RequestFailed, describe_os_error
 from accountd.oauth.callback import PORTS
 from accountd.oauth.pages import render_refused
+from accountd.system.accepting import accept_clients
+from accountd.system.port_holder import describe_holder
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:

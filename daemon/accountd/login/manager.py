@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
     from accountd.account.external import Ask
     from accountd.account.service import AccountService
-    from accountd.adapters.wall_clock import Clock
-    from accountd.audit import AuditLog, Event
+    from accountd.audit.log import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
     from accountd.hub import Hub
     from accountd.login.admission import Admission
     from accountd.login.flow import Attempt, Flow
     from accountd.protocol.account import Entrypoint, ExternalTokensLogin, Wire
-    from accountd.requirements import RequirementsService
+    from accountd.requirements.service import RequirementsService
     from accountd.secret import Secret
+    from accountd.system.clock import Clock
 
     Reply = Callable[[Wire], None]
 

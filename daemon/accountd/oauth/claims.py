@@ -8,44 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from accountd.codex.plans import PlanType, parse_plan
 from accountd.foreign_json import ABSENT, decode, read_member
 
 if TYPE_CHECKING:
     from accountd.secret import Secret
 
-PlanType = Literal[
-    "free",
-    "go",
-    "plus",
-    "pro",
-    "prolite",
-    "promax",
-    "team",
-    "self_serve_business_prolite",
-    "self_serve_business_usage_based",
-    "business",
-    "ent26",
-    "enterprise_cbp_automation",
-    "enterprise_cbp_usage_based",
-    "enterprise",
-    "edu",
-    "edu_plus",
-    "edu_pro",
-    "sci",
-    "sci_plus",
-    "unknown",
-]
-"""The plans that a client may be told of."""
-
 MAX_CLAIMS: Final = 16 << 10
 """Bytes of the claims of a token. Those of a person in ten organisations are four kilobytes."""
 
-_PLANS: dict[str | None, PlanType] = {plan: plan for plan in get_args(PlanType)}
-_PLANS |= {"hc": "enterprise", "education": "edu"}
 _LAST_MOMENT: Final = 253_402_300_799  # of the year 9999, the last that a datetime can be in
 
 
@@ -111,11 +86,6 @@ def read_claims(jwt: Secret) -> Claims | None:
         return parse_claims(jwt)
     except MalformedToken:
         return None
-
-
-def parse_plan(claim: str | None) -> PlanType:
-    """Name the plan as clients know it; a name that they could not know is `unknown`. Case counts, as in Codex."""
-    return _PLANS.get(claim, "unknown")
 
 
 def _parse_payload(jwt: Secret) -> _Payload:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
-from accountd.oauth.claims import PlanType
+from accountd.codex.plans import PlanType
 
 AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
 Entrypoint = Literal["life_sciences"]

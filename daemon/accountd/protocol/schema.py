@@ -67,7 +67,7 @@ def render_files() -> dict[str, bytes]:
     envelopes = {
         "ClientRequest": _one_of("What a client may ask.", _requests(paths)),
         "ServerNotification": _one_of("What the server tells.", _notifications()),
-        "ServerRequest": _one_of("What the server asks of a client.", _questions(paths)),
+        "ServerRequest": _one_of("What the server asks of a client.", _server_requests(paths)),
     }
     for name, schema in (definitions | envelopes).items():
         schema["title"] = name
@@ -181,7 +181,7 @@ def _requests(paths: dict[str, str]) -> Iterator[Schema]:
         yield request
 
 
-def _questions(paths: dict[str, str]) -> Iterator[Schema]:
+def _server_requests(paths: dict[str, str]) -> Iterator[Schema]:
     for asked in SERVER_REQUESTS:
         yield _call(asked.method, _ref(_name(asked.params)), paths[_name(asked.result)])
 

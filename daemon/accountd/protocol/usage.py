@@ -1,14 +1,14 @@
 """The messages about what the backend knows of the account: a frozen Struct for each params and result.
 
-The names are those of the peer's published schema. How they are made of
-the backend's own payloads is in `payloads`. Times are Unix seconds.
+The names are those of the peer's published schema. How they are made of the backend's own payloads is in
+`backend.payloads`. Times are Unix seconds.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from accountd.oauth.claims import PlanType
+from accountd.codex.plans import PlanType
 from accountd.protocol.account import Wire
 
 ReachedType = Literal[

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 
-from accountd.config import DEFAULT_CLIENT_ID
+from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.sandbox import backend, consent, control, issuer, pages, verification
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script

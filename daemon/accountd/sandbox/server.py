@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import h11
 import trio
 
+from accountd.config.urls import is_loopback, split_url
 from accountd.sandbox.message import ConnectionDropped, Request, Response, render_oauth_error
-from accountd.urls import is_loopback, split_url
 
 if TYPE_CHECKING:
     from accountd.sandbox.routes import Sandbox

@@ -8,21 +8,21 @@ from typing import Generic, TypeVar
 import msgspec
 
 from accountd.account.reader import AccountReader
-from accountd.account.refresher import Refresher
+from accountd.account.refresh import Refresher
 from accountd.account.routing import Routing
 from accountd.account.service import AccountService
-from accountd.adapters.issuer import Issuer
+from accountd.account.usage import UsageService
+from accountd.config.policy import Policy
 from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
-from accountd.policy import Policy
 from accountd.protocol.account import Wire
-from accountd.requirements import RequirementsService
+from accountd.requirements.service import RequirementsService
 from accountd.server.guests import Guest
-from accountd.server.questions import Questions
+from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
 from accountd.server.token_socket import TokenSocket
-from accountd.usage import UsageService
+from accountd.web.issuer import Issuer
 
 Reply = Callable[[Wire], None]
 ParamsT = TypeVar("ParamsT")
@@ -37,7 +37,7 @@ class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
     session: Session
     params: ParamsT
     reply: Reply
-    questions: Questions
+    server_requests: ServerRequests
     guest: Guest | None = None
 
 

@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd.config.limits import FIRST_MESSAGE
 from accountd.errors import InvalidRequest
 from accountd.framing.base import Ended, Message, Rejected, Reply
-from accountd.limits import FIRST_MESSAGE
 from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
 from accountd.server.door import Door
-from accountd.server.load import SMALL, Allowance, Share, overloaded
+from accountd.server.keepalive import Keepalive
 from accountd.server.outbox import Outbox
-from accountd.server.patience import Patience
-from accountd.server.questions import Questions
+from accountd.server.overload import SMALL, Allowance, Share, overloaded
+from accountd.server.server_requests import ServerRequests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from accountd.account.routing import LookUp
-    from accountd.config import Config
+    from accountd.config.settings import Config
     from accountd.errors import RequestError
     from accountd.framing.base import Event, Framing
     from accountd.hub import Notification
@@ -82,11 +82,11 @@ class Connection:
         self._routing = services.routing
         self._awaited: LookUp | None = None
         self._counters = services.counters
-        self._questions = Questions(self._send)
+        self._server_requests = ServerRequests(self._send)
         self._dispatcher = Dispatcher(
             services,
             config,
-            self._questions,
+            self._server_requests,
             door=door,
             guest=self._guest,
             offer=self._offer,
@@ -97,7 +97,7 @@ class Connection:
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
-        self._patience = Patience(door.limits, trio.current_time())
+        self._keepalive = Keepalive(door.limits, trio.current_time())
 
     async def run(self) -> None:
         """Serve until the client leaves, breaks a rule or does not read; then close the stream.
@@ -108,7 +108,7 @@ class Connection:
             try:
                 await self._serve()
             finally:
-                self._questions.close()
+                self._server_requests.close()
                 self._outbox.close()
                 self._share.close()
 
@@ -125,11 +125,11 @@ class Connection:
     async def _serve(self) -> None:
         async with trio.open_nursery() as self._whole:
             # For one that neither initializes itself nor reads what it is told.
-            self._whole.cancel_scope.deadline = self._patience.deadline + DRAIN_TIMEOUT
+            self._whole.cancel_scope.deadline = self._keepalive.deadline + DRAIN_TIMEOUT
             with self._hub.subscribe(self._deliver):
                 async with trio.open_nursery() as requests:
                     await self._read(requests)
-                    self._questions.close()
+                    self._server_requests.close()
                     # A client that only stopped sending is still there to hear; one that left is not.
                     patience = 0 if self._has_left() else DRAIN_TIMEOUT
                     requests.cancel_scope.deadline = trio.current_time() + patience
@@ -151,7 +151,7 @@ class Connection:
         with self._gone_is_the_end():
             while not self._ended:
                 data = None
-                with trio.CancelScope(deadline=self._patience.deadline) as self._receiving:
+                with trio.CancelScope(deadline=self._keepalive.deadline) as self._receiving:
                     if self._guest is not None:
                         await self._guest.wait_turn()
                         if self._has_left():  # nobody would hear an answer to what it has sent ahead
@@ -168,7 +168,7 @@ class Connection:
 
     def _hear_nothing(self) -> None:
         """Ask a client that says nothing whether it is there, or give up on it. Not waiting for it to read that."""
-        complaint = self._patience.run_out(trio.current_time())
+        complaint = self._keepalive.run_out(trio.current_time())
         if complaint is None:
             self._outbox.put(self._framing.ping())
         else:
@@ -206,7 +206,7 @@ class Connection:
             if self._whole.cancel_scope.deadline != math.inf:  # it takes a while to say so each time
                 self._whole.cancel_scope.deadline = math.inf
                 self._framing.max_message = self._max_message
-            self._patience.hear(trio.current_time(), answers_pings=self._framing.answers_pings)
+            self._keepalive.hear(trio.current_time(), answers_pings=self._framing.answers_pings)
 
     def _keep_partial(self) -> None:
         """Keep what has come of a message, or give up on it where all clients together have sent too much."""
@@ -229,7 +229,7 @@ class Connection:
             case Malformed(request_id, error):
                 self._complain(request_id, error)
             case Response() as response:
-                self._questions.answer(response)
+                self._server_requests.answer(response)
             case Request() as request if self._is_too_much(requests, len(payload)):
                 self._dispatcher.refuse(request.method, request.id, overloaded())
             case Request() as request:

@@ -9,16 +9,17 @@ import itertools
 import logging
 from typing import TYPE_CHECKING
 
-from accountd import identity, paths
+from accountd import paths
+from accountd.codex import user_agent
+from accountd.codex.methods import is_of_the_agent, render_refusal
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
 from accountd.logs import about
 from accountd.protocol.account import InitializeResponse
-from accountd.protocol.agent import is_of_the_agent, render_refusal
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
 from accountd.server.call import Call
 from accountd.server.handlers import HANDLERS
-from accountd.server.load import overloaded
+from accountd.server.overload import overloaded
 from accountd.server.session import open_session
 from accountd.unforeseen import report
 
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 
     from msgspec import UnsetType
 
-    from accountd.config import Config
+    from accountd.config.settings import Config
     from accountd.protocol.account import InitializeParams, Wire
     from accountd.protocol.jsonrpc import Request, RequestId
     from accountd.server.call import Services
     from accountd.server.door import Door
     from accountd.server.guests import Guest
-    from accountd.server.questions import Questions
+    from accountd.server.server_requests import ServerRequests
     from accountd.server.session import Session
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Dispatcher:
         self,
         services: Services,
         config: Config,
-        questions: Questions,
+        server_requests: ServerRequests,
         *,
         door: Door,
         guest: Guest | None,
@@ -62,7 +63,7 @@ class Dispatcher:
         self._methods = door.methods
         self._guest = guest
         self._numbers = itertools.count(1)
-        self._questions = questions
+        self._server_requests = server_requests
         self._services = services
         self._config = config
         self._offer = offer
@@ -140,7 +141,7 @@ class Dispatcher:
         reason = experimental_reason(name, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
-        call = Call(self.session, params, reply, self._questions, self._guest)
+        call = Call(self.session, params, reply, self._server_requests, self._guest)
         return HANDLERS[name](self._services, call)
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
@@ -152,7 +153,7 @@ class Dispatcher:
                 user_agent=session.user_agent,
                 codex_home=paths.tell(self._config.codex_home),
                 platform_family="unix",
-                platform_os=identity.platform_os(),
+                platform_os=user_agent.platform_os(),
             )
         )
         self.session = session

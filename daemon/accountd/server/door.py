@@ -12,12 +12,12 @@ from accountd.framing.base import PORTION
 from accountd.protocol.methods import TOKEN_METHODS, TOKEN_NOTIFICATIONS
 from accountd.server.guests import RECEIVE_SIZE as GUEST_RECEIVE_SIZE
 from accountd.server.guests import Guest
-from accountd.server.load import Load
+from accountd.server.overload import Load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from accountd.limits import Limits
+    from accountd.config.limits import Limits
     from accountd.server.guests import Guests
 
 

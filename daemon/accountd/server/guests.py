@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.errors import Overloaded
-from accountd.server.bucket import Bucket
+from accountd.server.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
+    from accountd.config.limits import Limits
     from accountd.counters import GuestCounters
-    from accountd.limits import Limits
     from accountd.secret import Secret
 
 REFRESH_INTERVAL: Final = 10.0
@@ -60,10 +60,10 @@ class Guests:
         now = trio.current_time()
         per_second = limits.guest_tokens_per_minute / 60
         self.counters = counters
-        self.tokens = Bucket(per_second, per_second * _BURST, now)
-        self.refreshes = Bucket(1 / REFRESH_INTERVAL, 1, now)
-        self.look_ups = Bucket(LOOK_UPS_PER_SECOND, LOOK_UPS_AT_ONCE, now)
-        self.arrivals = Bucket(ARRIVALS_PER_SECOND, ARRIVALS_AT_ONCE, now)
+        self.tokens = TokenBucket(per_second, per_second * _BURST, now)
+        self.refreshes = TokenBucket(1 / REFRESH_INTERVAL, 1, now)
+        self.look_ups = TokenBucket(LOOK_UPS_PER_SECOND, LOOK_UPS_AT_ONCE, now)
+        self.arrivals = TokenBucket(ARRIVALS_PER_SECOND, ARRIVALS_AT_ONCE, now)
         self.handed_out: int | None = None
 
 
@@ -92,7 +92,7 @@ class Guest:
 
     def __init__(self, guests: Guests) -> None:
         self._guests = guests
-        self._messages = Bucket(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE, trio.current_time())
+        self._messages = TokenBucket(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE, trio.current_time())
         self._handed_out: int | None = None
 
     def note_messages(self, number: int, size: int) -> None:

@@ -110,7 +110,7 @@ async def account_login_start(services: Services, call: Call[wire.LoginAccountPa
             )
             await services.logins.start(flow, call.reply)
         case wire.ExternalTokensLogin() as external:
-            ask = partial(call.questions.ask, REFRESH_TOKENS, timeout=EXTERNAL_REFRESH_TIMEOUT)
+            ask = partial(call.server_requests.ask, REFRESH_TOKENS, timeout=EXTERNAL_REFRESH_TIMEOUT)
             await services.logins.start_external(external, ask, call.reply)
         case unknown:
             assert_never(unknown)

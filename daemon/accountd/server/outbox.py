@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.server.load import SMALL
+from accountd.server.overload import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import trio
 
-    from accountd.limits import Limits
-    from accountd.server.load import Allowance
+    from accountd.config.limits import Limits
+    from accountd.server.overload import Allowance
 
 
 class Outbox:

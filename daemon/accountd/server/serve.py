@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.adapters.accepting import accept_clients
-from accountd.adapters.memory import release_memory
-from accountd.adapters.unix_socket import has_hung_up, peer_credentials
 from accountd.framing.detect import DetectedFraming
 from accountd.logs import about
 from accountd.server.connection import Connection
-from accountd.server.departures import Departures
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import Guests, Turnstile
-from accountd.server.idleness import Idleness
-from accountd.server.turning_away import turn_away
+from accountd.server.idle_exit import IdleExit
+from accountd.server.memory_release import MemoryRelease
+from accountd.server.rejection import turn_away
+from accountd.system.accepting import accept_clients
+from accountd.system.memory import release_memory
+from accountd.system.unix_socket import has_hung_up, peer_credentials
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accountd.config import Config
+    from accountd.config.settings import Config
     from accountd.framing.base import Framing
     from accountd.server.call import Services
 
@@ -55,8 +55,8 @@ class Server:
         self._config = config
         self._connections: set[Connection] = set()
         self._numbers = itertools.count(1)
-        self.idleness = Idleness()
-        self.departures = Departures(release_memory)
+        self.idle_exit = IdleExit()
+        self.memory_release = MemoryRelease(release_memory)
 
     async def serve_socket(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         """Accept clients until cancelled; they live on in `connections`."""
@@ -126,7 +126,7 @@ class Server:
         with about(connection=next(self._numbers)):
             _log.debug("connected")
             try:
-                with self.idleness.busy():
+                with self.idle_exit.busy():
                     await connection.run()
             except Exception as error:  # noqa: BLE001 - a bug ends its connection, not the daemon
                 report(_log, "a connection", error)
@@ -134,5 +134,5 @@ class Server:
                 self._connections.discard(connection)
                 counters.connections -= 1
                 door.leave()
-                self.departures.note(connection.most_kept)
+                self.memory_release.note(connection.most_kept)
                 _log.debug("disconnected")

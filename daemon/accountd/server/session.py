@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from accountd.codex.user_agent import render_user_agent
 from accountd.errors import InvalidRequest
-from accountd.identity import render_user_agent
 from accountd.protocol.methods import NOTIFICATIONS
 
 if TYPE_CHECKING:

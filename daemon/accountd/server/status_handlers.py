@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from accountd import CODEX_VERSION, __version__, paths
+from accountd import __version__, paths
+from accountd.codex.version import CODEX_VERSION
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
 from accountd.files.ownership import trusts_unsafe_paths

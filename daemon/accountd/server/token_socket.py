@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from accountd.adapters.file_watch import wait_until_moved
-from accountd.adapters.unix_socket import (
+from accountd.errors import SocketError, describe_os_error
+from accountd.system.file_watch import wait_until_moved
+from accountd.system.unix_socket import (
     check_length,
     identify,
     is_ours,
     open_inherited_listener,
     open_unix_listener,
 )
-from accountd.errors import SocketError, describe_os_error
 
 if TYPE_CHECKING:
     import socket

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 
+from accountd.codex.plans import PlanType, parse_plan
 from accountd.errors import StorageError
 from accountd.files.read import MAX_FILE
 from accountd.foreign_json import ABSENT, UNDECODABLE
-from accountd.oauth.claims import Claims, MalformedToken, PlanType, parse_claims, parse_plan, read_claims
+from accountd.oauth.claims import Claims, MalformedToken, parse_claims, read_claims
 from accountd.oauth.fields import Uncarried, check_id, check_token
 from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret

@@ -12,7 +12,7 @@ from accountd.storage.memory import MemoryStore
 from accountd.storage.secret_service import SecretService
 
 if TYPE_CHECKING:
-    from accountd.config import Config
+    from accountd.config.settings import Config
     from accountd.storage.base import AuthStore
 
 

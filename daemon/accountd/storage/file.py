@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd import paths
-from accountd.adapters.threads import run_in_thread
 from accountd.errors import StorageError, describe_os_error
 from accountd.files.read import FileTooLarge, read_own_file
 from accountd.files.replace import find_aside, find_unnamed, keep_aside, remove_file, replace_file
@@ -24,6 +23,7 @@ from accountd.storage.base import (
 )
 from accountd.storage.leftovers import settle_leftovers
 from accountd.storage.locks import CredentialLocks
+from accountd.system.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

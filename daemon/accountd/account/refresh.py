@@ -1,0 +1,189 @@
+"""Keeps the account's access token fresh: on request, on need, and by itself ahead of time.
+
+One refresh is under way at most, in this service's nursery: callers wait for its outcome and may leave, and it
+goes on. What a refresh does to the stored credential is the account's business.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import trio
+
+from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
+from accountd.supervisor import supervise
+from accountd.unforeseen import INTERNAL_ERROR, report
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from accountd.account.service import AccountService
+    from accountd.oauth.refresh import Reason
+    from accountd.system.clock import Clock
+
+AHEAD: Final = 120.0
+"""Seconds before a refresh is due in which it is made by itself; when exactly, chance decides, so that many
+machines that logged in together do not ask together."""
+
+PAUSE: Final = 30.0
+"""Seconds after a refresh in which none is made on need, however short-lived the issuer's tokens are."""
+
+FIRST_RETRY: Final = 30.0
+LONGEST_RETRY: Final = 15 * 60.0
+"""Seconds until the next try by itself, after a failure; doubled with each failure in a row."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Flight:
+    """One refresh: `landed` is set when it is over, and `error` tells how. It has failed until it has gone well.
+
+    Its callers leave by `exit`, one after the other: a thousand may have waited, and all have something to do.
+    """
+
+    def __init__(self) -> None:
+        self.landed = trio.Event()
+        self.exit = trio.Lock()
+        self.error: RefreshError | None = RefreshFailed(INTERNAL_ERROR)
+
+
+class Refresher:
+    """The refreshes of the current account. Opened by `open_refresher`."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        account: AccountService,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._nursery = nursery
+        self._account = account
+        self._clock = clock
+        self._chance = chance
+        self._flight: _Flight | None = None
+        self._refreshed_at = float("-inf")
+        self._next_time: float | None = None
+
+    def is_due(self) -> bool:
+        """Say whether a token should be refreshed before it is handed out."""
+        due = self._account.due_time
+        now = self._clock.now()
+        return due is not None and due <= now and not 0 <= now - self._refreshed_at < PAUSE
+
+    def seconds_left(self) -> float | None:
+        """Give how long the access token is good for, negative if it is not; None if it does not say."""
+        login = self._account.login
+        expiry = login.expires_at if login is not None else None
+        return expiry - self._clock.now() if expiry is not None else None
+
+    @property
+    def next_time(self) -> float | None:
+        """When a refresh will be made by itself, in Unix seconds; None if there is nothing to refresh."""
+        return self._next_time if self._account.due_time is not None else None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a refresh is, so that `refresh` would wait for its outcome and ask for no other."""
+        return self._flight is not None
+
+    async def refresh(self, reason: Reason) -> None:
+        """Have the token refreshed, or wait for the refresh that is under way. Raises RefreshError.
+
+        Cancelling this stops the waiting and nothing else.
+        """
+        if self._flight is None:
+            flight = _Flight()
+            self._nursery.start_soon(self._fly, flight, reason)
+            self._flight = flight
+        flight = self._flight
+        await flight.landed.wait()
+        async with flight.exit:
+            pass  # others have their turns meanwhile
+        if flight.error is not None:
+            # Raising changes an exception, and several may wait: each gets its own.
+            raise type(flight.error)(str(flight.error))
+
+    async def ensure_fresh(self, *, forced: bool = False) -> None:
+        """Refresh if it is due, or asked for. A failure is not raised: the old token may still be good.
+
+        A store that could not be read before is read first.
+        """
+        if self._account.is_unread:
+            await self._account.reload()
+        if forced or self.is_due():
+            with suppress(RefreshError):
+                await self.refresh("forced" if forced else "proactive_expiry")
+
+    async def _fly(self, flight: _Flight, reason: Reason) -> None:
+        try:
+            await self._account.renew(reason)
+            self._refreshed_at = self._clock.now()
+            flight.error = None
+        except RefreshError as error:
+            flight.error = error
+            _log.warning("the access token was not refreshed: %s", error)
+        except Exception as error:  # noqa: BLE001 - a bug fails its refresh, not the daemon
+            flight.error = RefreshFailed(report(_log, "a refresh", error))
+        finally:
+            self._flight = None
+            flight.landed.set()
+
+    async def keep_fresh(self) -> NoReturn:
+        """Refresh ahead of time, for ever: one wake-up for the next time that it is due, and none besides."""
+        retry = FIRST_RETRY
+        while True:
+            changed = self._account.changed
+            due = self._account.due_time
+            again = self._clock.now() + FIRST_RETRY
+            if self._account.is_unsaved and (due is None or again < due):
+                await self._sleep_until(again, changed)
+                await self._account.save_again()
+                continue
+            self._next_time = None
+            if due is None:
+                await changed.wait()
+                continue
+            ahead = AHEAD * self._chance()
+            paused = self._refreshed_at + PAUSE if self._refreshed_at <= self._clock.now() else due
+            self._next_time = max(due - ahead, paused)  # the clock may have been set back since that refresh
+            if not await self._sleep_until(self._next_time, changed):
+                continue  # another credential, or another time of day
+            try:
+                await self.refresh("proactive_expiry")
+                retry = FIRST_RETRY
+            except RefreshRefused:
+                await changed.wait()
+            except RefreshError:
+                self._next_time = self._clock.now() + retry * (1 + self._chance()) / 2
+                await self._sleep_until(self._next_time, changed)
+                retry = min(retry * 2, LONGEST_RETRY)
+
+    async def _sleep_until(self, moment: float, changed: trio.Event) -> bool:
+        """Sleep until a time of day, or until the account changes. Say whether it is that time."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when, changed, nursery.cancel_scope)
+            await self._clock.sleep_until(moment)
+            nursery.cancel_scope.cancel()
+        return not changed.is_set() and self._clock.now() >= moment
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+@asynccontextmanager
+async def open_refresher(account: AccountService, clock: Clock) -> AsyncIterator[Refresher]:
+    """Give the refresher, at work; leaving the block lets a refresh that has been sent come home."""
+    async with trio.open_nursery() as nursery:
+        refresher = Refresher(nursery, account, clock)
+        nursery.start_soon(supervise, "refreshing ahead of time", refresher.keep_fresh)
+        yield refresher
+        nursery.cancel_scope.cancel()
+    if account.is_unsaved:  # nobody will have these tokens any more, unless the store takes them now
+        with trio.CancelScope(shield=True):
+            await account.save_again()

@@ -1,0 +1,196 @@
+"""Renewing the account's tokens: by what another program has stored, else by the issuer.
+
+A refresh token can be spent once. So whoever else might have spent it is looked for first, under the locks that
+other programs respect; what has been sent is seen through; and what comes back is stored before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.account.continuity import find_mismatch
+from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
+from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record, rotated_record
+from accountd.unforeseen import describe_unforeseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from accountd.account.state import AccountState
+    from accountd.audit.log import AuditLog
+    from accountd.counters import Counters, RefreshOutcome
+    from accountd.oauth.refresh import Reason, Refreshed
+    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin
+    from accountd.web.issuer import Issuer
+
+_CHANGED_UNDERNEATH: Final = (
+    "Your access token could not be refreshed because you have since logged out or signed in to another account. "
+    "Please sign in again."
+)
+_MISMATCH: Final = "the issuer answered the refresh with tokens of {}, which are not used; log in again"
+_MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
+"""Seconds between looks at the store, for a token that another program has spent and not yet stored."""
+
+_log = logging.getLogger(__name__)
+
+
+class Rotation:
+    """Renews the tokens of one account. Made and used by its AccountService."""
+
+    def __init__(
+        self, state: AccountState, store: AuthStore, issuer: Issuer, *, audit: AuditLog, counters: Counters
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._issuer = issuer
+        self._audit = audit
+        self._counters = counters
+
+    async def renew(self, reason: Reason, instead_of: ChatgptLogin | None = None) -> None:
+        """See AccountService."""
+        login = self._state.login
+        try:
+            outcome = await self._renew_or_settle(reason, instead_of)
+        except RefreshError as error:
+            refused = isinstance(error, RefreshRefused)
+            self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
+            self._counters.note_refresh("failed", error)
+            if self._state.login is not login:
+                self._counters.last_refresh = None  # it is not said of another login
+            raise
+        if outcome is not None:
+            self._audit.note("refresh", reason=reason, outcome=outcome)
+            self._counters.note_refresh(outcome)
+
+    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
+        try:
+            return await self._renew(reason, instead_of)
+        except _Spent as spent:
+            return await self._settle(spent)
+        except StorageError as error:
+            raise RefreshFailed(str(error)) from error
+
+    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
+        """Renew under the locks, if there is anything to renew. Raises _Spent where the issuer refuses."""
+        state = self._state
+        async with state.changing, self._store.locked():
+            record, login = state.record, state.login
+            if record is None or login is None or state.is_external or instead_of not in (None, login):
+                return None
+            stored = await self._store.load()
+            if state.is_newer_than(stored):
+                current = record
+            elif stored is None or not is_same_account(stored, login):
+                state.become(stored)
+                raise RefreshRefused(_CHANGED_UNDERNEATH)
+            elif is_renewal(stored, login):
+                state.adopt(stored)  # another program was first
+                return "adopted"
+            else:
+                current = stored  # with whatever else others have written into it
+            if (refusal := state.find_refusal(login)) is not None:
+                raise RefreshRefused(str(refusal), refusal.code)
+            known = current.chatgpt or login
+            with trio.CancelScope(shield=True):
+                try:
+                    refreshed = await self._ask(login, known, reason)
+                except RefreshRefused as error:
+                    raise _Spent(login, error) from error
+                except RefreshFailed as error:
+                    if error.rotated is not None:  # the one that was sent is spent, whatever came with it
+                        await self._save(stored, rotated_record(current, known, error.rotated), state.hold_rotated)
+                    raise
+                await self._save(stored, refreshed_record(current, known, refreshed, time.time_ns()), state.adopt)
+        return "done"
+
+    async def _ask(self, login: ChatgptLogin, known: ChatgptLogin, reason: Reason) -> Refreshed:
+        """Spend the refresh token on new ones, which are those of what is known of the login."""
+        refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
+        if (mismatch := find_mismatch(known, refreshed)) is not None:
+            kept = refreshed.refresh_token if mismatch.is_same_person else None
+            raise RefreshFailed(_MISMATCH.format(mismatch.words), kept)
+        return refreshed
+
+    async def _save(
+        self, stored: AuthRecord | None, record: AuthRecord, take: Callable[[AuthRecord], None]
+    ) -> None:
+        """Store what a refresh gave. If the store will not have it, memory must: the old token is spent."""
+        try:
+            await self._store.save(record)
+            self._state.note_unsaved(None)
+        except Exception as error:  # noqa: BLE001 - a bug must not lose it either
+            cause = error if isinstance(error, StorageError) else describe_unforeseen(error)
+            _log.error("the refreshed token is in memory alone until the store takes it: %s", cause)
+            self._state.note_unsaved(stored)
+        take(record)
+
+    async def save_again(self) -> None:
+        """See AccountService."""
+        state = self._state
+        async with state.changing:
+            try:
+                async with self._store.locked():
+                    await self._save_if_newer()
+            except StorageError as error:
+                _log.warning("the refreshed token is still in memory alone: %s", error)
+
+    async def _save_if_newer(self) -> None:
+        """Store what memory alone has; but what somebody else has stored meanwhile is taken instead."""
+        state = self._state
+        try:
+            stored = await self._store.load()
+        except MalformedRecord:
+            stored, is_newer = None, True  # the store keeps aside what nobody can read
+        else:
+            is_newer = state.is_newer_than(stored)
+        if is_newer and state.record is not None:
+            await self._store.save(state.record)
+            state.note_unsaved(None)
+        elif state.is_external or stored == state.record:
+            state.note_unsaved(None)
+            state.hold(stored)
+        else:
+            state.become(stored)
+
+    async def _settle(self, spent: _Spent) -> RefreshOutcome | None:
+        """Take a refusal for what it is, unless another program turns out to have been first.
+
+        Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
+        let go of them, and gets a moment, with the locks free, to store the new one.
+        """
+        state = self._state
+        pauses = list(_MOMENT if spent.refusal.code == "refresh_token_reused" else (0.0,))
+        while True:
+            await trio.sleep(pauses.pop(0))
+            async with state.changing:
+                if state.login is not spent.login:
+                    return None
+                stored = await self._look()
+                older = state.is_newer_than(stored)  # what the disk has kept of before is no renewal
+                if stored is not None and not older and is_renewal(stored, spent.login):
+                    state.adopt(stored)
+                    return "adopted"
+                if not pauses:
+                    state.refuse(spent.login, spent.refusal)
+                    raise spent.refusal
+
+    async def _look(self) -> AuthRecord | None:
+        """Read the store, where one that cannot be read has nothing new to say."""
+        try:
+            return await self._store.load()
+        except StorageError as error:
+            _log.warning("the store cannot be read, so the refusal stands: %s", error)
+            return None
+
+
+class _Spent(Exception):
+    """The issuer will not take the refresh token of this login."""
+
+    def __init__(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
+        super().__init__(str(refusal))
+        self.login = login
+        self.refusal = refusal

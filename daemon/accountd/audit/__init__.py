@@ -1,0 +1,1 @@
+"""The audit log: what is noted of whom, and the file that it is written to."""

@@ -1,0 +1,86 @@
+"""What the doctor found, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from accountd import __version__
+from accountd.cli.terminal import fold, one_line
+from accountd.doctor.findings import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from accountd.cli.terminal import Screen
+    from accountd.doctor.findings import Examined, Verdict
+
+_STATUS: Final[dict[Verdict, str]] = {"ok": "ok", "warn": "warning", "fail": "fail"}
+"""As `codex doctor --json` has them."""
+
+_NARROW: Final = 64
+"""Columns below which a name has a line of its own."""
+
+_MARK: Final = 6  # columns of a verdict
+_NAME: Final = 21  # and of a name
+
+
+def render_json(examined: list[Examined], now: float) -> str:
+    """Render one JSON object, laid out as that of `codex doctor --json`. `now` is Unix time."""
+    return json.dumps(
+        {
+            "schemaVersion": 1,
+            "generatedAt": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+            "overallStatus": _STATUS[judge(examined)],
+            "accountdVersion": __version__,
+            "checks": {each.name: _as_json(each) for each in examined},
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _as_json(each: Examined) -> dict[str, Any]:
+    return {
+        "id": each.name,
+        "category": each.name.partition(".")[0],
+        "status": _STATUS[each.finding.verdict],
+        "summary": one_line(each.finding.summary),
+        "details": {name: one_line(value) for name, value in each.finding.details.items()},
+        "remediation": each.finding.remedy and one_line(each.finding.remedy),
+        "durationMs": round(each.seconds * 1000),
+    }
+
+
+def render_text(examined: list[Examined], screen: Screen) -> Iterator[str]:
+    """Render lines for a person: each check with its verdict, and below it what to do about it."""
+    for each in examined:
+        yield from _render(each, screen)
+    yield ""
+    counts = {verdict: sum(e.finding.verdict == verdict for e in examined) for verdict in _STATUS}
+    total = f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail"
+    yield screen.style.bold(_paint(judge(examined), total, screen))
+
+
+def _render(each: Examined, screen: Screen) -> Iterator[str]:
+    finding = each.finding
+    mark = _paint(finding.verdict, f"{finding.verdict:<{_MARK}}", screen)
+    summary, remedy = one_line(finding.summary), one_line(finding.remedy or "")
+    if screen.width < _NARROW:
+        yield f"{mark}{each.name}"
+        indent, lines = _MARK, ["", *fold(summary, screen.width - _MARK)]
+    else:
+        indent = _MARK + _NAME
+        lines = fold(summary, screen.width - indent)
+        yield f"{mark}{each.name:<{_NAME}}{lines[0]}"
+    yield from (f"{'':<{indent}}{line}" for line in lines[1:])
+    if remedy:
+        first, *others = fold(remedy, screen.width - indent - 3)
+        yield f"{'':<{indent}}{screen.style.bold('->')} {first}"
+        yield from (f"{'':<{indent + 3}}{line}" for line in others)
+
+
+def _paint(verdict: Verdict, text: str, screen: Screen) -> str:
+    style = screen.style
+    return {"ok": style.green, "warn": style.yellow, "fail": style.red}[verdict](text)

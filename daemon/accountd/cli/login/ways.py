@@ -1,0 +1,121 @@
+"""The ways of `accountd login`: a code to type into a browser anywhere, a browser of this machine, an API key."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from accountd.cli.account import Account
+from accountd.cli.connecting import connect
+from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
+from accountd.cli.interrupts import Interrupts
+from accountd.cli.login.course import Course, Way, who
+from accountd.cli.login.report import JsonReport, Report, TextReport
+from accountd.client.errors import Interrupted
+from accountd.secret import Secret
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.client.blocking import Client
+
+_CODE = Way(
+    "chatgptDeviceCode", 15 * 60.0, closed="device code login is not enabled", instead="accountd login --browser"
+)
+_BROWSER = Way("chatgpt", 10 * 60.0, closed="failed to start login server", instead="accountd login")
+_LONGEST_KEY = 64 * 1024
+
+
+def log_in(args: argparse.Namespace) -> int:
+    """Log in as the command line says, and give the exit code."""
+    report: Report = JsonReport() if args.json else _make_report(args)
+    if args.with_api_key:
+        key = _read_api_key()
+        with connect(args) as client:
+            client.call("account/login/start", {"type": "apiKey", "apiKey": key.reveal()})
+            report.logged_in(who(client, Account("apikey")))
+        return OK
+    with connect(args) as client, Interrupts() as interrupts:
+        try:
+            if args.browser:
+                return _log_in_with_browser(client, report, interrupts, may_open=not args.no_browser)
+            return Course(client, report, interrupts).run(_CODE, partial(report.show_code, lifetime=_CODE.lifetime))
+        except Interrupted:  # for the second time
+            text = "left without waiting for the daemon; see `accountd status` for what became of the login"
+            raise Failure(text, SIGNALLED + interrupts.take()) from None
+
+
+def _make_report(args: argparse.Namespace) -> TextReport:
+    return TextReport(asks=args.browser and _can_paste(), qr=args.qr, copy=_copy if args.copy else None)
+
+
+def _copy(code: str) -> str:
+    """Copy the code, and say what became of it."""
+    from accountd.system.clipboard import NoClipboard, Program, choose_clipboard, copy  # for --copy alone
+
+    clipboard = choose_clipboard(os.environ)
+    failed = clipboard if isinstance(clipboard, NoClipboard) else copy(clipboard, code, os.environ)
+    if failed is not None:
+        return f"The code is not in the clipboard: {failed.reason}."
+    if isinstance(clipboard, Program) and clipboard.certain:
+        return "The code is in the clipboard."
+    return "The code was sent to the terminal's clipboard; not every terminal takes it."
+
+
+def _log_in_with_browser(client: Client, report: Report, interrupts: Interrupts, *, may_open: bool) -> int:
+    from accountd.cli.login.paste import PasteReader  # threads and terminals are for this way alone
+
+    def show(login: dict[str, Any]) -> None:
+        reason = _open_browser(str(login["authUrl"])) if may_open else ""
+        report.show_page(login, _BROWSER.lifetime, no_browser=reason)
+
+    paste = PasteReader(interrupts.wake) if report.asks else None
+    return Course(client, report, interrupts, paste).run(_BROWSER, show)
+
+
+def _can_paste() -> bool:
+    from accountd.cli.login.paste import can_paste  # as above
+
+    return can_paste()
+
+
+def _open_browser(url: str) -> str | None:
+    """Open the browser, if there is one; give the reason if not."""
+    from accountd.system.browser import NoBrowser, choose_browser, open_browser  # for this way alone
+
+    browser = choose_browser(os.environ)
+    if not isinstance(browser, NoBrowser):
+        failed = open_browser(browser, url, os.environ)
+        return failed.reason if failed else None
+    return browser.reason
+
+
+def _read_api_key() -> Secret:
+    """Read the key from a pipe or a file, or ask for it on a terminal without showing it. Never from argv."""
+    if sys.stdin is None:
+        raise Failure("there is no stdin to read the API key from", USAGE)
+    if sys.stdin.isatty():
+        text = _ask_for_key()
+    else:
+        text = sys.stdin.buffer.read(_LONGEST_KEY).decode("ascii", errors="replace").strip()
+    if not text:
+        raise Failure("no API key on stdin; pipe it in, as in `accountd login --with-api-key < key.txt`", USAGE)
+    if len(text.split()) > 1 or not (text.isascii() and text.isprintable()):
+        raise Failure("stdin does not hold an API key: it must be one line, without blanks", USAGE)
+    return Secret(text)
+
+
+def _ask_for_key() -> str:
+    import getpass  # for this path alone
+    import warnings  # as above
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass("OpenAI API key (is not shown): ").strip()
+        except EOFError:
+            return ""
+        except getpass.GetPassWarning:
+            raise Failure("this terminal would show the API key; pipe it in instead", USAGE) from None

@@ -1,0 +1,170 @@
+"""`accountd status`: who is logged in, and which daemon says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from accountd.cli.account import Account, find_objection, read_account
+from accountd.cli.connecting import connect
+from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
+from accountd.cli.options import add_client_options
+from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
+from accountd.client.errors import CallFailed
+from accountd.config.environment import describe_environment, find_differences
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.cli.parsing import Subparsers
+    from accountd.client.blocking import Client
+
+_LABELS = 12
+"""Columns before what they stand for."""
+
+_UNSAFE = "the daemon uses files that other users may write to: ACCOUNTD_TRUST_UNSAFE_PATHS is set"
+
+_FORMATS = ("text", "json", "prometheus")
+
+_EPILOG = """\
+Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
+login is stored that is no longer accepted: needsLogin, with --json. With
+--format prometheus it is 0 in each of these cases.
+
+With --json, `daemon` is how the daemon is: since when it runs, what it has
+counted, when it will refresh the token. The same is in the text exposition
+format of Prometheus with --format prometheus, such as for the node exporter's
+collector of text files. No port is opened for it.
+
+example:
+  accountd status --json | jq -r .email
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "status",
+        help="say who is logged in",
+        description="Say who is logged in and how, and which daemon it is that says so.",
+        epilog=_EPILOG,
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--format", choices=_FORMATS, default="text", help="for people, for programs, or for Prometheus"
+    )
+    form.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="print one JSON object instead"
+    )
+    add_client_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status; the exit code says whether somebody is logged in."""
+    with connect(args) as client:
+        if args.format == "prometheus":
+            return _print_metrics(client)
+        account = read_account(client)
+        home = client.server.get("codexHome")
+        # `NAME/0.171.0 (…)`: clients of Codex take the version from there too.
+        version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
+        protocol = version[1] if version else None
+        store = _read(client, "account/store/read")
+        daemon = _read(client, "accountd/status")
+    if args.format == "json":
+        facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
+        differing = _find_differences(daemon) if daemon else []
+        say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
+    else:
+        rows = {
+            "Not used": not account.mode and find_objection(daemon),
+            "Plan": account.plan,
+            "Workspace": account.workspace,
+            "Store": store and f"{store.get('kind')}, {store.get('location')}",
+            "": store and store.get("note"),
+            "CODEX_HOME": home,
+            "Socket": str(client.path),
+            "Protocol": protocol and f"Codex {protocol}",
+            "Daemon": daemon and _describe(daemon),
+            "Containers": daemon and _describe_token_socket(daemon.get("tokenSocket")),
+            "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
+            "Backend": daemon and daemon.get("backendUrl"),
+            "Environment": daemon and _describe_environment(daemon),
+        }
+        _print(account, rows)
+    if account.stale:
+        return NEEDS_LOGIN
+    return OK if account.mode else NOT_LOGGED_IN
+
+
+def _print(account: Account, rows: dict[str, Any]) -> None:
+    screen = Screen.of(sys.stdout)
+    style = screen.style
+    headline, paint = account.headline(), style.green
+    if rows["Not used"]:
+        headline, paint = "Not logged in, since what is stored is not used.", style.red
+    elif account.unneeded:
+        paint = style.yellow
+    elif not account.mode:
+        headline += f" Log in{' again' if account.stale else ''} with `accountd login`."
+        paint = style.red if account.stale else style.yellow
+    for line in fold(headline, screen.width):
+        say(style.bold(paint(line)))
+    say()
+    for name, value in rows.items():
+        if value:
+            texts = value if isinstance(value, list) else [value]
+            lines = [line for text in texts for line in fold(one_line(str(text)), screen.width - _LABELS)]
+            say(style.dim(f"{name:<{_LABELS}}") + f"\n{' ' * _LABELS}".join(lines))
+
+
+def _print_metrics(client: Client) -> int:
+    from accountd.cli.status.prometheus import render_metrics  # which the other forms have no use for
+
+    daemon = _read(client, "accountd/status")
+    if daemon is None:
+        raise Failure(f"the daemon at {client.path} counts nothing: it is of an older version")
+    say(render_metrics(daemon).rstrip("\n"))
+    return OK
+
+
+def _describe(daemon: dict[str, Any]) -> str:
+    uptime = describe_duration(float(daemon.get("uptimeSeconds") or 0))
+    return f"accountd {daemon.get('version')}, pid {daemon.get('pid')}, up {uptime}"
+
+
+def _find_differences(daemon: dict[str, Any]) -> list[str]:
+    """Name the variables that the daemon has otherwise than this environment; none for one that does not tell."""
+    there = daemon.get("environment")
+    return find_differences(describe_environment(os.environ), there) if isinstance(there, dict) else []
+
+
+def _describe_environment(daemon: dict[str, Any]) -> list[str]:
+    """List what is not as usual in the daemon's environment, and then what is otherwise in this one."""
+    told = [f"{name}={value}" for name, value in (daemon.get("environment") or {}).items()]
+    differing = _find_differences(daemon)
+    if not differing:
+        return told
+    advice = f"another {' and '.join(differing)} here: `kill {daemon.get('pid')}` lets the next daemon have it"
+    return [*(told or ["nothing unusual"]), advice]
+
+
+def _describe_token_socket(token_socket: dict[str, Any] | None) -> str | None:
+    if token_socket is None:
+        return None
+    if trouble := token_socket.get("trouble"):
+        return f"cannot connect: {trouble}"
+    connections, tokens = token_socket.get("connections"), token_socket.get("tokensHandedOut")
+    return f"{connections} connected at {token_socket.get('path')}, {tokens} tokens handed out"
+
+
+def _read(client: Client, method: str) -> dict[str, Any] | None:
+    """Ask for something of ours; None of a daemon that cannot tell, as one of an older version."""
+    try:
+        return client.call(method, {})
+    except CallFailed:
+        return None

@@ -1,0 +1,101 @@
+"""`accountd usage`: how much of the rate limits is used, and when they begin anew."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from accountd.cli.account import explain_nobody, read_account
+from accountd.cli.connecting import connect
+from accountd.cli.exits import NEEDS_LOGIN, OK, Failure
+from accountd.cli.options import add_client_options
+from accountd.cli.terminal import Screen, say
+from accountd.client.errors import CallFailed, CallTimedOut, ClientError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.cli.parsing import Subparsers
+    from accountd.client.blocking import Client
+
+_PATIENCE = 60.0
+"""Seconds; the daemon may have to refresh a token first, and then asks the backend."""
+
+_EPILOG = """\
+On a terminal there is a bar for each window of each limit. Elsewhere there is
+a line for each, with the time in ISO 8601:
+
+  codex primary 42% used, window 300 min, resets 2026-11-22T18:00:00+01:00
+
+With --json, one object has the results of two requests as they are: limits,
+of account/rateLimits/read, and usage, of account/usage/read. If the second
+fails, usage is null, and usageError says why.
+
+Exits with 0 if this is known, with 1 if not, as of an API key; with 3 if
+nobody is logged in, and with 4 if the login is no longer accepted.
+
+examples:
+  accountd usage
+  accountd usage --json | jq .limits.rateLimits.primary.usedPercent
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "usage",
+        help="show how much of the rate limits is used",
+        description="Show how much of the rate limits is used, and when they reset.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_client_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is used. Raises Failure with a code of its own if one has to log in first."""
+    with connect(args) as client:
+        try:
+            limits = client.call("account/rateLimits/read", {}, _PATIENCE)
+        except CallFailed as error:
+            raise _explain(client, error) from error
+        usage, trouble = _read_usage(client)
+    if args.json:
+        say(json.dumps({"limits": limits, "usage": usage, "usageError": trouble}))
+    else:
+        _print(limits, usage)
+    return OK
+
+
+def _read_usage(client: Client) -> tuple[dict[str, Any] | None, str | None]:
+    """Ask for what is nice to know: the result, or why there is none."""
+    try:
+        return client.call("account/usage/read", {}), None
+    except (CallFailed, CallTimedOut) as error:
+        return None, str(error)
+
+
+def _explain(client: Client, error: CallFailed) -> Failure:
+    """Find out whether it failed because one has to log in: the daemon's error code does not tell."""
+    with contextlib.suppress(ClientError):
+        account = read_account(client)
+        if account.stale:
+            text = "the login that is stored is no longer accepted; log in again with `accountd login`"
+            return Failure(text, NEEDS_LOGIN)
+        if account.mode is None and not account.unneeded:
+            return explain_nobody(client)
+    return Failure(error.message)
+
+
+def _print(limits: dict[str, Any], usage: dict[str, Any] | None) -> None:
+    from accountd.cli.usage.facts import read_facts  # --help and --json need none of this
+    from accountd.cli.usage.report import Clock, render_plain, render_report  # as above
+
+    clock, screen = Clock(time.time()), Screen.of(sys.stdout)
+    facts = read_facts(limits, usage, clock.today())
+    lines = render_report(facts, clock, screen) if screen.is_terminal else render_plain(facts, clock)
+    say("\n".join(lines or ["Nothing is known of this account's limits."]))

@@ -1,0 +1,105 @@
+"""`accountd watch`: say what happens to the account and to logins, as it happens, until it is told to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accountd.cli.account import read_account
+from accountd.cli.connecting import connect, connect_again
+from accountd.cli.exits import SIGNALLED
+from accountd.cli.interrupts import Interrupts
+from accountd.cli.options import add_client_options
+from accountd.cli.watch.report import JsonReport, TextReport
+from accountd.client.errors import CallFailed, ConnectionLost, Interrupted, NothingListens
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.cli.parsing import Subparsers
+    from accountd.cli.watch.report import Report
+    from accountd.client.blocking import Client
+
+_LONG = 3600.0
+"""Seconds until a wait begins anew in which nothing was heard."""
+_RETRY_DELAYS = (0.1, 5.0)
+"""Seconds between two looks for a daemon that has gone, at first and at last; nobody tells of one that comes."""
+
+_EPILOG = """\
+It begins with who is logged in and which logins are under way, whoever began
+them. It goes on across a restart of the daemon, which it does not start again.
+Ctrl-C ends it.
+
+With --json, each line is one object: "at" (Unix seconds), "event", and
+  account      who is logged in, as `accountd status --json` says it
+  login        loginId, type, state, startedAt, expiresAt, retries, retryCause
+  completed    loginId, success, error
+  connected    the daemon is there again
+  disconnected it has gone
+
+examples:
+  accountd watch
+  accountd watch --json | jq -r 'select(.event == "account").email'
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Register the verb."""
+    parser = subparsers.add_parser(
+        "watch",
+        help="say what happens to the account and to logins",
+        description="Say what happens to the account and to logins, as it happens.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each event")
+    add_client_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until a signal comes, and give the exit code for it."""
+    report: Report = JsonReport() if args.json else TextReport()
+    client = connect(args)
+    with Interrupts() as interrupts:
+        try:
+            while True:
+                try:
+                    with client:
+                        _follow(client, report, interrupts)
+                except ConnectionLost:
+                    report.disconnected()
+                client = _wait_for_daemon(args, interrupts)
+                report.connected()
+        except Interrupted:
+            return SIGNALLED + interrupts.take()
+
+
+def _follow(client: Client, report: Report, interrupts: Interrupts) -> None:
+    """Say what is, then what comes. Raises ConnectionLost or Interrupted, sooner or later."""
+    _tell_account(client, report, interrupts)
+    for login in client.call("account/login/list", interrupt=interrupts.readable)["logins"]:
+        report.progress(login["progress"])
+    while True:
+        match client.next_notification(_LONG, interrupts.readable):
+            case ("account/login/progress", params):
+                report.progress(params)
+            case ("account/login/completed", params):
+                report.completed(params)
+            case ("account/updated", params) if params.get("reason") is None:  # else nothing has happened
+                _tell_account(client, report, interrupts)
+
+
+def _tell_account(client: Client, report: Report, interrupts: Interrupts) -> None:
+    try:
+        report.account(read_account(client, interrupts.readable))
+    except CallFailed as error:
+        report.trouble(error.message)
+
+
+def _wait_for_daemon(args: argparse.Namespace, interrupts: Interrupts) -> Client:
+    delay, longest = _RETRY_DELAYS
+    while True:
+        try:
+            return connect_again(args)
+        except (NothingListens, ConnectionLost):
+            interrupts.wait(delay)
+            delay = min(2 * delay, longest)

@@ -1,0 +1,1 @@
+"""What the person, the machine and the organisation have set: files, environment, limits, policy."""

@@ -1,0 +1,105 @@
+"""Which logins the configuration permits. Pure: a question in, nothing or the refusal out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from accountd.errors import ConfigError, InvalidRequest, WorkspaceForbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from accountd.config.settings import LoginMethod
+
+_DISABLED: Final[dict[LoginMethod, str]] = {
+    "chatgpt": "ChatGPT login is disabled. Use API key login instead.",
+    "api": "API key login is disabled. Use ChatGPT login instead.",
+}
+
+
+class HandedOut(Protocol):
+    """What a client is given, and the backend is sent: an access token, and the account id that goes with it.
+
+    `claimed_account_id` is the workspace that the token itself is for. It has to be the same, so that neither a
+    client's word nor an edited file makes another of it. A token that names none, or is no JWT, goes by the id.
+    The ID token is not asked: after a switch of workspaces it goes on naming the one of the login.
+    """
+
+    @property
+    def account_id(self) -> str | None:
+        """Give what is sent as ChatGPT-Account-Id, if anything is."""
+        ...
+
+    @property
+    def claimed_account_id(self) -> str | None:
+        """Give the claim."""
+        ...
+
+
+class Policy(msgspec.Struct):
+    """`forced_login_method` and `forced_chatgpt_workspace_id`; no workspaces named means any.
+
+    Everybody asks the one that is in force. It changes where the configuration is read again, and nowhere else.
+    """
+
+    method: LoginMethod | None = None
+    workspaces: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[LoginMethod, ...]:
+        """The methods that are permitted, in the order in which Codex names them: one or both."""
+        return ("api", "chatgpt") if self.method is None else (self.method,)
+
+    def restrict(
+        self, *, methods: Collection[LoginMethod] | None = None, workspaces: Collection[str] | None = None
+    ) -> Policy:
+        """Give what this policy and a managed one both permit; None is a managed policy that says nothing.
+
+        Where no workspace is left, ChatGPT is no method. Raises ConfigError, with Codex's text, where no
+        method is left.
+        """
+        left = set(self.methods if methods is None else (m for m in self.methods if m in methods))
+        named = self.workspaces
+        if workspaces is not None:
+            managed = tuple(name.strip() for name in workspaces if name.strip())
+            named = tuple(name for name in managed if not self.workspaces or name in self.workspaces)
+            if not named:
+                left.discard("chatgpt")
+        if not left:
+            raise ConfigError("authentication requirements do not permit any usable login method")
+        return Policy(left.pop() if len(left) == 1 else None, named)
+
+    def become(self, other: Policy) -> None:
+        """Say what the other one says, from now on."""
+        self.method, self.workspaces = other.method, other.workspaces
+
+    def permits(self, method: LoginMethod) -> bool:
+        """Say whether a login by this method may be begun, or a stored one be used."""
+        return self.method in (None, method)
+
+    def permits_workspace(self, given: HandedOut | None) -> bool:
+        """Say whether this may be handed out, and used; None, as of an API key, is of no workspace."""
+        if given is None:
+            return True
+        agree = given.claimed_account_id in (None, given.account_id) or given.account_id is None
+        return agree and (not self.workspaces or given.account_id in self.workspaces)
+
+    def check_method(self, method: LoginMethod) -> None:
+        """Raise InvalidRequest, with the text that Codex has for it, if the method is not permitted."""
+        if not self.permits(method):
+            raise InvalidRequest(_DISABLED[method])
+
+    def check_workspace(self, given: HandedOut | None) -> None:
+        """Raise WorkspaceForbidden, with the text that Codex has for it, if this may not be handed out."""
+        if given is None or self.permits_workspace(given):
+            return
+        if self.workspaces and given.account_id is None:
+            raise WorkspaceForbidden(
+                "Login is restricted to a specific workspace, "
+                "but the token did not include an chatgpt_account_id claim."
+            )
+        if self.workspaces and not {given.account_id, given.claimed_account_id} <= {None, *self.workspaces}:
+            raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+        raise WorkspaceForbidden("The access token is for another workspace than the account id beside it.")

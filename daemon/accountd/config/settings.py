@@ -1,0 +1,154 @@
+"""What the person configured, read once: the environment, the keys of Codex's own `config.toml`, and our limits.
+
+Of Codex's file only the keys that bear on accounts are read; the rest of it is none of our business.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from accountd import paths
+from accountd.config.limits import Limits, read_limits
+from accountd.config.toml_file import TomlFile
+from accountd.config.urls import find_url_fault
+from accountd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LoginMethod = Literal["chatgpt", "api"]
+CredentialsStore = Literal["file", "keyring", "auto", "ephemeral"]
+
+DEFAULT_ISSUER = "https://auth.openai.com"
+DEFAULT_CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+DEFAULT_BACKEND = "https://chatgpt.com/backend-api"
+
+_LOGINLESS_PROVIDERS = frozenset({"ollama", "lmstudio", "amazon-bedrock"})
+"""Of the model providers that Codex brings along, those that need no login with OpenAI."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address.
+
+    `requires_openai_auth` is that of the model provider in use, which may be one that needs no login.
+    """
+
+    codex_home: Path
+    issuer: str = DEFAULT_ISSUER
+    client_id: str = DEFAULT_CLIENT_ID
+    refresh_url: str = DEFAULT_ISSUER + "/oauth/token"
+    revoke_url: str = DEFAULT_ISSUER + "/oauth/revoke"
+    backend: str = DEFAULT_BACKEND
+    ca_file: Path | None = None
+    originator: str | None = None
+    forced_login_method: LoginMethod | None = None
+    allowed_workspaces: tuple[str, ...] = ()
+    credentials_store: CredentialsStore = "file"
+    requires_openai_auth: bool = True
+    limits: Limits = Limits()
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read the configuration of this environment.
+
+    Raises ConfigError, naming the variable, or the file, the line and the key. Nothing falls back to a
+    default in silence: a policy that cannot be read must not read as "no policy".
+    """
+    home = Path(paths.codex_home(environ))
+    file = _CodexFile.read(home / "config.toml")
+
+    def variable(name: str) -> str | None:
+        return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
+
+    def text(name: str) -> str | None:
+        value = variable(name)
+        if value is not None and not value.isprintable():  # nor are bytes that are no UTF-8
+            raise ConfigError(f"{name} must be printable text in UTF-8")
+        return value
+
+    def url(name: str) -> str | None:
+        value = variable(name)
+        if value is not None and (fault := find_url_fault(value)):
+            raise ConfigError(f"{name} {fault}")
+        return value and value.rstrip("/")
+
+    def path(name: str) -> Path | None:
+        value = variable(name)
+        return Path(paths.expand(value, where=name)) if value else None
+
+    issuer = url("CODEX_APP_SERVER_LOGIN_ISSUER") or DEFAULT_ISSUER
+    refresh_url = url("CODEX_REFRESH_TOKEN_URL_OVERRIDE")
+    # An override of the refresh URL alone moves revocation to the same origin, as in Codex.
+    token_origin = _origin(refresh_url) if refresh_url else issuer
+    return Config(
+        codex_home=home,
+        issuer=issuer,
+        client_id=text("CODEX_APP_SERVER_LOGIN_CLIENT_ID") or DEFAULT_CLIENT_ID,
+        refresh_url=refresh_url or issuer + "/oauth/token",
+        revoke_url=url("CODEX_REVOKE_TOKEN_URL_OVERRIDE") or token_origin + "/oauth/revoke",
+        backend=file.backend("chatgpt_base_url") or DEFAULT_BACKEND,
+        ca_file=path("CODEX_CA_CERTIFICATE") or path("SSL_CERT_FILE"),
+        originator=text("CODEX_INTERNAL_ORIGINATOR_OVERRIDE"),
+        forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
+        allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
+        credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
+        requires_openai_auth=file.requires_openai_auth(),
+        limits=read_limits(home / "accountd.toml"),
+    )
+
+
+class _CodexFile(TomlFile):
+    """Codex's `config.toml`: the keys that are read of it, by what they may be."""
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
+        value = self.values.get(key)
+        if value is not None and value not in allowed:
+            options = ", ".join(f'"{option}"' for option in allowed)
+            raise self.error(key, complaint=f"must be one of {options}")
+        return value
+
+    def workspaces(self, key: str) -> tuple[str, ...]:
+        value = self.values.get(key, [])
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self.error(key, complaint="must be a workspace id, or a list of them")
+        return tuple(name.strip() for name in names if name.strip())
+
+    def requires_openai_auth(self) -> bool:
+        """Say whether the model provider needs a login: one of the person's own does if it says so.
+
+        A name that is nobody's counts as Codex's own provider, as it does for `getAuthStatus` there.
+        """
+        name = self.values.get("model_provider", "")
+        if not isinstance(name, str):
+            raise self.error("model_provider", complaint="must be the name of a provider")
+        providers = self.values.get("model_providers", {})
+        own = providers.get(name) if isinstance(providers, dict) else None
+        if name in _LOGINLESS_PROVIDERS or not isinstance(own, dict):
+            return name not in _LOGINLESS_PROVIDERS
+        needed = own.get("requires_openai_auth", False)
+        if not isinstance(needed, bool):
+            raise self.error("model_providers", name, "requires_openai_auth", complaint="must be true or false")
+        return needed
+
+    def backend(self, key: str) -> str | None:
+        """Read the backend's base URL; the two public hosts get the path that Codex adds for them."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.error(key, complaint="must be a URL")
+        if fault := find_url_fault(value.strip()):
+            raise self.error(key, complaint=fault)
+        url = value.strip().rstrip("/")
+        public = url.startswith(("https://chatgpt.com", "https://chat.openai.com"))
+        return url + "/backend-api" if public and "/backend-api" not in url else url
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,107 @@
+"""The way to the issuer and the backend: proxy, certificates, a real request to each, and the time of day."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from accountd.doctor.findings import fail, ok, warn
+from accountd.doctor.route import MalformedProxy, find_fault, find_proxy
+from accountd.errors import RemoteUnreachable, describe_os_error, describe_status
+from accountd.files.ownership import UnsafePath
+from accountd.web.ca_bundle import add_authorities
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from accountd.doctor.findings import Finding
+    from accountd.doctor.surroundings import Surroundings
+
+SKEW: Final = 60.0
+"""Seconds by which the clock may be wrong; tokens and certificates have hours and days."""
+
+
+async def check_proxy(surroundings: Surroundings) -> Finding:
+    """Say which proxy a request to the issuer goes through, without its password."""
+    try:
+        proxy = find_proxy((await surroundings.config()).issuer, surroundings.environ)
+    except MalformedProxy as error:
+        return fail(str(error), f"set {error.variable} to http://HOST:PORT, or unset it")
+    if proxy is None:
+        return ok("requests to the issuer go through no proxy")
+    return ok(f"requests to the issuer go through {proxy.shown}, of {proxy.variable}", proxy=proxy.shown)
+
+
+async def check_ca(surroundings: Surroundings) -> Finding:
+    """Read the file of certificates that the environment names, besides the system's."""
+    path = (await surroundings.config()).ca_file
+    if path is None:
+        return ok("those of the system")
+    chosen = surroundings.environ.get("CODEX_CA_CERTIFICATE", "").strip()
+    variable = "CODEX_CA_CERTIFICATE" if chosen else "SSL_CERT_FILE"
+    return await trio.to_thread.run_sync(_look_at_certificates, path, variable, abandon_on_cancel=True)
+
+
+def _look_at_certificates(path: Path, variable: str) -> Finding:
+    remedy = f"set {variable} to a PEM file that you can read, or unset it"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        add_authorities(context, path)
+    except ssl.SSLError:
+        return fail(f"{path}, of {variable}, has no certificate that can be read", remedy)
+    except UnsafePath as error:
+        return fail(f"{path}, of {variable}, is not used: {error.problem}", error.remedy)
+    except OSError as error:
+        return fail(f"{path}, of {variable}, cannot be read: {describe_os_error(error)}", remedy)
+    count = context.cert_store_stats()["x509"]
+    return ok(f"{count} of {path}, besides those of the system", variable=variable)
+
+
+async def check_issuer(surroundings: Surroundings) -> Finding:
+    """Send a request to the issuer."""
+    return await _check_endpoint(surroundings, (await surroundings.config()).issuer)
+
+
+async def check_backend(surroundings: Surroundings) -> Finding:
+    """Send a request to the backend."""
+    return await _check_endpoint(surroundings, (await surroundings.config()).backend)
+
+
+async def _check_endpoint(surroundings: Surroundings, url: str) -> Finding:
+    """Any answer will do but one that says that the server is broken: whoever asks is not logged in."""
+    for name, check in (("network.ca", check_ca), ("network.proxy", check_proxy)):
+        if (await check(surroundings)).verdict == "fail":
+            return warn("no request can be sent", f"see {name} first", url=url)
+    probe = await surroundings.probe(url)
+    if isinstance(probe.answer, RemoteUnreachable):
+        fault = await find_fault(url, surroundings.environ, probe.answer)
+        return fail(fault.text, fault.remedy, url=url, stage=fault.stage)
+    answer = probe.answer
+    status = describe_status(answer.status)
+    if answer.status == 407:
+        return fail(
+            f"the proxy wants a password: {status}", "put it into HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT"
+        )
+    if answer.status >= 500:
+        return warn(f"{url} is in trouble: {status}", "wait, and try again", url=url, status=status)
+    return ok(f"{url} answers: {status}", url=url, status=status)
+
+
+async def check_clock(surroundings: Surroundings) -> Finding:
+    """Compare the clock with the issuer's, whose answer says what time it is (RFC 9110 section 6.6.1)."""
+    probe = await surroundings.probe((await surroundings.config()).issuer)
+    if isinstance(probe.answer, RemoteUnreachable):
+        return warn("cannot be compared with that of the issuer, which does not answer", "see network.issuer first")
+    skew = None
+    with suppress(ValueError):
+        skew = probe.at - parsedate_to_datetime(probe.answer.date).timestamp()
+    if skew is None:
+        return ok("the issuer does not say what time it is")
+    if abs(skew) < SKEW:
+        return ok(f"within {SKEW:.0f} s of the issuer's", skew=f"{skew:.0f}")
+    text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the issuer's"
+    return warn(text, "set the clock, as with `sudo timedatectl set-ntp true`", skew=f"{skew:.0f}")

@@ -1,0 +1,51 @@
+"""The configuration: the person's, and that of whoever runs the machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from accountd.doctor.findings import fail, ok
+from accountd.errors import ConfigError
+from accountd.files.ownership import UnsafePath
+from accountd.reload import make_policy
+from accountd.requirements import service as requirements
+
+if TYPE_CHECKING:
+    from accountd.doctor.findings import Finding
+    from accountd.doctor.surroundings import Surroundings
+
+_UNREADABLE = "make it a file that you can read; see also home.modes"
+_ANEW = "correct it there, and end the daemon: the next one reads it"
+
+
+async def check_config(surroundings: Surroundings) -> Finding:
+    """Read the variables and `config.toml`, as the daemon does when it starts."""
+    path = surroundings.home / "config.toml"
+    try:
+        config = await surroundings.config()
+    except ConfigError as error:
+        cause = error.__cause__
+        if isinstance(cause, UnsafePath):
+            return fail(f"{path}: {cause.problem}", cause.remedy)
+        return fail(str(error), _UNREADABLE if isinstance(cause, OSError) else _ANEW)
+    details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
+    exists = await trio.Path(path).exists()
+    return ok(f"{path} is read" if exists else f"there is no {path}; all is as usual", **details)
+
+
+async def check_requirements(surroundings: Surroundings) -> Finding:
+    """Read the machine's requirements, and whether they leave any way to log in."""
+    path = requirements.SYSTEM_FILE
+    try:
+        layer = await trio.to_thread.run_sync(requirements.read_system_layer, path, abandon_on_cancel=True)
+    except ConfigError as error:
+        return fail(str(error), f"have whoever runs this machine correct {path}")
+    config = await surroundings.config()
+    try:
+        make_policy(config, layer)
+    except ConfigError as error:
+        return fail(str(error), f"make {surroundings.home / 'config.toml'} agree with {path}")
+    exists = await trio.Path(path).exists()
+    return ok(f"{path} is read" if exists else f"there is no {path}; nothing is required")

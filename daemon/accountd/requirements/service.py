@@ -1,0 +1,297 @@
+"""What the organisation of the current account requires: fetched before its login counts, and kept current.
+
+An account of a plan that has requirements is not used without them. Once had they are kept, in memory and in a
+file of our own, and a backend that cannot be reached takes nothing away: the old ones hold until there are new.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import socket
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+import trio
+
+from accountd import paths
+from accountd.codex.plans import ELIGIBLE_PLANS
+from accountd.config.toml_file import TomlFile
+from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
+from accountd.requirements.file import TTL, Kept, Owner
+from accountd.requirements.layers import (
+    NO_REQUIREMENTS,
+    Layer,
+    Machine,
+    MalformedLayer,
+    RequirementsUnavailable,
+    make_layer,
+    parse_bundle,
+    refused_with,
+    timed_out_after,
+)
+from accountd.requirements.rendering import render_response
+from accountd.supervisor import supervise
+from accountd.system.threads import run_in_thread
+from accountd.unforeseen import explain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from accountd.account.service import AccountService
+    from accountd.config.policy import Policy
+    from accountd.oauth.claims import Claims
+    from accountd.protocol.requirements import ConfigRequirementsReadResponse
+    from accountd.requirements.file import BundleFile
+    from accountd.secret import Secret
+    from accountd.storage.base import ChatgptLogin
+    from accountd.system.clock import Clock
+
+    ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
+    ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
+
+SYSTEM_FILE: Final = Path("/etc/codex/requirements.toml")
+"""Where whoever runs the machine says what is required, of every account. Codex reads the same."""
+
+RETRY: Final = 60.0
+"""Seconds until the next try by itself, after a failure."""
+
+TIMEOUT: Final = 20.0
+"""Seconds for all tries together, in which a person waits for their login."""
+
+_FIRST_TRY: Final = 5.0  # seconds for the first of them, which may have met a dead connection
+_TRIES: Final = 5
+_FIRST_PAUSE: Final = 0.2  # seconds, doubled with each try, and up to a tenth more or less
+
+_TASK: Final = "keeping requirements current"
+
+_log = logging.getLogger(__name__)
+
+
+async def parse_bundle_in_thread(body: bytes, machine: Machine, system: Layer) -> Layer:
+    """Parse a bundle, which may be large, while others are served. Raises RequirementsUnavailable."""
+    return await run_in_thread(parse_bundle, body, machine, system)
+
+
+class RequirementsService:
+    """The requirements of the current account. Opened by `open_requirements`."""
+
+    def __init__(
+        self,
+        account: AccountService,
+        *,
+        read_bundle: ReadBundle,
+        policy: Policy,
+        clock: Clock,
+        machine: Machine,
+        file: BundleFile,
+        system: Layer = NO_REQUIREMENTS,
+        parse: ParseBundle = parse_bundle_in_thread,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._account = account
+        self._read_bundle = read_bundle
+        self._policy = policy
+        self._clock = clock
+        self._machine = machine
+        self._file = file
+        self._system = system
+        self._parse_bundle = parse
+        self._chance = chance
+        self._had: dict[Owner, tuple[Kept, Layer]] = {}
+        self._saved: Kept | None = None
+        self._failure: tuple[Owner, RequirementsUnavailable] | None = None
+        self._recovered: Owner | None = None
+        self._news = trio.Event()
+
+    def is_known(self) -> bool:
+        """Say whether `known` has an answer, which is much quicker to say than to give."""
+        owner = self._find_owner()
+        return owner is None or owner in self._had
+
+    def known(self) -> ConfigRequirementsReadResponse | None:
+        """Say what is required, or None if `read` has to be asked, because that is not here yet."""
+        owner = self._find_owner()
+        if owner is None:
+            return render_response(self._system.values, self._policy.methods)
+        had = self._had.get(owner)
+        return render_response(had[1].values, self._policy.methods) if had is not None else None
+
+    async def read(self) -> ConfigRequirementsReadResponse:
+        """Say what is required. Raises RequestFailed while that cannot be known."""
+        while (answer := self.known()) is None:
+            if (failure := self._find_failure()) is not None:
+                raise RequestFailed(failure.reading)
+            await self._news.wait()
+        return answer
+
+    async def require(self) -> None:
+        """Wait until the account may be used. Raises RequestFailed while its requirements cannot be known."""
+        while not self.is_known():
+            if (failure := self._find_failure()) is not None:
+                raise RequestFailed(str(failure))
+            await self._news.wait()
+
+    async def load_for(self, claims: Claims, access_token: Secret, account_id: str | None) -> None:
+        """Have the requirements of a login that is about to be committed. Raises RequirementsUnavailable.
+
+        At once for a plan that has none, and for an owner whose requirements are fresh. What the current
+        account requires is as it was, whatever comes of it. Cancelling it asks no more.
+        """
+        if claims.plan not in ELIGIBLE_PLANS:
+            return
+        owner = Owner(claims.user_id, account_id)
+        had = await self._recall(owner)
+        if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
+            self._keep(owner, await self._fetch(owner, access_token))
+
+    async def replace_system(self, system: Layer) -> None:
+        """Have what the machine requires replaced, below what the workspace does."""
+        self._system = system
+        for owner, (kept, _) in tuple(self._had.items()):
+            with suppress(RequirementsUnavailable):  # then what is known of it stays
+                layer = await self._parse(bytes(kept.bundle))
+                if owner in self._had and self._had[owner][0] is kept:
+                    self._had[owner] = (kept, layer)
+
+    async def keep_current(self) -> NoReturn:
+        """Fetch what is missing and what gets old, for ever: one wake-up for the next time, and none besides."""
+        while True:
+            changed = self._account.changed
+            self._tell()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(supervise, _TASK, self._keep_these_current)
+                await changed.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _keep_these_current(self) -> None:
+        """Do so for the account as it is now, until it is cancelled, or finds that it is another.
+
+        Whatever it fails at is an answer for those who wait, until the supervisor's next try.
+        """
+        login, owner = self._account.login, self._find_owner()
+        if login is None or owner is None:
+            await trio.sleep_forever()
+        try:
+            await self._keep_current_for(owner, login)
+        except Exception as error:
+            self._fail(owner, RequirementsUnavailable(explain(error)))
+            raise
+
+    async def _keep_current_for(self, owner: Owner, login: ChatgptLogin) -> None:
+        while True:
+            had = await self._recall(owner)
+            if had is not None:
+                self._save(had[0])
+                if had[0].is_fresh(self._clock.now()):
+                    await self._clock.sleep_until(had[0].fetched_at + TTL)
+                    continue
+            try:
+                self._keep(owner, await self._fetch(owner, login.tokens.access_token))
+                self._failure = self._recovered = None
+                self._tell()
+            except RequirementsUnavailable as error:
+                if error.unauthorized and self._recovered != owner:
+                    self._recovered = owner  # once, and not again before some tokens are taken
+                    if await self._account.recover(login):
+                        return
+                _log.warning("%s", error)
+                self._fail(owner, error)
+                await self._clock.sleep_until(self._clock.now() + RETRY)
+
+    def _find_owner(self) -> Owner | None:
+        """Name the current account, if it is of a plan that has requirements."""
+        login = self._account.login
+        if login is None or login.plan not in ELIGIBLE_PLANS:
+            return None
+        return Owner(login.claims.user_id, login.account_id)
+
+    def _find_failure(self) -> RequirementsUnavailable | None:
+        return self._failure[1] if self._failure is not None and self._failure[0] == self._find_owner() else None
+
+    def _fail(self, owner: Owner, failure: RequirementsUnavailable) -> None:
+        """Have those who wait know that these requirements are not to be had, for now."""
+        self._failure = (owner, failure)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have those who wait look again."""
+        self._news.set()
+        self._news = trio.Event()
+
+    async def _fetch(self, owner: Owner, access_token: Secret) -> tuple[Kept, Layer]:
+        """Ask the backend, a few times. Raises RequirementsUnavailable."""
+        failure = timed_out_after(TIMEOUT)
+        with trio.move_on_after(TIMEOUT):
+            for attempt in range(_TRIES):
+                if attempt:
+                    await trio.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * (0.9 + 0.2 * self._chance()))
+                with trio.move_on_after(TIMEOUT if attempt else _FIRST_TRY):
+                    try:
+                        return await self._try(owner, access_token)
+                    except RequirementsUnavailable as error:
+                        if attempt == _TRIES - 1 or not error.passing:
+                            raise
+        raise failure
+
+    async def _try(self, owner: Owner, access_token: Secret) -> tuple[Kept, Layer]:
+        try:
+            body = await self._read_bundle(access_token, owner.account_id)
+        except RemoteRefused as error:
+            raise refused_with(error.status or None) from error
+        except RemoteUnreachable as error:
+            raise refused_with(None) from error
+        layer = await self._parse(body)
+        return Kept(owner, self._clock.now(), msgspec.Raw(body)), layer
+
+    async def _parse(self, body: bytes) -> Layer:
+        """Parse a bundle above what the machine requires by the time it is done. Raises RequirementsUnavailable."""
+        while True:
+            system = self._system
+            layer = await self._parse_bundle(body, self._machine, system)
+            if system is self._system:
+                return layer
+
+    def _keep(self, owner: Owner, had: tuple[Kept, Layer]) -> None:
+        current = self._find_owner()
+        self._had = {each: of_each for each, of_each in self._had.items() if each == current} | {owner: had}
+
+    async def _recall(self, owner: Owner) -> tuple[Kept, Layer] | None:
+        """Find what there is, in memory or in the file, however old."""
+        if owner not in self._had and owner.is_known and (kept := self._file.load()) and kept.owner == owner:
+            with suppress(RequirementsUnavailable):
+                layer = await self._parse(bytes(kept.bundle))
+                if owner not in self._had:  # by now, newer ones may have come
+                    self._had[owner] = (kept, layer)
+                    self._saved = kept
+        return self._had.get(owner)
+
+    def _save(self, kept: Kept) -> None:
+        if kept is not self._saved and kept.owner.is_known:
+            self._saved = kept  # before it is: what fails is not tried again, nor in the way of what is newer
+            self._file.save(kept)
+
+
+def this_machine(folder: Path) -> Machine:
+    """Describe this machine, for a layer whose relative paths start at a folder."""
+    home = paths.user_home()
+    return Machine(folder, None if home is None else Path(home), socket.gethostname())
+
+
+def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
+    """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
+    try:
+        return make_layer(TomlFile.read(path).values, this_machine(path.parent), of_logins=True)
+    except MalformedLayer as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+@asynccontextmanager
+async def open_requirements(service: RequirementsService) -> AsyncIterator[RequirementsService]:
+    """Have a service's requirements kept current during the block."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervise, _TASK, service.keep_current)
+        yield service
+        nursery.cancel_scope.cancel()

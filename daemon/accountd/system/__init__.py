@@ -1,0 +1,1 @@
+"""The operating system: one foreign thing a file."""

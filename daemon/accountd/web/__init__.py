@@ -1,0 +1,1 @@
+"""HTTP towards the issuer and others: the one door that all requests leave by."""
