@@ -25,7 +25,8 @@ HEADERS = {
 }
 ACCEPTED = Reply(
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+    b"x-codex-websocket-max-unfragmented-message-bytes: 16777216\r\n\r\n"
 )
 """The answer to HEADERS; RFC 6455 section 1.3 has the two keys as its example."""
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from wsproto import events as ws
 from wsproto.utilities import RemoteProtocolError
 
-from accountd.framing.upgrade import Refused, answer_upgrade
+from accountd.framing.upgrade import Refused, answer_upgrade, find_refusal, render_upgrade
+from fakes.frames import ACCEPTED
 
 if TYPE_CHECKING:
     from random import Random
@@ -23,11 +24,8 @@ FIELDS = [
     (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
     (b"Sec-WebSocket-Version", b"13"),
 ]
-ACCEPTED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-)
-"""The answer to these; RFC 6455 section 1.3 has the two keys as its example."""
+STOCK = (b"x-codex-websocket-max-unfragmented-message-bytes", b"16777216")
+"""What the answer of the real app-server says besides."""
 
 
 def head(*lines: bytes, first: bytes = b"GET / HTTP/1.1", without: bytes = b"", end: bytes = b"\r\n") -> bytes:
@@ -51,13 +49,13 @@ def head(*lines: bytes, first: bytes = b"GET / HTTP/1.1", without: bytes = b"", 
 )
 def test_an_upgrade_is_accepted(request_head: bytes) -> None:
     """Case, space around values, line ends and other fields are the client's; nothing that it offers is taken."""
-    assert answer_upgrade(request_head) == by_wsproto(request_head) == ACCEPTED
+    assert answer_upgrade(request_head) == by_wsproto(request_head) == ACCEPTED.data
 
 
 def test_two_fields_are_one_list() -> None:
     """A client may say its Connection options in two fields (RFC 9110 section 5.3); wsproto sees the last alone."""
-    assert answer_upgrade(head(b"Connection: keep-alive")) == ACCEPTED
-    assert answer_upgrade(head(b"Connection: keep-alive", b"Connection: x", without=b"Connection")) != ACCEPTED
+    assert answer_upgrade(head(b"Connection: keep-alive")) == ACCEPTED.data
+    assert answer_upgrade(head(b"Connection: keep-alive", b"Connection: x", without=b"Connection")) != ACCEPTED.data
 
 
 @pytest.mark.parametrize(
@@ -139,6 +137,43 @@ def by_wsproto(request_head: bytes) -> bytes | None:
     server = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     try:
         server.receive_data(request_head)
-        return server.send(ws.AcceptConnection())
+        return server.send(ws.AcceptConnection(extra_headers=[STOCK]))
     except (RemoteProtocolError, UnicodeError):
         return None
+
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def test_what_we_ask_for_is_granted_by_our_side_and_by_wsproto() -> None:
+    """The client's half fits the server's, and that of another maker."""
+    asked = render_upgrade(b"/rpc", KEY)
+    assert asked.startswith(b"GET /rpc HTTP/1.1\r\n")
+    assert answer_upgrade(asked) == by_wsproto(asked) == ACCEPTED.data
+    assert find_refusal(ACCEPTED.data, KEY) is None
+    assert find_refusal(ACCEPTED.data.lower().replace(b"http", b"HTTP").replace(PROOF.lower(), PROOF), KEY) is None
+
+
+PROOF = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refusal"),
+    [
+        (b"101 Switching Protocols", b"403 Forbidden", "the answer is 403 Forbidden"),
+        (b"HTTP/1.1", b"HTTP/1.0", "Bad HTTP message"),
+        (b"101 Switching Protocols", b"101\xe9", "Bad HTTP message"),
+        (b"Upgrade: websocket", b"Upgrade: h2c", "the answer upgrades to something else"),
+        (b"Connection: Upgrade", b"Connection: close", "the answer upgrades to something else"),
+        (PROOF, b"x" + PROOF, "the answer is one to another request"),
+        (b"Sec-WebSocket-Accept: " + PROOF, b"X: y", "the answer is one to another request"),
+        (b"x-codex", b"Sec-WebSocket-Accept: a\r\nX", "Bad HTTP message"),
+        (b"x-codex", b"Sec-WebSocket-Extensions: permessage-deflate\r\nX", "agrees to what nobody has offered"),
+        (b"x-codex", b"Sec-WebSocket-Protocol: a\r\nX", "agrees to what nobody has offered"),
+    ],
+)
+def test_what_opens_no_websocket_is_told(old: bytes, new: bytes, refusal: str) -> None:
+    """An answer that is not one to what was asked is refused (RFC 6455 section 4.1)."""
+    answer = ACCEPTED.data.replace(old, new, 1)
+    assert answer != ACCEPTED.data
+    assert str(find_refusal(answer, KEY)).endswith(refusal)

@@ -26,13 +26,13 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """Input that is no message, though the connection can go on. `complaint` is for the client."""
+    """Input that is no message, though the connection can go on. `complaint` is for whoever sent it."""
 
     complaint: str
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """No more messages will come. `complaint` says which rule the client broke, if it did not just leave."""
+    """No more messages will come. `complaint` says which rule the other side broke, if it did not just leave."""
 
     complaint: str | None = None
 
@@ -41,7 +41,7 @@ Event = Message | Reply | Rejected | Ended
 
 
 class Framing(Protocol):
-    """One connection's framing. Feed it every byte in order; nothing follows an Ended.
+    """One side of one connection. Feed it every byte in order; nothing follows an Ended.
 
     `max_message` may be set to another number of bytes at any time.
     """
@@ -58,12 +58,21 @@ class Framing(Protocol):
         """How many bytes to feed at once, at most, so that others have their turns soon, whatever these hold."""
         ...
 
+    def open(self) -> bytes:
+        """Give the first bytes of the connection; b"" if the other side speaks first, or nobody has to."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent: not before the handshake, and not after a close."""
+        ...
+
     def receive(self, data: bytes) -> list[Event]:
-        """Take what the client sent, b"" when it has stopped sending. Never raises, whatever the bytes."""
+        """Take what the other side sent, b"" when it has stopped sending. Never raises, whatever the bytes."""
         ...
 
     def send(self, payload: bytes) -> bytes:
-        """Wrap one message for the client; b"" if nothing can be sent, before the handshake or after a close."""
+        """Wrap one message for the other side; b"" if nothing can be sent."""
         ...
 
     def close(self) -> bytes:
@@ -72,7 +81,7 @@ class Framing(Protocol):
 
     @property
     def answers_pings(self) -> bool:
-        """Whether there is something that every client of this framing answers."""
+        """Whether there is something that everybody who speaks this framing answers."""
         ...
 
     def ping(self) -> bytes:

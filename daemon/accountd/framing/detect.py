@@ -53,6 +53,15 @@ class DetectedFraming:
         """See Framing.portion."""
         return self._framing.portion if self._framing is not None else PORTION
 
+    def open(self) -> bytes:
+        """See Framing.open."""
+        return b""
+
+    @property
+    def is_open(self) -> bool:
+        """See Framing.is_open. False as long as it is not known what the client would understand."""
+        return self._framing is not None and self._framing.is_open
+
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. A client that leaves before it can be told apart has sent nothing."""
         if self._framing is not None:
@@ -65,7 +74,7 @@ class DetectedFraming:
         return self._framing.receive(self._first) if self._framing is not None else []
 
     def send(self, payload: bytes) -> bytes:
-        """See Framing.send. Nothing, as long as it is not known what the client would understand."""
+        """See Framing.send."""
         return self._framing.send(payload) if self._framing is not None else b""
 
     def close(self) -> bytes:

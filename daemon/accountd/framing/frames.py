@@ -19,14 +19,14 @@ _NORMAL: Final = 1000
 
 
 class Frames:
-    """The server's side of an open WebSocket, between two frames. No extension is agreed to."""
+    """One side of an open WebSocket, between two frames. No extension is agreed to."""
 
     portion: Final = 128
     """Bytes to feed at once: twenty frames without a payload, each of which takes ten times as long as a line."""
 
-    def __init__(self, max_message: int) -> None:
+    def __init__(self, max_message: int, *, is_client: bool) -> None:
         self.max_message = max_message
-        self._ws = Connection(ConnectionType.SERVER)
+        self._ws = Connection(ConnectionType.CLIENT if is_client else ConnectionType.SERVER)
         self._partial = bytearray()  # of a fragmented message
         self._farewell = ws.CloseConnection(_NORMAL)
 
@@ -53,7 +53,7 @@ class Frames:
         return events
 
     def close(self) -> bytes:
-        """Give the close frame that has not been sent yet: the client's own code, what it broke, or good-bye."""
+        """Give the close frame that has not been sent yet: the other's own code, what it broke, or good-bye."""
         return self._send(self._farewell)
 
     def _translate(self, event: ws.Event) -> Event | None:
@@ -64,7 +64,7 @@ class Frames:
                 pong = self._send(event.response())
                 return Reply(pong) if pong else None
             case ws.CloseConnection():
-                # Bytes that are no frame are told as a close as well; only the client's own changes the state.
+                # Bytes that are no frame are told as a close as well; only the other's own changes the state.
                 broken = self._ws.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
                 complaint = f"invalid WebSocket data: {event.reason}" if broken else None
                 return self._end(complaint, event.response())

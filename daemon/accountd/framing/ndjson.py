@@ -15,6 +15,15 @@ class NdjsonFraming:
         self._partial = bytearray()
         self._ended = False
 
+    def open(self) -> bytes:
+        """See Framing.open."""
+        return b""
+
+    @property
+    def is_open(self) -> bool:
+        """See Framing.is_open."""
+        return True
+
     def receive(self, data: bytes) -> list[Event]:
         """See Framing.receive. A line over the limit ends the connection, whether or not its end has come."""
         if self._ended:
