@@ -44,7 +44,14 @@ ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage
 HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor/__init__.py", "cli/doctor/report.py"}
 """Verbs that are more than a client; the others, and the blocking client, start in the standard library's time."""
 
-READS = ("files/read.py", "files/users.py", "oauth/pages.py", "sandbox/pages.py", "cli/service/unit_files.py")
+READS = (
+    "files/read.py",
+    "files/users.py",
+    "oauth/pages.py",
+    "sandbox/pages.py",
+    "cli/service/unit_files.py",
+    "cli/completion/__init__.py",
+)
 """Who reads files: the one reader, and those of what is the kernel's own, or comes with this package."""
 
 READING = {"read_text", "read_bytes", "load_default_certs"}

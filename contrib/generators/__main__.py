@@ -1,18 +1,18 @@
-"""`python -m generators`: write the files, beside this package."""
+"""`python -m generators`: write the files."""
 
 from __future__ import annotations
 
-from generators.files import FOLDER, render_files
+from generators.files import ROOT, render_files
 
 
 def main() -> None:
     """Write what the parser gives now, and remove the man pages of verbs that are gone."""
     files = render_files()
-    for stale in set(FOLDER.glob("man/*.1")) - {FOLDER / path for path in files}:
+    for stale in set(ROOT.glob("contrib/man/*.1")) - {ROOT / path for path in files}:
         stale.unlink()
     for path, text in files.items():
-        (FOLDER / path).parent.mkdir(exist_ok=True)
-        (FOLDER / path).write_text(text, encoding="utf-8")
+        (ROOT / path).parent.mkdir(exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,11 @@ from pathlib import Path
 from accountd import __version__
 from accountd.cli import build_parser
 from accountd.cli.service.unit_files import render_launchd, render_systemd
-from generators.bash import render_bash
-from generators.command import read_command
-from generators.fish import render_fish
+from generators.completions import render_completion
 from generators.man import render_man
-from generators.zsh import render_zsh
 
-FOLDER = Path(__file__).parents[1]
-"""Where the files are kept: beside this package."""
+ROOT = Path(__file__).parents[2]
+"""The project, with which every path begins."""
 
 _EXECUTABLE = "/usr/bin/accountd"
 """What the units run that a distribution would install; `accountd service install` writes its own path."""
@@ -22,20 +19,19 @@ _EXECUTABLE = "/usr/bin/accountd"
 _MAC = "/Users/ada/.accountd"
 """Launchd wants whole paths, and nobody's are the same."""
 
-_OVERVIEW = Path(__file__).with_name("overview.txt")
-
 
 def render_files() -> dict[str, str]:
-    """Render every file from the parser as it is now, by its path in FOLDER."""
-    root = read_command(build_parser())
-    pages = render_man(root, version=__version__, overview=_OVERVIEW.read_text(encoding="utf-8"))
+    """Render every file from the parser as it is now, by its path in ROOT."""
+    completions = "daemon/accountd/cli/completion"  # where `accountd completion` finds them
+    pages = render_man(build_parser(), __version__)
     return {
-        f"completions/{root.name}.bash": render_bash(root),
-        f"completions/_{root.name}": render_zsh(root),
-        f"completions/{root.name}.fish": render_fish(root),
-        **{f"man/{name}": text for name, text in pages.items()},
-        **{f"systemd/{name}": text.decode() for name, text in render_systemd([_EXECUTABLE]).items()},
-        "launchd/accountd.plist": render_launchd(
+        **{
+            f"{completions}/accountd.{shell}": render_completion(build_parser(), shell)
+            for shell in ("bash", "zsh", "fish")
+        },
+        **{f"contrib/man/{name}": text for name, text in pages.items()},
+        **{f"contrib/systemd/{name}": text.decode() for name, text in render_systemd([_EXECUTABLE]).items()},
+        "contrib/launchd/accountd.plist": render_launchd(
             [_EXECUTABLE], f"{_MAC}/run/accountd.sock", f"{_MAC}/log"
         ).decode(),
     }

@@ -1,142 +1,91 @@
-"""The man pages: one for the command, and one for each of its verbs.
+"""The man pages: one for the command, and one for each of its verbs. argparse-manpage writes them from the parser.
 
-They bear no date, so that the same parser always gives the same pages.
+An epilog it would fill into one paragraph, examples and tables included. So that is parted here: an indented block
+keeps its lines, or is a list of words and meanings. It is a section of the page if the line above it is a heading,
+like `formats:` or `example, all in one shell:`; the rest describes the command. The pages bear no date: the same
+parser always gives the same pages.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
+from collections import defaultdict
+from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from generators.roff import EXAMPLES, Epilog, bold, define, fill, italic, parse_epilog, sentence
+from argparse_manpage.manpage import Manpage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-    from generators.command import Argument, Command, Option, Value
+_OVERVIEW = Path(__file__).with_name("overview.man")
+"""What the command's own page alone says: roff, below the name of each section in brackets."""
 
-_HEAD = """\
-.\\" Made by `make contrib` from the parser of the command line.
-.TH {title} 1 "" "{version}" "User Commands"
-.nh
-.ad l
-"""
+_TITLES = {"example": "examples", "exit codes": "exit status"}
+"""What some headings are called in man pages."""
 
-_FIRST, _LAST = ("EXIT STATUS", "ENVIRONMENT", "FILES"), (EXAMPLES, "SEE ALSO")
-"""The usual order. Sections that only some verb has stand between options and exit status."""
+_TYPED = str.maketrans({"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti"})
+"""What a reader of man pages shows as another character, so that it cannot be copied, unless it is written so."""
 
 
-def render_man(root: Command, *, version: str, overview: str) -> dict[str, str]:
-    """Write all pages, by their file names. `overview` goes into the first one: an epilog that no --help has."""
+def render_man(parser: argparse.ArgumentParser, version: str) -> dict[str, str]:
+    """Write all pages, by their file names. The parser is changed, so that it is to be a fresh one."""
+    [verbs] = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    root, summary = parser.prog, (parser.description or "").rstrip(".")
     pages = {}
-    for command in root.all():
-        epilog = parse_epilog(f"{overview}\n\n{command.epilog}" if command is root else command.epilog)
-        sections = {
-            "NAME": [f"{_page(command)} \\- {_lower(command.help)}"],
-            "SYNOPSIS": list(_synopsis(command)),
-            "DESCRIPTION": list(_paragraphs(command, epilog)),
-            "VERBS": list(_verbs(command)),
-            "OPTIONS": list(_options(command)),
-            **_ordered({**({} if command is root else _elsewhere(root)), **epilog.sections}),
-            "SEE ALSO": list(_see_also(root, command)),
-        }
-        text = "".join(f".SH {title}\n{_lines(lines)}" for title, lines in sections.items() if lines)
-        head = _HEAD.format(title=_page(command).upper(), version=f"{root.name} {version}")
-        pages[f"{'-'.join(command.path)}.1"] = head + text
-    return pages
+    for verb in verbs._choices_actions:
+        page = _begin(verbs.choices[verb.dest], f"{root}-{verb.dest}", verb.help or "", version)
+        page.add_section("see also", "=", _refer([root]))
+        pages[page.prog] = page
+    verbs.choices.clear()  # else the page of the command would have all of theirs in it
+    page = _begin(parser, root, summary[:1].lower() + summary[1:], version)
+    page.parse_include(str(_OVERVIEW))
+    page.add_section("see also", "=", _refer(pages))
+    return {f"{name}.1": re.sub(r"\n{2,}", "\n", str(page)) for name, page in {root: page, **pages}.items()}
 
 
-def _lines(lines: list[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def _begin(parser: argparse.ArgumentParser, name: str, summary: str, version: str) -> Manpage:
+    page = Manpage(parser, {"description": summary, "manual_title": "User Commands"})
+    page.prog, page.source, page.date = name, f"{name.partition('-')[0]} {version}", ""
+    sections = _part(parser.epilog or "", parser.description or "")
+    parser.description = parser.epilog = None
+    usage = _escape(" ".join(page.synopsis))
+    usage = re.sub(r"\[.*?\]", lambda option: option[0].replace(" ", r"\~"), usage)  # which is not broken then
+    page.add_section("synopsis", "=", f".nh\n.ad l\n{usage}")
+    for title, blocks in sections.items():
+        page.add_section(title, "=", "\n.PP\n".join(filter(None, blocks)) + "\n")
+    return page
 
 
-def _page(command: Command) -> str:
-    return "-".join(command.path).replace("-", r"\-")
+def _refer(names: Iterable[str]) -> str:
+    return ",\n".join(f".BR {_escape(name)} (1)" for name in names)
 
 
-def _reference(command: Command, after: str = "") -> str:
-    return f".BR {_page(command)} (1){after}"
+def _part(epilog: str, description: str) -> dict[str, list[str]]:
+    """Give the paragraphs and blocks of each section, by its title; what has no other goes to the description."""
+    sections = defaultdict(list, description=[_escape(description)])
+    for chunk in re.split(r"\n\s*\n", epilog.strip("\n")):
+        above, _, below = re.sub(r"(^|\n)(?=  )", "\0", chunk, count=1).partition("\0")
+        title = "description"
+        if below and (heading := re.fullmatch(r"(?P<name>[a-z ]+?)(, (?P<remark>.*))?:", above)):
+            title = _TITLES.get(heading["name"], heading["name"])
+            above = f"{heading['remark'][0].upper()}{heading['remark'][1:]}:" if heading["remark"] else ""
+        block = _block(dedent(below), literal=title == "examples") if below else ""
+        sections[title].append("\n".join(filter(None, (_escape(above), block))))
+    return sections
 
 
-def _ordered(sections: dict[str, list[str]]) -> dict[str, list[str]]:
-    own = [title for title in sections if title not in (*_FIRST, *_LAST)]
-    return {title: sections[title] for title in (*own, *_FIRST, *_LAST) if title in sections}
+def _block(text: str, *, literal: bool) -> str:
+    items = [re.split(r" {2,}", item, maxsplit=1) for item in re.split(r"\n(?=\S)", text)]
+    if literal or any(len(item) == 1 for item in items):
+        return f".RS 4\n.nf\n{_escape(text)}\n.fi\n.RE"
+    return "\n".join(
+        f".TP\n\\fB{_escape(term)}\\fR\n{_escape(' '.join(meaning.split()))}" for term, meaning in items
+    )
 
 
-def _elsewhere(root: Command) -> dict[str, list[str]]:
-    """Say where to find what is alike for every verb."""
-    return {title: ["As for every verb: see", _reference(root, ".")] for title in ("EXIT STATUS", "ENVIRONMENT")}
-
-
-def _paragraphs(command: Command, epilog: Epilog) -> Iterator[str]:
-    for number, paragraph in enumerate(filter(None, [fill(command.description), *epilog.paragraphs])):
-        yield from [".PP"] if number else []
-        yield from paragraph
-
-
-def _verbs(command: Command) -> Iterator[str]:
-    for verb in command.commands:
-        yield from define(bold(verb.path[-1]), sentence(verb.help))
-    if command.commands:
-        yield from (".PP", "Each has a page of its own, such as", _reference(command.commands[0], "."))
-
-
-def _see_also(root: Command, command: Command) -> Iterator[str]:
-    others = [other for other in root.all() if other is not command]
-    for other in others:
-        yield _reference(other, "," if other is not others[-1] else "")
-
-
-def _synopsis(command: Command) -> Iterator[str]:
-    yield f'.SY "{_words(command)}"'
-    if command.commands:
-        yield rf"{italic('VERB')} [{italic('OPTION')}\~.\|.\|.]"
-    else:
-        done = set[str]()
-        for option in command.options:
-            alternatives = [
-                other
-                for other in command.options
-                if other is option or set(other.flags) & set(option.excluded_by) - set(option.flags)
-            ]
-            if "--help" not in option.flags and not done & set(option.flags):
-                done.update(flag for other in alternatives for flag in other.flags)
-                text = r"\~|\~".join(_usage(other) for other in alternatives)
-                yield text if option.required else f"[{text}]"
-        for argument in command.arguments:
-            yield _argument_usage(argument)
-    yield from (".YS", ".nh")  # .YS hyphenates again
-
-
-def _words(command: Command) -> str:
-    return command.name.replace("-", r"\-")
-
-
-def _usage(option: Option) -> str:
-    flag = bold(option.flags[-1])
-    return flag + rf"\~{italic(option.value.name)}" if option.value else flag
-
-
-def _argument_usage(argument: Argument) -> str:
-    text = italic(argument.value.name) + (r"\~.\|.\|." if argument.repeated else "")
-    return f"[{text}]" if argument.optional else text
-
-
-def _options(command: Command) -> Iterator[str]:
-    for argument in command.arguments:
-        yield from define(italic(argument.value.name), sentence(argument.help))
-    for group in command.groups:
-        if group.title:
-            yield f".SS {fill(sentence(group.title).rstrip('.'))[0]}"
-        for option in group.options:
-            term = ", ".join(bold(flag) for flag in option.flags)
-            yield from define(term + _behind(option.value), sentence(option.help))
-
-
-def _behind(value: Value | None) -> str:
-    return f" {italic(value.name)}" if value else ""
-
-
-def _lower(text: str) -> str:
-    """Make a help text a name's explanation, as `apropos` lists it."""
-    text = text.rstrip(".")
-    return "\n".join(fill(text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text))
+def _escape(text: str) -> str:
+    """Write a text as roff, of which no line is a request."""
+    return re.sub(r"^(?=\.)", r"\\&", text.translate(_TYPED), flags=re.MULTILINE)

@@ -36,6 +36,7 @@ VERBS = (
     "sandbox",
     "schema",
     "doctor",
+    "completion",
 )
 _OWN_OPTIONS = ("-h", "--help", "--version")
 

@@ -80,7 +80,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="DIR",
         help="the CODEX_HOME to prepare and keep (default: a new one, deleted at the end, with its daemon)",
     )
-    group = parser.add_argument_group("what it does; POST /sandbox/script changes it later")
+    group = parser.add_argument_group("what it does", "POST /sandbox/script changes it later")
     group.add_argument(
         "--approve-after",
         type=int,

@@ -30,11 +30,11 @@ them. It goes on across a restart of the daemon, which it does not start again.
 Ctrl-C ends it.
 
 With --json, each line is one object: "at" (Unix seconds), "event", and
-  account      who is logged in, as `accountd status --json` says it
-  login        loginId, type, state, startedAt, expiresAt, retries, retryCause
-  completed    loginId, success, error
-  connected    the daemon is there again
-  disconnected it has gone
+  account       who is logged in, as `accountd status --json` says it
+  login         loginId, type, state, startedAt, expiresAt, retries, retryCause
+  completed     loginId, success, error
+  connected     the daemon is there again
+  disconnected  it has gone
 
 examples:
   accountd watch
