@@ -114,7 +114,7 @@ async def test_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
         (tmp_path / "config.toml").write_text('forced_login_method = "chatgpt"\nchatgpt_base_url = "ftp://x"\n')
         with pytest.raises(ConfigError, match=r"config\.toml:2: chatgpt_base_url"):
             await make(world, tmp_path).reload()
-        assert world.services.policy == Policy()
+        assert world.services.policy.current == Policy()
         assert world.account.current is not None
 
 
@@ -135,7 +135,7 @@ async def test_a_provider_that_needs_no_login_hides_it_as_long_as_it_is_used(tmp
             assert answer is not None
             assert (answer.requires_openai_auth, answer.account is not None) == (requires, requires)
             assert (status.requires_openai_auth, status.auth_token is not None) == (requires, requires)
-        assert world.services.policy.methods == ("api", "chatgpt")
+        assert world.services.policy.current.methods == ("api", "chatgpt")
         assert world.heard == []
 
 

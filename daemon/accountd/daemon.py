@@ -28,6 +28,7 @@ from accountd.backend.client import Backend
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.environment import describe_environment
+from accountd.config.policy import PolicyHolder
 from accountd.counters import Counters
 from accountd.errors import ConfigError, SocketError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accountd.config.limits import Limits
-    from accountd.config.policy import Policy
     from accountd.config.settings import Config
     from accountd.requirements.layers import Layer
     from accountd.system.activation import Activated
@@ -162,7 +162,7 @@ async def run_daemon(config: Config, doors: Doors, manager: ServiceManager, audi
     if trusts_unsafe_paths():
         _log.warning("%s is set: paths are used that other users may write to", OPT_OUT)
     system = read_system_layer()
-    policy = make_policy(config, system)  # which may not permit anything: say so before anything is open
+    policy = PolicyHolder(make_policy(config, system))  # it may not permit anything: said before anything is open
     accepting, staying = trio.CancelScope(), trio.CancelScope()
     with ExitStack() as door:
         listener = door.enter_context(_open_listener(doors.main)) if doors.main is not None else None
@@ -261,7 +261,7 @@ async def _wait_idle(server: Server, services: Services, seconds: float | None) 
 
 @asynccontextmanager
 async def _open_services(
-    config: Config, policy: Policy, system: Layer, audit: AuditLog, token_socket: TokenSocket | None
+    config: Config, policy: PolicyHolder, system: Layer, audit: AuditLog, token_socket: TokenSocket | None
 ) -> AsyncIterator[Services]:
     """Open the services, each standing on those before it."""
     hub, clock, counters = Hub(), WallClock(), Counters()

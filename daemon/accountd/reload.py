@@ -98,15 +98,14 @@ class Reloader:
         config, system = await run_in_thread(self._read)
         policy, services = make_policy(config, system), self._services
         changes = list(describe_changes(self._config, config))
-        if policy != services.policy:
-            services.policy.become(policy)
+        if services.policy.replace(policy):
             changes.append(f"logins are permitted by {' and '.join(policy.methods)}")
         self._config = msgspec.structs.replace(self._config, **{field: getattr(config, field) for field in _LIVE})
         await services.requirements.replace_system(system)
         if not policy.permits("chatgpt"):
             await services.logins.cancel_all()
         services.account.follow_provider(requires_openai_auth=config.requires_openai_auth)
-        await services.account.heed_policy()
+        await services.account.follow_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
+from accountd.config.policy import Policy
 from accountd.protocol.account import ChatgptAuthTokensRefreshParams, ChatgptAuthTokensRefreshResponse
 from accountd.sandbox import Fault, Script
 from accountd.storage.base import parse_record
@@ -64,11 +65,11 @@ async def test_a_policy_that_comes_later_ends_them(autojump_clock: trio.testing.
     """Tokens of a workspace that is no longer allowed are forgotten, not hidden: nobody has stored them."""
     async with open_world() as world:
         await supply_tokens(world)
-        world.services.policy.workspaces = ("elsewhere",)
-        await world.account.heed_policy()
+        world.services.policy.replace(Policy(workspaces=("elsewhere",)))
+        await world.account.follow_policy()
         assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
-        world.services.policy.workspaces = ()
-        await world.account.heed_policy()
+        world.services.policy.replace(Policy())
+        await world.account.follow_policy()
         assert world.account.current is None
         assert not world.account.is_external
 

@@ -37,7 +37,7 @@ async def start(world: World, ports: tuple[int, ...] = (0,), **wishes: Any) -> S
     flow = BrowserFlow(
         world.services.issuer,
         originator="tests",
-        workspaces=world.services.policy.workspaces,
+        workspaces=world.services.policy.current.workspaces,
         wishes=BrowserLogin(**wishes),
         ports=ports,
     )

@@ -10,7 +10,7 @@ import msgspec
 import trio
 import trio.testing
 
-from accountd.config.policy import Policy
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.oauth.claims import parse_claims
 from accountd.requirements.file import BundleFile
@@ -110,7 +110,7 @@ async def open_scene(
         service = RequirementsService(
             world.account,
             read_bundle=office.read,
-            policy=policy or Policy(),
+            policy=PolicyHolder(policy or Policy()),
             clock=world.clock,
             machine=MACHINE,
             file=BundleFile(folder / "accountd-requirements.json"),

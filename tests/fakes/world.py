@@ -17,7 +17,7 @@ from accountd.account.service import AccountService, open_account
 from accountd.account.usage import UsageService
 from accountd.audit.log import AuditLog
 from accountd.backend.client import Backend
-from accountd.config.policy import Policy
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.counters import Counters
 from accountd.hub import Hub, Notification
@@ -166,25 +166,25 @@ async def open_world(
     async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)
 
-    policy = policy or Policy()
+    in_force = PolicyHolder(policy or Policy())
     hub, counters = Hub(), Counters(clock.now)
     audit = AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now)
     http = HttpClient("tests", open_httpx)
     asked = Issuer(http, issuer, DEFAULT_CLIENT_ID, f"{issuer}/oauth/token", f"{issuer}/oauth/revoke")
     backend = Backend(http, f"{issuer}/backend-api")
     with hub.subscribe(world.hear):
-        async with open_account(world.store, policy, asked, hub, audit=audit, counters=counters) as account:
+        async with open_account(world.store, in_force, asked, hub, audit=audit, counters=counters) as account:
             nowhere = Path("/nonexistent")
             service = RequirementsService(
                 account,
                 read_bundle=read_bundle or backend.read_config_bundle,
-                policy=policy,
+                policy=in_force,
                 clock=TestClock(),  # whose wake-ups are none of those that tests count
                 machine=this_machine(nowhere),
                 file=BundleFile(nowhere / "accountd-requirements.json"),
                 parse=parse_here,
             )
-            admission = Admission(policy, Provenance(issuer, DEFAULT_CLIENT_ID))
+            admission = Admission(in_force, Provenance(issuer, DEFAULT_CLIENT_ID))
             async with (
                 open_refresher(account, clock) as refresher,
                 open_requirements(service) as requirements,
@@ -196,7 +196,7 @@ async def open_world(
                 reader = AccountReader(account, refresher, routing, audit)
                 usage = UsageService(account, refresher, backend, clock.now)
                 world.services = Services(
-                    hub, policy, account, refresher, routing, reader, logins, usage, requirements, asked, counters
+                    hub, in_force, account, refresher, routing, reader, logins, usage, requirements, asked, counters
                 )
                 yield world
     await http.aclose()

@@ -12,7 +12,7 @@ import h11
 
 from accountd.backend.client import Access, Backend
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
-from accountd.config.policy import Policy
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.config.settings import load
 from accountd.errors import AccountdError
 from accountd.login.admission import Admission
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 _URL: Final = "https://issuer.example"
-_ADMISSION: Final = Admission(Policy(), Provenance(_URL, "client"))
+_ADMISSION: Final = Admission(PolicyHolder(Policy()), Provenance(_URL, "client"))
 _STATE: Final = "a-state"
 _PORT: Final = 1455
 _MARKED: Final = 12

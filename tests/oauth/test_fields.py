@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.account.external import ExternalTokens
-from accountd.config.policy import Policy
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import AccountdError, ClientFailed, InvalidRequest, LoginFailed, RefreshFailed, RemoteRefused
 from accountd.login.admission import Admission
 from accountd.oauth.fields import MAX_ID, MAX_TOKEN, Uncarried, check_id, check_token
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CANARY = "canary-Zm9vYmFy"
-ADMISSION = Admission(Policy(), Provenance("https://issuer.example", "app"))
+ADMISSION = Admission(PolicyHolder(Policy()), Provenance("https://issuer.example", "app"))
 
 
 def make_jwt(**auth: object) -> str:
@@ -131,7 +131,7 @@ async def test_a_client_that_is_asked_for_others_may_not_give_such(fault: str) -
         return ChatgptAuthTokensRefreshResponse(SPOILT[fault](GOOD), "acct-1")
 
     record = external_record(Secret(GOOD), "acct-1", None)
-    external = ExternalTokens(record, ask, Policy())
+    external = ExternalTokens(record, ask, PolicyHolder(Policy()))
     with pytest.raises(ClientFailed, match=fault.strip()):
         await external.renew(record)
     assert external.record is record

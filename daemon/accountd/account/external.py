@@ -16,7 +16,7 @@ from accountd.storage.base import external_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from accountd.config.policy import Policy
+    from accountd.config.policy import PolicyHolder
     from accountd.protocol.account import ChatgptAuthTokensRefreshResponse
     from accountd.storage.base import AuthRecord
 
@@ -31,7 +31,7 @@ EXTERNAL_IS_ACTIVE: Final = (
 class ExternalTokens:
     """The tokens that a client supplied. `ask` is how it is asked for others; it raises ClientFailed."""
 
-    def __init__(self, record: AuthRecord, ask: Ask, policy: Policy) -> None:
+    def __init__(self, record: AuthRecord, ask: Ask, policy: PolicyHolder) -> None:
         self.record = record
         self._ask = ask
         self._policy = policy
@@ -53,6 +53,6 @@ class ExternalTokens:
                 )
             except (MalformedToken, Uncarried) as error:
                 raise ClientFailed(str(error)) from error
-            self._policy.check_workspace(record.chatgpt)
+            self._policy.current.check_workspace(record.chatgpt)
             self.record = record
             return True

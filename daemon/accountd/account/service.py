@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from accountd.account.external import ExternalTokens
     from accountd.audit.log import AuditLog
-    from accountd.config.policy import Policy
+    from accountd.config.policy import PolicyHolder
     from accountd.counters import Counters
     from accountd.hub import Hub
     from accountd.oauth.refresh import Reason
@@ -34,7 +34,14 @@ class AccountService(AccountState):
     """The current account. Opened by `open_account`; every method is for use inside that block."""
 
     def __init__(
-        self, store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
+        self,
+        store: AuthStore,
+        policy: PolicyHolder,
+        issuer: Issuer,
+        hub: Hub,
+        *,
+        audit: AuditLog,
+        counters: Counters,
     ) -> None:
         super().__init__(policy, hub, counters)
         self._store = store
@@ -111,7 +118,7 @@ class AccountService(AccountState):
             _log.warning("what a crash may have left is not looked at yet: %s", error)
         return await self._store.load()
 
-    async def heed_policy(self) -> None:
+    async def follow_policy(self) -> None:
         """Hide or show the credential as the policy now says, and announce it. It stays stored either way.
 
         A client's own tokens that it forbids are forgotten.
@@ -223,7 +230,7 @@ class AccountService(AccountState):
 
 @asynccontextmanager
 async def open_account(
-    store: AuthStore, policy: Policy, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
+    store: AuthStore, policy: PolicyHolder, issuer: Issuer, hub: Hub, *, audit: AuditLog, counters: Counters
 ) -> AsyncIterator[AccountService]:
     """Give the account, read from its store."""
     account = AccountService(store, policy, issuer, hub, audit=audit, counters=counters)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.config.policy import Policy
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import InvalidRequest, WorkspaceForbidden
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import AccountUpdated
@@ -51,7 +51,7 @@ class AccountState:
     It may be read at any time. What changes it is for this package, and for who holds `changing`.
     """
 
-    def __init__(self, policy: Policy, hub: Hub, counters: Counters) -> None:
+    def __init__(self, policy: PolicyHolder, hub: Hub, counters: Counters) -> None:
         self.changing = trio.Lock()
         self.record: AuthRecord | None = None
         self.external: ExternalTokens | None = None
@@ -82,13 +82,14 @@ class AccountState:
         """Why nobody is logged in though something is stored, and what to do; None if nothing is, or it is used."""
         if self.current is not None and self.current.mode is not None:
             return None
-        return self._unreadable if self.record is None else find_objection(self.record, self._policy)
+        return self._unreadable if self.record is None else find_objection(self.record, self._policy.current)
 
     def permits(self, record: AuthRecord) -> bool:
         """Ask the policy of now about a credential."""
-        if record.mode is None or not self._policy.permits(_METHODS[record.mode]):
+        policy = self._policy.current
+        if record.mode is None or not policy.permits(_METHODS[record.mode]):
             return False
-        return record.mode == "apikey" or self._policy.permits_workspace(record.chatgpt)
+        return record.mode == "apikey" or policy.permits_workspace(record.chatgpt)
 
     @property
     def is_external(self) -> bool:

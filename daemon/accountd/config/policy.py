@@ -1,4 +1,8 @@
-"""Which logins the configuration permits. Pure: a question in, nothing or the refusal out."""
+"""Which logins the configuration permits: a question in, nothing or the refusal out.
+
+A policy is a value. The one in force has one holder, whose `current` is looked up for each question and kept by
+nobody: so a change counts from the next question on, whoever asks it.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +42,8 @@ class HandedOut(Protocol):
         ...
 
 
-class Policy(msgspec.Struct):
-    """`forced_login_method` and `forced_chatgpt_workspace_id`; no workspaces named means any.
-
-    Everybody asks the one that is in force. It changes where the configuration is read again, and nowhere else.
-    """
+class Policy(msgspec.Struct, frozen=True):
+    """`forced_login_method` and `forced_chatgpt_workspace_id`; no workspaces named means any."""
 
     method: LoginMethod | None = None
     workspaces: tuple[str, ...] = ()
@@ -70,10 +71,6 @@ class Policy(msgspec.Struct):
         if not left:
             raise ConfigError("authentication requirements do not permit any usable login method")
         return Policy(left.pop() if len(left) == 1 else None, named)
-
-    def become(self, other: Policy) -> None:
-        """Say what the other one says, from now on."""
-        self.method, self.workspaces = other.method, other.workspaces
 
     def permits(self, method: LoginMethod) -> bool:
         """Say whether a login by this method may be begun, or a stored one be used."""
@@ -103,3 +100,19 @@ class Policy(msgspec.Struct):
         if self.workspaces and not {given.account_id, given.claimed_account_id} <= {None, *self.workspaces}:
             raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
         raise WorkspaceForbidden("The access token is for another workspace than the account id beside it.")
+
+
+class PolicyHolder:
+    """The policy in force, `current`. It is replaced where the configuration is read again, and nowhere else.
+
+    Whoever replaces it brings what depends on it after it: a login under way whose method is permitted no more is
+    cancelled, and the account hides or shows its credential (`follow_policy`).
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.current = policy
+
+    def replace(self, policy: Policy) -> bool:
+        """Have this one in force. Return True if it is another one than before."""
+        was, self.current = self.current, policy
+        return policy != was

@@ -16,7 +16,7 @@ from accountd.secret import Secret
 from accountd.storage.base import api_key_record, chatgpt_record, external_record
 
 if TYPE_CHECKING:
-    from accountd.config.policy import Policy
+    from accountd.config.policy import PolicyHolder
     from accountd.config.settings import LoginMethod
     from accountd.oauth.tokens import TokenSet
     from accountd.protocol.account import ExternalTokensLogin
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 class Admission:
     """The policy as it bears on logins. `provenance` is what is noted of where their tokens come from."""
 
-    def __init__(self, policy: Policy, provenance: Provenance) -> None:
+    def __init__(self, policy: PolicyHolder, provenance: Provenance) -> None:
         self.policy = policy
         self._provenance = provenance
 
     def check_method(self, method: LoginMethod) -> None:
         """Raise InvalidRequest if nobody may log in by this method."""
-        self.policy.check_method(method)
+        self.policy.current.check_method(method)
 
     def admit_key(self, key: Secret) -> AuthRecord:
         """Make a record of an API key, which is not tried. Raises InvalidRequest if it may not be used."""
-        self.policy.check_method("api")
+        self.policy.current.check_method("api")
         try:
             return api_key_record(key)
         except Uncarried as error:
@@ -52,12 +52,12 @@ class Admission:
             record = chatgpt_record(tokens, claims, self._provenance, time.time_ns(), api_key)
         except Uncarried as error:
             raise LoginFailed(f"what the issuer gave cannot be used: {error}") from None
-        self.policy.check_workspace(record.chatgpt)
+        self.policy.current.check_workspace(record.chatgpt)
         return record
 
     def admit_external(self, given: ExternalTokensLogin) -> AuthRecord:
         """Make a record of a client's own tokens. Raises RequestError if they are malformed, or forbidden."""
-        if not self.policy.permits("chatgpt"):
+        if not self.policy.current.permits("chatgpt"):
             raise InvalidRequest("External ChatGPT auth is disabled. Use API key login instead.")
         self._check_external(given.chatgpt_account_id)  # before the token is looked at, as Codex does
         try:
@@ -68,11 +68,12 @@ class Admission:
             raise RequestFailed(f"failed to set external auth: {error}") from error
         if record.chatgpt is not None and record.chatgpt.claimed_account_id is not None:
             self._check_external(record.chatgpt.claimed_account_id)
-        if not self.policy.permits_workspace(record.chatgpt):
+        if not self.policy.current.permits_workspace(record.chatgpt):
             raise InvalidRequest("External auth must name the workspace of its accessToken in chatgptAccountId.")
         return record
 
     def _check_external(self, named: str) -> None:
-        if self.policy.workspaces and named not in self.policy.workspaces:
-            allowed = json.dumps(self.policy.workspaces, ensure_ascii=False)
+        workspaces = self.policy.current.workspaces
+        if workspaces and named not in workspaces:
+            allowed = json.dumps(workspaces, ensure_ascii=False)
             raise InvalidRequest(f'External auth must use one of workspace(s) {allowed}, but received "{named}".')

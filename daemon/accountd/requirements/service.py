@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from accountd.account.service import AccountService
-    from accountd.config.policy import Policy
+    from accountd.config.policy import PolicyHolder
     from accountd.oauth.claims import Claims
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
     from accountd.requirements.file import BundleFile
@@ -83,7 +83,7 @@ class RequirementsService:
         account: AccountService,
         *,
         read_bundle: ReadBundle,
-        policy: Policy,
+        policy: PolicyHolder,
         clock: Clock,
         machine: Machine,
         file: BundleFile,
@@ -115,9 +115,9 @@ class RequirementsService:
         """Say what is required, or None if `read` has to be asked, because that is not here yet."""
         owner = self._find_owner()
         if owner is None:
-            return render_response(self._system.values, self._policy.methods)
+            return render_response(self._system.values, self._policy.current.methods)
         had = self._had.get(owner)
-        return render_response(had[1].values, self._policy.methods) if had is not None else None
+        return render_response(had[1].values, self._policy.current.methods) if had is not None else None
 
     async def read(self) -> ConfigRequirementsReadResponse:
         """Say what is required. Raises RequestFailed while that cannot be known."""

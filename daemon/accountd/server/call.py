@@ -12,7 +12,7 @@ from accountd.account.refresh import Refresher
 from accountd.account.routing import Routing
 from accountd.account.service import AccountService
 from accountd.account.usage import UsageService
-from accountd.config.policy import Policy
+from accountd.config.policy import PolicyHolder
 from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
@@ -45,7 +45,7 @@ class Services(msgspec.Struct, frozen=True):
     """What handlers call, and what connections hear from."""
 
     hub: Hub
-    policy: Policy
+    policy: PolicyHolder
     account: AccountService
     refresher: Refresher
     routing: Routing

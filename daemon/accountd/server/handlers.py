@@ -105,7 +105,7 @@ async def account_login_start(services: Services, call: Call[wire.LoginAccountPa
             flow = BrowserFlow(
                 services.issuer,
                 originator=call.session.originator,
-                workspaces=services.policy.workspaces,
+                workspaces=services.policy.current.workspaces,
                 wishes=wishes,
             )
             await services.logins.start(flow, call.reply)
