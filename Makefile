@@ -91,7 +91,7 @@ flood: $(VENV)/.development  ## flood a daemon in every way, and write the secon
 		$(if $(ONLY),--only $(ONLY),--into docs/performance.md)
 
 .PHONY: contrib
-contrib: $(VENV)/.development  ## write the completions, man pages and units that are made from the package
+contrib: $(VENV)/.development  ## write the completions, man pages and units, and the diagram of docs/login.md, that are made from the package
 	PYTHONPATH=contrib $(BIN)/python -m generators
 
 .PHONY: lock
