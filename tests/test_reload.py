@@ -85,7 +85,7 @@ async def test_a_forbidden_account_is_hidden_and_comes_back(
         await login_with_key(world)
         (tmp_path / "config.toml").write_text('forced_login_method = "chatgpt"\n')
         await reloader.reload()
-        assert world.account.current is None
+        assert world.credential.current is None
         assert world.heard == [{"method": "account/updated", "authMode": None, "planType": None}]
         assert await world.store.load() is not None
         assert 'forced_login_method is "chatgpt", and was not set' in caplog.text
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"config\.toml:2: chatgpt_base_url"):
             await make(world, tmp_path).reload()
         assert world.services.policy.current == Policy()
-        assert world.account.current is not None
+        assert world.credential.current is not None
 
 
 async def test_a_provider_that_needs_no_login_hides_it_as_long_as_it_is_used(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_the_provider_is_read_with_everything_else(tmp_path: Path) -> None
         reloader = make(world, tmp_path)
         (tmp_path / "config.toml").write_text('model_provider = "lmstudio"\n')
         await reloader.reload()
-        assert not world.account.requires_openai_auth
+        assert not world.credential.requires_openai_auth
         (tmp_path / "config.toml").unlink()
         await reloader.reload()
-        assert world.account.requires_openai_auth
+        assert world.credential.requires_openai_auth

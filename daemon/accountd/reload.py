@@ -101,11 +101,13 @@ class Reloader:
         if services.policy.replace(policy):
             changes.append(f"logins are permitted by {' and '.join(policy.methods)}")
         self._config = msgspec.structs.replace(self._config, **{field: getattr(config, field) for field in _LIVE})
-        await services.requirements.replace_system(system)
+        for account in services.accounts:
+            await account.requirements.replace_system(system)
         if not policy.permits("chatgpt"):
             await services.logins.cancel_all()
-        services.account.follow_provider(requires_openai_auth=config.requires_openai_auth)
-        await services.account.follow_policy()
+        for account in services.accounts:
+            account.credential.follow_provider(requires_openai_auth=config.requires_openai_auth)
+            await account.follow_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
 
@@ -122,7 +124,8 @@ class Reloader:
         requires = config.requires_openai_auth
         if requires != self._config.requires_openai_auth:
             self._config = msgspec.structs.replace(self._config, requires_openai_auth=requires)
-            self._services.account.follow_provider(requires_openai_auth=requires)
+            for account in self._services.accounts:
+                account.credential.follow_provider(requires_openai_auth=requires)
             _log.info("the model provider %s a login", "needs" if requires else "does not need")
 
     def _read(self) -> tuple[Config, Layer]:

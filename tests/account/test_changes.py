@@ -89,10 +89,10 @@ async def test_a_file_that_could_not_be_read_is_tried_until_it_can_be(kind: Stor
     async with open_world(store=store) as world:
         for sick in (True, True, False, False):
             store.sick = sick
-            await world.services.refresher.ensure_fresh()
+            await world.refresher.refresh_if_due()
             seen.append(store.reads)
         assert seen == tries
-        assert (world.account.current is not None) == (kind == "file")
+        assert (world.credential.current is not None) == (kind == "file")
 
 
 async def test_a_token_is_handed_out_of_a_file_that_can_be_read_again() -> None:
@@ -107,15 +107,15 @@ async def test_why_a_file_cannot_be_read_is_known_as_long_as_it_cannot() -> None
     """A person is told that, and what to do, and not only that nobody is logged in; also once it is not there."""
     store = Sick("file")
     async with open_world(store=store) as world:
-        assert world.account.objection == "Input/output error (os error 5)"
-        await world.account.reload()
-        assert world.account.objection == "Input/output error (os error 5)"
+        assert world.credential.objection == "Input/output error (os error 5)"
+        await world.account.store_watch.reload()
+        assert world.credential.objection == "Input/output error (os error 5)"
         store.fault = MalformedRecord("it is no credential")
-        await world.account.reload()
-        assert world.account.objection == "it is no credential. Log in again."
+        await world.account.store_watch.reload()
+        assert world.credential.objection == "it is no credential. Log in again."
         store.record, store.sick = None, False
-        await world.account.reload()
-        assert world.account.objection is None
+        await world.account.store_watch.reload()
+        assert world.credential.objection is None
 
 
 async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.testing.MockClock) -> None:
@@ -125,7 +125,7 @@ async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.te
         store.slow = True
         store.record = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(world.account.reload)
+            nursery.start_soon(world.account.store_watch.reload)
             await trio.sleep(0.5)
             await world.account.commit(api_key_record(Secret("sk-new")), lambda: None)
         assert world.reader.auth_status(include_token=True).auth_token == "sk-new"
@@ -165,7 +165,7 @@ async def test_a_clients_own_tokens_are_not_ours_to_revoke(autojump_clock: trio.
     async with open_world() as world:
         await supply_tokens(world)
         await world.account.log_out(announce=lambda: None)
-        assert not world.account.is_external
+        assert not world.credential.is_external
         assert REVOKE not in [request.path for request in world.sandbox.requests]
 
 
@@ -175,10 +175,10 @@ async def test_a_look_at_the_store_does_not_undo_a_refresh(autojump_clock: trio.
     async with open_logged_in(store=store) as world:
         async with trio.open_nursery() as nursery:
             store.slow = True
-            nursery.start_soon(world.account.reload)
+            nursery.start_soon(world.account.store_watch.reload)
             await trio.sleep(0.5)
             store.slow = False
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert login_of(world) == stored_login(world)
 
 
@@ -190,10 +190,10 @@ async def test_a_login_that_another_program_has_ended_is_not_refreshed(
         assert isinstance(world.store, MemoryStore)
         world.store.record = None
         with pytest.raises(RefreshRefused, match="you have since logged out"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert refreshes(world) == 0
         assert world.store.record is None
-        assert world.account.current is None
+        assert world.credential.current is None
         assert world.services.counters.last_refresh is None
 
 
@@ -205,7 +205,7 @@ async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.t
         async with trio.open_nursery() as nursery:
 
             async def refresh() -> None:
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
 
             nursery.start_soon(refresh)
             await trio.sleep(0.5)

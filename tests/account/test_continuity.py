@@ -76,7 +76,7 @@ async def test_tokens_of_another_workspace_are_not_used(autojump_clock: trio.tes
         before = login_of(world)
         world.sandbox.script = Script(claims=ELSEWHERE)
         with pytest.raises(RefreshFailed, match="tokens of another workspace, which are not used; log in again"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         for found in (login_of(world), stored_login(world)):
             assert found.tokens.access_token == before.tokens.access_token
             assert found.claims == before.claims
@@ -84,7 +84,7 @@ async def test_tokens_of_another_workspace_are_not_used(autojump_clock: trio.tes
         assert world.reader.auth_status(include_token=True).auth_token == before.tokens.access_token.reveal()
         assert world.heard == []
         world.sandbox.script = Script()
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert login_of(world).tokens.access_token != before.tokens.access_token
 
 
@@ -94,7 +94,7 @@ async def test_of_another_persons_tokens_nothing_is_kept(autojump_clock: trio.te
         before = login_of(world)
         world.sandbox.script = Script(claims=GRACE)
         with pytest.raises(RefreshFailed, match="tokens of another person"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert login_of(world) is before
         assert stored_login(world) == before
 
@@ -108,10 +108,10 @@ async def test_a_refresh_token_that_the_disk_will_not_take_is_not_lost(
         store.full = True
         world.sandbox.script = Script(claims=ELSEWHERE)
         with pytest.raises(RefreshFailed):
-            await world.services.refresher.refresh("forced")
-        assert world.account.is_unsaved
+            await world.refresher.refresh("forced")
+        assert world.credential.is_unsaved
         store.full = False
-        await world.account.save_again()
+        await world.refresher.save_again()
         assert stored_login(world) == login_of(world)
 
 

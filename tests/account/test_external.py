@@ -34,15 +34,15 @@ async def test_several_who_need_other_tokens_ask_once(autojump_clock: trio.testi
 
         await supply_tokens(world, ask)
         refused = login_of(world)
-        recovered: list[bool] = []
+        refreshed: list[bool] = []
 
-        async def recover() -> None:
-            recovered.append(await world.account.recover(refused))
+        async def refresh() -> None:
+            refreshed.append(await world.refresher.refresh_refused(refused))
 
         async with trio.open_nursery() as nursery:
             for _ in range(3):
-                nursery.start_soon(recover)
-        assert recovered == [True, True, True]
+                nursery.start_soon(refresh)
+        assert refreshed == [True, True, True]
         assert len(questions) == 1
         assert [event["event"] for event in world.audited] == ["token.supplied", "token.supplied"]
 
@@ -51,13 +51,13 @@ async def test_what_others_store_meanwhile_is_not_told(autojump_clock: trio.test
     """The tokens that were supplied stay the account; what is stored beneath is no news to anybody."""
     async with open_world() as world:
         await supply_tokens(world)
-        supplied = world.account.current
+        supplied = world.credential.current
         world.heard.clear()
         assert isinstance(world.store, MemoryStore)
         world.store.record = other = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
-        await world.account.reload()
-        assert world.account.current is supplied
-        assert world.account.record is other
+        await world.account.store_watch.reload()
+        assert world.credential.current is supplied
+        assert world.credential.record is other
         assert world.heard == []
 
 
@@ -70,20 +70,20 @@ async def test_a_policy_that_comes_later_ends_them(autojump_clock: trio.testing.
         assert world.heard[-1] == {"method": "account/updated", "authMode": None, "planType": None}
         world.services.policy.replace(Policy())
         await world.account.follow_policy()
-        assert world.account.current is None
-        assert not world.account.is_external
+        assert world.credential.current is None
+        assert not world.credential.is_external
 
 
 async def test_a_backend_that_refuses_them_while_nobody_can_be_asked(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They stay, and the log says why they were not replaced."""
+    """They stay, and the log says why they were not refreshed."""
     async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
         await supply_tokens(world)
         refused = login_of(world)
-        assert not await world.account.recover(refused)
+        assert not await world.refresher.refresh_refused(refused)
         assert login_of(world) is refused
-        assert "were not replaced" in caplog.text
+        assert "were not refreshed" in caplog.text
 
 
 async def test_a_login_that_begins_while_they_wait_for_their_turn_ends_with_them(
@@ -91,7 +91,7 @@ async def test_a_login_that_begins_while_they_wait_for_their_turn_ends_with_them
 ) -> None:
     """Else a person would approve it, only to be told then that it was for nothing."""
     async with open_world(Script()) as world, trio.open_nursery() as nursery:
-        async with world.account.changing:
+        async with world.account._changing:
             nursery.start_soon(supply_tokens, world)
             await trio.testing.wait_all_tasks_blocked()
             login_id = await world.start_device_login()

@@ -64,7 +64,7 @@ async def test_the_workspace_of_a_login_is_remembered_for_that_login(
     async with open_world(APPROVED) as world:
         await log_in(world)
         answer = await world.reader.look_up()
-        await world.account.renew("forced")
+        await world.refresher.refresh("forced")
         assert world.reader.known() == answer
         other = Claims(account_id="account-other", workspace_name="Another workspace")
         world.sandbox.script = Script(approve_after_polls=0, claims=other)
@@ -134,8 +134,8 @@ async def test_tokens_that_the_backend_refuses_are_refreshed_once(
         await log_in(world)
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
         assert isinstance((await world.reader.look_up()).account, ChatgptAccount)
-        await world.account.renew("forced")
-        world.services.routing._found = None
+        await world.refresher.refresh("forced")
+        world.account.routing._found = None
         world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401)))
         with pytest.raises(RequestFailed, match=r"workspace routing discovery unauthorized \(401\)"):
             await world.reader.look_up()
@@ -226,7 +226,7 @@ async def test_what_is_in_a_token_is_read_once(
         monkeypatch.setattr(claims, "parse_claims", lambda _: pytest.fail("a token is decoded"))
         token = await world.reader.hand_out(300)
         assert token.expires_at == login_of(world).expires_at
-        assert world.services.refresher.seconds_left() is not None
+        assert world.refresher.seconds_left() is not None
         async with open_client(world.services, extensions={"accountd": {}}) as client:
             answer = await client.call("accountd/status")
             assert answer["result"]["credential"]["expiresAt"] == token.expires_at

@@ -31,7 +31,7 @@ async def test_a_forced_refresh_stores_what_it_shows(autojump_clock: trio.testin
     """New tokens, in the store and in memory; what belongs to the login and not to the tokens is kept."""
     async with open_logged_in() as world:
         before = login_of(world)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         after = login_of(world)
         assert after.tokens != before.tokens
         assert stored_login(world) == after
@@ -49,11 +49,11 @@ async def test_many_callers_share_one_flight(autojump_clock: trio.testing.MockCl
         world.sandbox.script = Script(delay=5)
         async with trio.open_nursery() as nursery:
             for _ in range(20):
-                nursery.start_soon(world.services.refresher.refresh, "forced")
+                nursery.start_soon(world.refresher.refresh, "forced")
 
             async def leave() -> None:
                 with trio.move_on_after(1):
-                    await world.services.refresher.refresh("forced")
+                    await world.refresher.refresh("forced")
 
             nursery.start_soon(leave)
         assert refreshes(world) == 1
@@ -66,7 +66,7 @@ async def test_of_a_crowd_that_waited_a_few_go_on_at_once(autojump_clock: trio.t
 
         async def wait() -> None:
             nonlocal gone_on
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
             gone_on += 1
 
         for _ in range(100):
@@ -84,7 +84,7 @@ async def test_a_flight_goes_on_when_everybody_has_left(autojump_clock: trio.tes
         before = login_of(world)
         world.sandbox.script = Script(delay=5)
         with trio.move_on_after(1):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         await trio.sleep(10)
         assert stored_login(world).tokens != before.tokens
 
@@ -96,7 +96,7 @@ async def test_a_shutdown_lets_a_spent_token_come_home(autojump_clock: trio.test
         before = login_of(world)
         world.sandbox.script = Script(delay=5)
         with trio.move_on_after(1):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
     assert store.record is not None
     assert store.record.chatgpt is not None
     assert store.record.chatgpt.tokens != before.tokens
@@ -113,10 +113,10 @@ async def test_a_failure_changes_nothing_and_the_next_try_may_do_better(
         before = login_of(world)
         world.sandbox.script = Script(faults=(fault,))
         with pytest.raises(RefreshFailed):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert login_of(world) is before
         assert world.reader.auth_status(include_token=True).auth_token is not None
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 
 
@@ -142,11 +142,11 @@ async def test_a_bug_fails_its_refresh_and_no_more(
     async with open_logged_in() as world:
         before = login_of(world)
         with monkeypatch.context() as patch:
-            patch.setattr(world.account, "renew", fail)
+            patch.setattr(world.refresher._rotation, "refresh", fail)
             with pytest.raises(RefreshFailed, match=told):
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
         assert ("not foreseen" in caplog.text) == (bug is ZeroDivisionError)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert login_of(world).tokens != before.tokens
 
 
@@ -158,7 +158,7 @@ async def test_every_waiter_gets_an_error_of_its_own(autojump_clock: trio.testin
 
         async def ask() -> None:
             try:
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
             except RefreshFailed as error:
                 caught.append(error)
 
@@ -184,7 +184,7 @@ async def test_a_week_passes_with_one_refresh_an_hour(autojump_clock: trio.testi
     async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
         for _ in range(7 * 24):
             await trio.sleep(HOUR)
-            assert not world.services.refresher.is_due()
+            assert not world.refresher.is_due()
         assert 7 * 24 <= refreshes(world) <= 7 * 24 * HOUR / (HOUR - 300 - AHEAD) + 1
         assert world.clock.sleeps <= 2 * refreshes(world) + 2
 
@@ -196,7 +196,7 @@ async def test_a_machine_that_slept_refreshes_when_it_wakes(autojump_clock: trio
         world.clock.jump(8 * HOUR)
         await trio.sleep(1)
         assert refreshes(world) == 1
-        assert not world.services.refresher.is_due()
+        assert not world.refresher.is_due()
 
 
 async def test_a_clock_that_is_set_back_and_forth_costs_no_refresh(autojump_clock: trio.testing.MockClock) -> None:
@@ -216,7 +216,7 @@ async def test_an_outage_is_met_with_patience(autojump_clock: trio.testing.MockC
         world.transport.offline = False
         await trio.sleep(LONGEST_RETRY + 1)
         assert refreshes(world) == 1
-        assert not world.services.refresher.is_due()
+        assert not world.refresher.is_due()
 
 
 async def test_a_token_that_does_not_say_when_it_expires_is_refreshed_after_eight_days(
@@ -234,7 +234,7 @@ async def test_a_token_that_does_not_say_when_it_expires_is_refreshed_after_eigh
         document = {"tokens": opaque, "last_refresh": "2027-01-15T08:00:00.123456789Z"}  # the clock's beginning
         assert isinstance(world.store, MemoryStore)
         world.store.record = parse_record(msgspec.json.encode(document))
-        await world.account.reload()
+        await world.account.store_watch.reload()
         await trio.sleep(7.9 * 86400)
         assert refreshes(world) == -1
         await trio.sleep(0.1 * 86400 + 1)
@@ -254,7 +254,7 @@ async def test_an_api_key_is_never_refreshed(autojump_clock: trio.testing.MockCl
     """Without a ChatGPT login there is nothing to do, whoever asks."""
     store = MemoryStore(parse_record(b'{"OPENAI_API_KEY": "sk"}'))
     async with open_world(store=store) as world:
-        await world.services.refresher.ensure_fresh(forced=True)
+        await world.refresher.refresh_if_due(forced=True)
         await trio.sleep(1000 * HOUR)
         assert world.sandbox.requests == []
 
@@ -264,7 +264,7 @@ async def test_a_token_that_was_just_refreshed_is_not_due_whatever_it_says(
 ) -> None:
     """One that lives for a minute would look due at each request; a clock that is set back makes it due."""
     async with open_logged_in(Script(approve_after_polls=0, token_lifetime=60)) as world:
-        refresher = world.services.refresher
+        refresher = world.refresher
         await refresher.refresh("forced")
         assert not refresher.is_due()
         world.clock.jump(-100)
@@ -275,11 +275,11 @@ async def test_a_token_that_was_just_refreshed_is_not_due_whatever_it_says(
 async def test_chance_says_how_far_ahead(autojump_clock: trio.testing.MockClock, chance: float) -> None:
     """So many machines that logged in together do not refresh together; two minutes are the most."""
     async with open_logged_in() as world:
-        world.services.refresher._chance = lambda: chance
-        await world.services.refresher.refresh("forced")
+        world.refresher._chance = lambda: chance
+        await world.refresher.refresh("forced")
         await trio.testing.wait_all_tasks_blocked()
-        assert world.account.due_time is not None
-        assert world.services.refresher.next_time == world.account.due_time - AHEAD * chance
+        assert world.credential.due_time is not None
+        assert world.refresher.next_time == world.credential.due_time - AHEAD * chance
 
 
 async def test_a_long_outage_costs_the_issuer_little(autojump_clock: trio.testing.MockClock) -> None:
@@ -294,20 +294,20 @@ async def test_a_long_outage_costs_the_issuer_little(autojump_clock: trio.testin
 async def test_an_outage_that_is_over_is_forgotten(autojump_clock: trio.testing.MockClock) -> None:
     """After a refresh that succeeded, the first retry of the next outage comes as early as that of the first."""
     async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
-        world.services.refresher._chance = lambda: 1.0
+        world.refresher._chance = lambda: 1.0
         waits = []
         for _ in range(2):
             world.transport.offline = True
             await trio.testing.wait_all_tasks_blocked()
-            next_time = world.services.refresher.next_time
+            next_time = world.refresher.next_time
             assert next_time is not None
             await trio.sleep(next_time - world.clock.now() + 1)
-            assert world.services.refresher.next_time is not None
-            waits.append(world.services.refresher.next_time - next_time)
+            assert world.refresher.next_time is not None
+            waits.append(world.refresher.next_time - next_time)
             await trio.sleep(3 * HOUR)
             world.transport.offline = False
             await trio.sleep(LONGEST_RETRY + 1)
-            assert not world.services.refresher.is_due()
+            assert not world.refresher.is_due()
         assert waits == pytest.approx([FIRST_RETRY, FIRST_RETRY], abs=1)
 
 

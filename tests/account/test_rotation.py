@@ -1,4 +1,4 @@
-"""Renewing tokens: from the store or the issuer, beside other programs that do the same."""
+"""Refreshing tokens: from the store or the issuer, beside other programs that do the same."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_newer_token_in_the_store_is_adopted_without_a_request(
     """Where another program was first, its token is as good, and ours is not spent."""
     async with open_logged_in() as world:
         refresh_elsewhere(world)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert refreshes(world) == 0
         assert login_of(world) == stored_login(world)
 
@@ -75,7 +75,7 @@ async def test_a_reused_token_is_looked_up_once_more(autojump_clock: trio.testin
         error = {"error": {"code": "refresh_token_reused"}}
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, error),))
         store.world = world
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert login_of(world) == stored_login(world)
         assert world.reader.auth_status(include_token=True).auth_token is not None
 
@@ -96,7 +96,7 @@ async def test_a_program_that_spends_first_and_locks_later_is_waited_for(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store_when_the_locks_are_free)
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert login_of(world) == stored_login(world)
         assert world.heard == []
 
@@ -119,7 +119,7 @@ async def test_a_refusal_is_final_for_that_credential(
         world.sandbox.script = Script(faults=(fault,))
         for _ in range(3):
             with pytest.raises(RefreshRefused, match=words):
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
         assert refreshes(world) == 1
         assert world.reader.known() == GetAccountResponse(account=None)
         assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse("chatgpt", None)
@@ -137,7 +137,7 @@ async def test_beside_an_access_token_that_cannot_be_used_the_refresh_token_is_k
         given = {"access_token": "a token of two\nlines", "refresh_token": "rt_that_is_the_next"}
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 200, given),))
         with pytest.raises(RefreshFailed, match="the access token has a blank in it"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         for found in (login_of(world), stored_login(world)):
             assert found.tokens.refresh_token == Secret("rt_that_is_the_next")
             assert found.tokens.access_token == before.tokens.access_token
@@ -153,12 +153,12 @@ async def test_an_id_token_that_is_too_long_is_not_taken(autojump_clock: trio.te
             "refresh_token": "rt_that_is_the_next",
         }
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 200, given),))
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert stored_login(world).tokens.id_token == before.tokens.id_token
         assert stored_login(world).tokens.refresh_token == Secret("rt_that_is_the_next")
 
 
-async def test_what_the_disk_kept_is_no_renewal_of_what_memory_has(
+async def test_what_the_disk_kept_is_no_refresh_of_what_memory_has(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Tokens that the disk would not take are refused: the older ones on it are spent, and not gone back to."""
@@ -166,7 +166,7 @@ async def test_what_the_disk_kept_is_no_renewal_of_what_memory_has(
         kept = login_of(world)
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401, {"error": {"code": "refresh_token_reused"}}),))
         with pytest.raises(RefreshRefused):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert login_of(world) is kept
         assert world.reader.known() == GetAccountResponse(account=None)
 
@@ -176,9 +176,9 @@ async def test_a_refusal_ends_with_a_new_credential(autojump_clock: trio.testing
     async with open_logged_in() as world:
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
         with pytest.raises(RefreshRefused):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         refresh_elsewhere(world)
-        await world.account.reload()
+        await world.account.store_watch.reload()
         assert world.reader.auth_status(include_token=True).auth_token is not None
 
 
@@ -189,9 +189,9 @@ async def test_the_end_of_a_refusal_is_told_to_those_who_heard_of_it(
     async with open_logged_in() as world:
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
         with pytest.raises(RefreshRefused):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         refresh_elsewhere(world)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert [heard["authMode"] for heard in world.heard] == [None, "chatgpt"]
 
 
@@ -203,9 +203,9 @@ async def test_an_account_that_changed_underneath_is_not_overwritten(
         assert isinstance(world.store, MemoryStore)
         world.store.record = other = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
         with pytest.raises(RefreshRefused, match="signed in to another account"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert refreshes(world) == 0
-        assert world.account.current is other
+        assert world.credential.current is other
         assert world.heard[-1]["authMode"] == "apikey"
 
 
@@ -217,7 +217,7 @@ async def test_another_person_of_the_same_workspace_is_not_taken_for_a_refresh(
         world.sandbox.script = Script(claims=Claims(email="grace@example.com", user_id="user-grace"))
         refresh_elsewhere(world)
         with pytest.raises(RefreshRefused, match="signed in to another account"):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert refreshes(world) == 0
         assert login_of(world).claims.email == "grace@example.com"
         assert [heard["method"] for heard in world.heard] == ["account/updated"]
@@ -230,7 +230,7 @@ async def test_a_logout_during_a_refresh_is_not_undone(autojump_clock: trio.test
         async with trio.open_nursery() as nursery:
 
             async def refresh() -> None:
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
 
             nursery.start_soon(refresh)
             await trio.sleep(1)
@@ -238,7 +238,7 @@ async def test_a_logout_during_a_refresh_is_not_undone(autojump_clock: trio.test
         await trio.sleep(10)
         assert isinstance(world.store, MemoryStore)
         assert world.store.record is None
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 @pytest.mark.parametrize("failure", [StorageError("full"), MemoryError(), ValueError("Bearer x")])
@@ -250,15 +250,15 @@ async def test_a_token_that_the_disk_will_not_take_is_not_lost(
         kept = login_of(world)
         assert stored_login(world) != kept
         assert "in memory alone" in caplog.text
-        await world.account.reload()  # what the store has is older, and must not win
+        await world.account.store_watch.reload()  # what the store has is older, and must not win
         assert login_of(world) == kept
         await trio.sleep(12 * HOUR)  # and it is refreshed as ever
         assert refreshes(world) >= 12
-        assert not world.services.refresher.is_due()
+        assert not world.refresher.is_due()
         store.full = False
         await trio.sleep(60)
         assert stored_login(world) == login_of(world)
-        assert not world.account.is_unsaved
+        assert not world.credential.is_unsaved
 
 
 async def test_a_credential_of_others_wins_over_one_that_was_never_stored(
@@ -268,10 +268,10 @@ async def test_a_credential_of_others_wins_over_one_that_was_never_stored(
     async with open_unsaved() as (world, store):
         store.full = False
         store.record = other = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
-        await world.account.save_again()
+        await world.refresher.save_again()
         assert store.record is other
-        await world.account.reload()
-        assert world.account.current is other
+        await world.account.store_watch.reload()
+        assert world.credential.current is other
 
 
 async def test_what_others_write_beside_the_tokens_is_kept(autojump_clock: trio.testing.MockClock) -> None:
@@ -282,7 +282,7 @@ async def test_what_others_write_beside_the_tokens_is_kept(autojump_clock: trio.
         document = msgspec.json.decode(render_record(world.store.record)) | {"new": 1}
         document["tokens"]["newer"] = 2
         world.store.record = parse_record(msgspec.json.encode(document))
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert refreshes(world) == 1
         document = msgspec.json.decode(render_record(world.store.record))
         assert (document["new"], document["tokens"]["newer"]) == (1, 2)
@@ -292,7 +292,7 @@ async def test_a_changed_plan_is_told(autojump_clock: trio.testing.MockClock) ->
     """A refresh after which a client would see another account is announced."""
     async with open_logged_in() as world:
         world.sandbox.script = Script(claims=Claims(plan="pro"))
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         assert world.heard == [{"method": "account/updated", "authMode": "chatgpt", "planType": "pro"}]
 
 
@@ -306,7 +306,7 @@ async def test_a_refusal_is_not_held_against_a_login_that_came_meanwhile(
         async with trio.open_nursery() as nursery:
 
             async def refresh() -> None:
-                await world.services.refresher.refresh("forced")
+                await world.refresher.refresh("forced")
 
             nursery.start_soon(refresh)
             await trio.sleep(0.1)
@@ -326,7 +326,7 @@ async def test_a_store_that_cannot_be_read_during_a_refresh(
         store.loads = 0 if before_the_request else 1
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
         with pytest.raises(RefreshFailed if before_the_request else RefreshRefused) as caught:
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         assert refreshes(world) == (0 if before_the_request else 1)
         assert ("Input/output" in str(caught.value)) == before_the_request
         store.loads = 100

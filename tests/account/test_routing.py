@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.account.routing import FIRST_RETRY, LONGEST_RETRY, open_routing
+from accountd.account.routing import FIRST_RETRY, LONGEST_RETRY
 from accountd.errors import RequestFailed
 from accountd.sandbox import Claims, Fault, Script
 from accountd.secret import Secret
@@ -39,9 +39,11 @@ def look_ups(world: World) -> int:
 @asynccontextmanager
 async def ahead(world: World) -> AsyncIterator[None]:
     """Have workspaces looked up ahead of time, as in the daemon."""
-    async with open_routing(world.services.routing, world.services.refresher):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.account.routing.look_up_ahead)
         await trio.testing.wait_all_tasks_blocked()
         yield
+        nursery.cancel_scope.cancel()
 
 
 async def greetings_of(client: Client) -> list[object]:
@@ -124,10 +126,10 @@ async def test_without_a_login_that_is_needed_there_is_no_greeting_and_no_look_u
         await see_nothing()
         await world.logins.start_api_key(Secret("sk-x"), lambda _: None)
         await see_nothing()
-        world.account.follow_provider(requires_openai_auth=False)
+        world.credential.follow_provider(requires_openai_auth=False)
         await log_in(world)
         await see_nothing()
-        world.account.follow_provider(requires_openai_auth=True)
+        world.credential.follow_provider(requires_openai_auth=True)
         await trio.sleep(1)
         assert look_ups(world) == 1
         await world.account.log_out(announce=lambda: None)

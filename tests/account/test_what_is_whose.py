@@ -47,7 +47,7 @@ async def be_refused(world: World) -> None:
     """Have the issuer refuse the login for good."""
     world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
     with pytest.raises(RefreshRefused):
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
 
 
 async def test_tokens_that_have_been_replaced_meanwhile_cost_no_refresh(
@@ -56,8 +56,8 @@ async def test_tokens_that_have_been_replaced_meanwhile_cost_no_refresh(
     """Who was refused with the old ones takes the new ones, which are there already."""
     async with open_logged_in() as world:
         refused = login_of(world)
-        await world.services.refresher.refresh("forced")
-        assert await world.account.recover(refused)
+        await world.refresher.refresh("forced")
+        assert await world.refresher.refresh_refused(refused)
         assert refreshes(world) == 1
 
 
@@ -65,7 +65,7 @@ async def test_the_workspace_is_that_of_the_tokens(autojump_clock: trio.testing.
     """Whatever is written beside them in the document: that can be edited, and what the issuer signed cannot."""
     record = await stored_after(account_id="elsewhere")
     async with open_world(store=MemoryStore(record), policy=Policy(workspaces=("elsewhere",))) as world:
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_a_token_for_another_workspace_than_its_id_is_not_used(
@@ -74,7 +74,7 @@ async def test_a_token_for_another_workspace_than_its_id_is_not_used(
     """With no policy, too: it is kept, which is said, and another login heals it; found later as at the start."""
     record = await stored_after(account_id="elsewhere")
     async with open_world(APPROVED, store=MemoryStore(record)) as world:
-        assert world.account.current is None
+        assert world.credential.current is None
         assert world.reader.auth_status(include_token=True).auth_token is None
         assert caplog.text.count("its access token is for another workspace") == 1
         assert isinstance(world.store, MemoryStore)
@@ -82,8 +82,8 @@ async def test_a_token_for_another_workspace_than_its_id_is_not_used(
         await log_in(world)
         assert world.reader.auth_status(include_token=True).auth_token is not None
         world.store.record = record
-        await world.account.reload()
-        assert world.account.current is None
+        await world.account.store_watch.reload()
+        assert world.credential.current is None
 
 
 @pytest.mark.parametrize(("allowed", "is_shown"), [("switched", True), ("account-sandbox", False)])
@@ -94,7 +94,7 @@ async def test_after_a_switch_it_is_the_workspace_of_the_access_token(
     switched = Sandbox(Script(claims=Claims(account_id="switched"))).issue_tokens().access_token
     record = await stored_after(account_id="switched", access_token=switched)
     async with open_world(store=MemoryStore(record), policy=Policy(workspaces=(allowed,))) as world:
-        assert (world.account.current is not None) == is_shown
+        assert (world.credential.current is not None) == is_shown
         assert (world.reader.auth_status(include_token=True).auth_token is not None) == is_shown
 
 
@@ -112,9 +112,9 @@ async def test_it_is_known_why_a_login_is_not_used(
     """And what to do; nothing is said against one that is used."""
     record = await stored_after(account_id="elsewhere")
     async with open_world(store=MemoryStore(record), policy=policy) as world:
-        assert (world.account.current, world.account.objection) == (None, objection)
+        assert (world.credential.current, world.credential.objection) == (None, objection)
     async with open_logged_in() as world:
-        assert world.account.objection is None
+        assert world.credential.objection is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_it_is_known_why_a_login_is_not_used(
 async def test_a_credential_of_another_kind_is_told_of(document: bytes, is_told: bool) -> None:
     """It is Codex's, and nobody is logged in here; a document without any is none."""
     async with open_world(store=MemoryStore(parse_record(document))) as world:
-        assert ("kind" in (world.account.objection or "")) == is_told
+        assert ("kind" in (world.credential.objection or "")) == is_told
 
 
 async def test_a_token_that_is_no_jwt_goes_by_its_id(autojump_clock: trio.testing.MockClock) -> None:
@@ -132,25 +132,25 @@ async def test_a_token_that_is_no_jwt_goes_by_its_id(autojump_clock: trio.testin
     record = await stored_after(account_id="elsewhere", access_token=Secret("opaque"))
     for allowed in ("elsewhere", "account-sandbox"):
         async with open_world(store=MemoryStore(record), policy=Policy(workspaces=(allowed,))) as world:
-            assert (world.account.current is not None) == (allowed == "elsewhere")
+            assert (world.credential.current is not None) == (allowed == "elsewhere")
 
 
 async def test_nothing_is_due_for_a_clients_own_tokens(autojump_clock: trio.testing.MockClock) -> None:
     """They cannot be refreshed; what is stored beneath them is not in use."""
     async with open_logged_in() as world:
-        due = world.account.due_time
+        due = world.credential.due_time
         assert due is not None
         await supply_tokens(world)
-        assert world.account.due_time is None
-        assert world.services.refresher.next_time is None
+        assert world.credential.due_time is None
+        assert world.refresher.next_time is None
 
 
 async def test_nothing_is_due_for_a_login_that_is_refused(autojump_clock: trio.testing.MockClock) -> None:
     """No request waits for a refresh that cannot be."""
     async with open_logged_in() as world:
         await be_refused(world)
-        assert world.account.due_time is None
-        assert not world.services.refresher.is_due()
+        assert world.credential.due_time is None
+        assert not world.refresher.is_due()
 
 
 async def test_a_refusal_is_of_one_login_alone(autojump_clock: trio.testing.MockClock) -> None:
@@ -164,7 +164,7 @@ async def test_a_refusal_is_of_one_login_alone(autojump_clock: trio.testing.Mock
 async def test_a_new_login_has_nothing_unsaved(autojump_clock: trio.testing.MockClock) -> None:
     """What the disk would not take of the old one is of no interest any more, and is not tried again."""
     async with open_unsaved() as (world, store):
-        assert world.account.is_unsaved
+        assert world.credential.is_unsaved
         store.full = False
         await world.logins.start_api_key(Secret("sk-new"), lambda _: None)
-        assert not world.account.is_unsaved
+        assert not world.credential.is_unsaved

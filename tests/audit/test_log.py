@@ -98,7 +98,7 @@ async def test_a_refresh_is_noted_with_its_reason_and_outcome(autojump_clock: tr
         assert told == [("refresh", "forced", "done"), ("refresh", "forced", "failed")]
         assert {event["client"] for event in world.audited} == {"a test"}
         world.audited.clear()
-        await world.services.refresher._sleep_until(world.clock.now() + 3700, world.account.changed)
+        await world.refresher._sleep_until(world.clock.now() + 3700, world.credential.changed)
         assert world.audited[0]["reason"] == "proactive_expiry"
         assert "client" not in world.audited[0]
 

@@ -111,7 +111,7 @@ async def refresh(scene: Scene) -> None:
 
     async def call() -> None:
         with suppress(RefreshError):
-            await scene.world.services.refresher.refresh("forced")
+            await scene.world.refresher.refresh("forced")
 
     await scene.call_together(call, call, call)
 

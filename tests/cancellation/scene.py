@@ -86,7 +86,7 @@ class Scene:
         )
         async with self.world.store.locked():
             await self.world.store.save(self.first)
-        await self.world.account.reload()
+        await self.world.account.store_watch.reload()
         self.history.log.clear()
 
     async def live(self, operation: Callable[[Scene], Awaitable[None]], blows: Sequence[Blow]) -> None:
@@ -127,8 +127,8 @@ class Scene:
         left = count_tasks() - at_rest
         assert not left, f"still running: {left}"
         assert not self.world.logins.under_way()
-        assert not self.world.account.changing.locked()
-        assert self.world.account.record == self.history.stored(self.first)
+        assert not self.world.account._changing.locked()
+        assert self.world.credential.record == self.history.stored(self.first)
 
     async def attempt(self, name: str, work: Awaitable[Any]) -> None:
         """Do something that may be refused, and note what came of it."""

@@ -88,9 +88,9 @@ async def check_next_daemon(scene: Scene) -> None:
     left = await load(scene)
     scene.history.note("restart", None)
     async with scene.open(after=scene.world):
-        assert scene.world.account.current == left
+        assert scene.world.credential.current == left
         if left is not None and left.mode == "chatgpt":
-            await scene.world.services.refresher.refresh("forced")
+            await scene.world.refresher.refresh("forced")
         await log_in_with_a_key(scene)
         assert scene.history.log[-1] == ("updated", ANY)
         assert await load(scene) == api_key_record(KEY)

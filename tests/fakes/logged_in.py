@@ -73,8 +73,8 @@ async def supply_tokens(world: World, ask: Ask = ask_nobody) -> None:
 
 def login_of(world: World) -> ChatgptLogin:
     """Give the login that the account has."""
-    assert world.account.login is not None
-    return world.account.login
+    assert world.credential.login is not None
+    return world.credential.login
 
 
 def stored_login(world: World) -> ChatgptLogin:
@@ -106,5 +106,5 @@ async def open_unsaved(failure: Exception = FullDisk.failure) -> AsyncIterator[t
     store.failure = failure
     async with open_logged_in(store=store) as world:
         store.full = True
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         yield world, store

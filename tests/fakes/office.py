@@ -6,32 +6,31 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
 import trio
 import trio.testing
 
-from accountd.config.policy import Policy, PolicyHolder
-from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.oauth.claims import parse_claims
-from accountd.requirements.file import BundleFile
 from accountd.requirements.layers import NO_REQUIREMENTS
-from accountd.requirements.service import RequirementsService, open_requirements
 from accountd.sandbox import Claims, Script
+from accountd.secret import Secret
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore
-from fakes.bundles import MACHINE, bundle, parse_here
+from fakes.bundles import bundle
 from fakes.world import open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from accountd.config.policy import Policy
     from accountd.oauth.tokens import TokenSet
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
     from accountd.requirements.layers import Layer
-    from accountd.secret import Secret
     from fakes.world import World
 
+BUNDLE = "/backend-api/wham/config/bundle"
 BUSINESS = Claims(plan="business")
 LONG = 60 * 86_400
 """Seconds that tokens live: long enough for no refresh to come in between."""
@@ -49,26 +48,26 @@ class Office:
         self.asked_at: list[float] = []
         self.tokens: list[Secret] = []
 
-    async def read(self, token: Secret, account_id: str | None) -> bytes:
-        """See Backend.read_config_bundle."""
+    async def respond(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request for the bundle."""
         self.asked_at.append(trio.current_time())
-        self.tokens.append(token)
+        self.tokens.append(Secret(request.headers["Authorization"].removeprefix("Bearer ")))
         await trio.sleep(self.delay)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
-            raise RemoteUnreachable("error sending request")
+            raise httpx.ConnectError("All connection attempts failed", request=request)
         if isinstance(answer, int):
-            raise RemoteRefused("no", answer)
-        return bundle(answer)
+            return httpx.Response(answer, text="no")
+        return httpx.Response(200, content=bundle(answer))
 
 
 class Scene:
     """A world with requirements in it."""
 
-    def __init__(self, world: World, office: Office, service: RequirementsService) -> None:
+    def __init__(self, world: World, office: Office) -> None:
         self.world = world
         self.office = office
-        self.service = service
+        self.service = world.account.requirements
 
     async def load(self, claims: Claims = BUSINESS) -> TokenSet:
         """Have a login's requirements loaded, as before its commit, and give its tokens."""
@@ -102,25 +101,16 @@ async def open_scene(
     """Give a scene in which nobody is logged in; its file is in the folder."""
     office = Office(answers or ["allow_appshots = true"])
 
-    async def require_nothing(*_: object) -> bytes:
-        """Keep the world's own requirements out of the picture."""
-        return bundle("")
-
-    async with open_world(store=MemoryStore(), read_bundle=require_nothing) as world:
-        service = RequirementsService(
-            world.account,
-            read_bundle=office.read,
-            policy=PolicyHolder(policy or Policy()),
-            clock=world.clock,
-            machine=MACHINE,
-            file=BundleFile(folder / "accountd-requirements.json"),
-            system=system,
-            parse=parse_here,
-            chance=lambda: 0.5,
-        )
-        async with open_requirements(service):
-            await trio.testing.wait_all_tasks_blocked()
-            yield Scene(world, office, service)
+    async with open_world(
+        store=MemoryStore(),
+        policy=policy,
+        answer_for={BUNDLE: office.respond},
+        home=folder,
+        system=system,
+    ) as world:
+        world.account.requirements._chance = lambda: 0.5
+        await trio.testing.wait_all_tasks_blocked()
+        yield Scene(world, office)
 
 
 def told(answer: ConfigRequirementsReadResponse | None) -> dict[str, Any] | None:

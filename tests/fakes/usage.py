@@ -118,7 +118,7 @@ async def open_scene(record: AuthRecord | None, answers: dict[str, object] | Non
 
     backend = Backend(HttpClient("agent/1", open_httpx), "https://chatgpt.com/backend-api")
     async with open_world(store=MemoryStore(record)) as world:
-        service = UsageService(world.account, world.services.refresher, backend, now=world.clock.now)
+        service = UsageService(world.credential, world.refresher, backend, now=world.clock.now)
         yield Scene(service, server, world)
 
 
@@ -133,6 +133,9 @@ async def use(scene: Scene, record: AuthRecord | None) -> None:
 
 
 class FakeExternal(msgspec.Struct):
-    """A client's own tokens, that nobody renews."""
+    """A client's own tokens, that nobody refreshes."""
 
     record: AuthRecord
+
+    def note_supplied(self) -> None:
+        """See ExternalTokens."""

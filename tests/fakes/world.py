@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,37 +10,32 @@ import httpx
 import msgspec
 import trio
 
-from accountd.account.reader import AccountReader
-from accountd.account.refresh import open_refresher
-from accountd.account.routing import Routing
-from accountd.account.service import AccountService, open_account
-from accountd.account.usage import UsageService
 from accountd.audit.log import AuditLog
-from accountd.backend.client import Backend
 from accountd.config.policy import Policy, PolicyHolder
-from accountd.config.settings import DEFAULT_CLIENT_ID
-from accountd.counters import Counters
-from accountd.hub import Hub, Notification
-from accountd.login.admission import Admission
+from accountd.config.settings import Config
 from accountd.login.device_code import DeviceCodeFlow
-from accountd.login.manager import LoginManager, open_logins
-from accountd.requirements.file import BundleFile
-from accountd.requirements.service import RequirementsService, open_requirements, this_machine
+from accountd.requirements.layers import NO_REQUIREMENTS
 from accountd.sandbox import Sandbox, Script
-from accountd.server.call import Services
-from accountd.storage.base import Provenance
+from accountd.services import open_services
 from accountd.storage.memory import MemoryStore
 from accountd.web.http import HttpClient
-from accountd.web.issuer import Issuer
 from fakes.bundles import parse_here
 from fakes.sandbox_transport import SandboxTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
+    from accountd.account.account import Account
+    from accountd.account.credential import Credential
+    from accountd.account.reader import AccountReader
+    from accountd.account.refresh import Refresher
+    from accountd.hub import Notification
+    from accountd.login.manager import LoginManager
     from accountd.protocol.account import Wire
-    from accountd.requirements.service import ReadBundle
+    from accountd.requirements.layers import Layer
+    from accountd.server.call import Services
     from accountd.storage.base import AuthRecord, AuthStore
+    from fakes.sandbox_transport import Answer
 
 ISSUER = "http://127.0.0.1"
 
@@ -84,9 +79,11 @@ class World:
 
     services: Services
 
-    def __init__(self, sandbox: Sandbox, store: AuthStore, clock: TestClock) -> None:
+    def __init__(
+        self, sandbox: Sandbox, store: AuthStore, clock: TestClock, answer_for: Mapping[str, Answer]
+    ) -> None:
         self.sandbox = sandbox
-        self.transport = SandboxTransport(sandbox)
+        self.transport = SandboxTransport(sandbox, answer_for)
         self.store = store
         self.clock = clock
         self.heard: list[dict[str, Any]] = []
@@ -103,14 +100,24 @@ class World:
             self.heard.append({name: value for name, value in heard.items() if (name, value) != ("reason", None)})
 
     @property
-    def account(self) -> AccountService:
-        """The account service."""
-        return self.services.account
+    def account(self) -> Account:
+        """The account."""
+        return self.services.accounts.active
+
+    @property
+    def credential(self) -> Credential:
+        """What is known of it."""
+        return self.account.credential
+
+    @property
+    def refresher(self) -> Refresher:
+        """When it is refreshed."""
+        return self.account.refresher
 
     @property
     def reader(self) -> AccountReader:
-        """What clients are told of the account."""
-        return self.services.reader
+        """What clients are told of it."""
+        return self.account.reader
 
     @property
     def logins(self) -> LoginManager:
@@ -150,55 +157,48 @@ async def open_world(
     policy: Policy | None = None,
     issuer: str = ISSUER,
     after: World | None = None,
-    read_bundle: ReadBundle | None = None,
+    answer_for: Mapping[str, Answer] | None = None,
+    home: Path = Path("/nonexistent"),
+    system: Layer = NO_REQUIREMENTS,
 ) -> AsyncIterator[World]:
     """Give a world, with its clock as the sandbox's; with `after`, another one that has ended, what that left.
 
-    Requirements are asked of the sandbox, which has none, or by `read_bundle`.
+    What is asked of a path in `answer_for` is answered by that, and not by the sandbox. Workspaces are looked up
+    when they are asked for, and not ahead of time.
     """
     if after is not None:
-        world = World(after.sandbox, after.store, after.clock)
+        world = World(after.sandbox, after.store, after.clock, answer_for or {})
     else:
         clock = TestClock()
-        world = World(Sandbox(script, now=clock.now), store if store is not None else MemoryStore(), clock)
+        sandbox = Sandbox(script, now=clock.now)
+        world = World(sandbox, store if store is not None else MemoryStore(), clock, answer_for or {})
     clock = world.clock
 
     async def open_httpx(direct: bool) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)
 
-    in_force = PolicyHolder(policy or Policy())
-    hub, counters = Hub(), Counters(clock.now)
-    audit = AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now)
+    config = Config(
+        codex_home=home,
+        issuer=issuer,
+        refresh_url=f"{issuer}/oauth/token",
+        revoke_url=f"{issuer}/oauth/revoke",
+        backend=f"{issuer}/backend-api",
+    )
     http = HttpClient("tests", open_httpx)
-    asked = Issuer(http, issuer, DEFAULT_CLIENT_ID, f"{issuer}/oauth/token", f"{issuer}/oauth/revoke")
-    backend = Backend(http, f"{issuer}/backend-api")
-    with hub.subscribe(world.hear):
-        async with open_account(world.store, in_force, asked, hub, audit=audit, counters=counters) as account:
-            nowhere = Path("/nonexistent")
-            service = RequirementsService(
-                account,
-                read_bundle=read_bundle or backend.read_config_bundle,
-                policy=in_force,
-                clock=TestClock(),  # whose wake-ups are none of those that tests count
-                machine=this_machine(nowhere),
-                file=BundleFile(nowhere / "accountd-requirements.json"),
-                parse=parse_here,
-            )
-            admission = Admission(in_force, Provenance(issuer, DEFAULT_CLIENT_ID))
-            async with (
-                open_refresher(account, clock) as refresher,
-                open_requirements(service) as requirements,
-                open_logins(
-                    account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
-                ) as logins,
-            ):
-                routing = Routing(account, backend, hub)  # which looks nothing up but when it is asked to
-                reader = AccountReader(account, refresher, routing, audit)
-                usage = UsageService(account, refresher, backend, clock.now)
-                world.services = Services(
-                    hub, in_force, account, refresher, routing, reader, logins, usage, requirements, asked, counters
-                )
-                yield world
+    with ExitStack() as listening:
+        async with open_services(
+            config,
+            PolicyHolder(policy or Policy()),
+            system,
+            clock=clock,
+            http=http,
+            store=world.store,
+            audit=AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now),
+            environ={},
+            parse_bundle=parse_here,
+        ) as world.services:
+            listening.enter_context(world.services.hub.subscribe(world.hear))  # also to what is said at the end
+            yield world
     await http.aclose()
 
 

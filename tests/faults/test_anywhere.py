@@ -12,14 +12,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import msgspec
 import pytest
 import trio
 import trio.testing
 
+from accountd.account.credential import Credential
 from accountd.account.store_watch import StoreWatch
+from accountd.config.policy import Policy, PolicyHolder
 from accountd.config.settings import load
+from accountd.counters import Counters
 from accountd.errors import AccountdError
+from accountd.hub import Hub
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.oauth.claims import parse_claims
@@ -34,6 +39,7 @@ from accountd.system.service_manager import ServiceManager
 from cancellation.steps import deterministic
 from fakes.bundles import bundle
 from fakes.logged_in import HOUR, log_in, login_of, refresh_elsewhere
+from fakes.office import BUNDLE
 from fakes.world import open_world
 from faults.anywhere import FAILURES, SECRET, Failing
 
@@ -41,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from accountd.secret import Secret
     from fakes.world import World
 
 # A failure between two pieces of an answer leaves httpx's generators to the garbage collector, which says so.
@@ -64,13 +69,13 @@ async def keep_an_account(failing: Failing, home: Path) -> None:
     """Refresh, ahead of time and on request, and keep requirements current, also those of the next account."""
     asked: list[float] = []
 
-    async def read_bundle(token: Secret, account_id: str | None) -> bytes:
+    async def require(_: httpx.Request) -> httpx.Response:
         await trio.sleep(0.1)
         asked.append(trio.current_time())
-        return bundle("allow_appshots = true")
+        return httpx.Response(200, content=bundle("allow_appshots = true"))
 
-    async with open_world(CALLERS, store=MemoryStore(), read_bundle=read_bundle) as world:
-        refresher, requirements = world.services.refresher, world.services.requirements
+    async with open_world(CALLERS, store=MemoryStore(), answer_for={BUNDLE: require}) as world:
+        refresher, requirements = world.refresher, world.account.requirements
         await log_in(world)
         failing.arm()
         await attempt(refresher.refresh, "forced")
@@ -78,11 +83,11 @@ async def keep_an_account(failing: Failing, home: Path) -> None:
         await attempt(log_in_elsewhere, world)
         await attempt(requirements.read)
         refresh_elsewhere(world)
-        await attempt(world.account.reload)
+        await attempt(world.account.store_watch.reload)
         await trio.sleep(2 * HOUR)
         failing.disarm()
         await trio.sleep(2 * HOUR)
-        if world.account.find_refusal(login_of(world)) is not None:
+        if world.credential.find_refusal(login_of(world)) is not None:
             await log_in(world)  # since the issuer's answer was lost, which nobody can help
         assert (refresher.seconds_left() or 0) > 0
         assert asked[-1] > trio.current_time() - HOUR - PATIENCE
@@ -102,7 +107,7 @@ async def log_in_elsewhere(world: World) -> None:
     claims = parse_claims(tokens.id_token)
     assert isinstance(world.store, MemoryStore)
     world.store.record = chatgpt_record(tokens, claims, Provenance("http://127.0.0.1", "client"), 0)
-    await world.account.reload()
+    await world.account.store_watch.reload()
 
 
 async def log_in_with_a_code(failing: Failing, home: Path) -> None:
@@ -153,14 +158,15 @@ async def watch_a_file(failing: Failing, home: Path) -> None:
     file = home / "codex" / "auth.json"
     seen: list[str] = []
 
-    class Account:
-        async def reload(self) -> None:
+    class Store(MemoryStore):
+        async def load(self) -> None:
             await trio.lowlevel.checkpoint()
             seen.append(file.read_text() if file.exists() else "nothing")
 
     async with trio.open_nursery() as nursery:
-        watch = StoreWatch(file, Account())  # type: ignore[arg-type]  # all that it needs of one
-        nursery.start_soon(supervise, "watching", watch.run)
+        credential = Credential(PolicyHolder(Policy()), Hub(), Counters())
+        watch = StoreWatch(credential, Store(), trio.Lock())
+        nursery.start_soon(supervise, "watching", watch.follow, file)
         await trio.sleep(1)
         failing.arm()
         file.write_text("one")

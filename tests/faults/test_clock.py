@@ -64,18 +64,18 @@ async def test_a_clock_that_is_set_loses_no_token(jump: float, autojump_clock: t
     """Whatever the clock says, a refresh works, few are made for nothing, and the next is in time."""
     async with open_world(Script()) as world:
         await world.account.commit(logged_in_record(world), announce=lambda: None)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         world.clock.jump(jump)
         await trio.sleep(60)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         world.clock.jump(-jump)
         await trio.sleep(60)
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         before = refreshes(world)
         await trio.sleep(DAY)
         assert 24 <= refreshes(world) - before <= 28
-        assert world.account.current is not None
-        assert is_good_record(world, world.account.current)
+        assert world.credential.current is not None
+        assert is_good_record(world, world.credential.current)
 
 
 async def test_a_refresh_by_a_clock_that_was_ahead_does_not_put_off_the_next(
@@ -88,7 +88,7 @@ async def test_a_refresh_by_a_clock_that_was_ahead_does_not_put_off_the_next(
         offset = world.clock.now() - right()
         world.clock.jump(DAY)
         world.sandbox._state.now = lambda: world.clock.now() - DAY - offset  # the issuer's is right all the while
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         world.clock.jump(-DAY)
         world.sandbox._state.now = world.clock.now
         before = refreshes(world)
@@ -107,12 +107,12 @@ async def test_impossible_times_in_a_token_are_survived(
         tokens = msgspec.structs.replace(record.chatgpt.tokens, access_token=token(expiry))
         login = msgspec.structs.replace(record.chatgpt, tokens=tokens)
         await world.account.commit(msgspec.structs.replace(record, chatgpt=login), announce=lambda: None)
-        json.dumps(world.services.refresher.seconds_left(), allow_nan=False)
-        await world.services.refresher.ensure_fresh()
+        json.dumps(world.refresher.seconds_left(), allow_nan=False)
+        await world.refresher.refresh_if_due()
         await trio.sleep(HOUR / 2)
         assert refreshes(world) <= 2
-        await world.services.refresher.refresh("forced")
-        assert is_good_record(world, world.account.current or record)
+        await world.refresher.refresh("forced")
+        assert is_good_record(world, world.credential.current or record)
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "0000-00-00", "", "1e400"])

@@ -123,7 +123,7 @@ async def _attempt(work: Callable[[FileStore], Awaitable[None]], store: FileStor
 
 
 async def _refresh(world: World) -> None:
-    await world.services.refresher.refresh("forced")
+    await world.refresher.refresh("forced")
 
 
 async def _log_in(world: World) -> None:
@@ -156,7 +156,7 @@ async def test_whichever_call_fails_memory_and_disk_agree(
         number = 0
         while True:
             await world.account.commit(logged_in_record(world), announce=lambda: None)
-            before = world.account.current
+            before = world.credential.current
             with disk.watched(number, ERRORS[number % len(ERRORS)], lasting=lasting):
                 try:
                     await work(world)
@@ -165,15 +165,15 @@ async def test_whichever_call_fails_memory_and_disk_agree(
                     failed = True
             if number >= len(disk.calls):
                 break
-            known, stored = world.account.current, await store.load()
+            known, stored = world.credential.current, await store.load()
             if failed:
                 assert known == before == stored, (disk.calls, number)
-            if world.account.is_unsaved:
+            if world.credential.is_unsaved:
                 assert known != stored
-                await world.account.save_again()  # as the daemon does after half a minute
-            assert not world.account.is_unsaved
-            assert world.account.current == await store.load(), (disk.calls, number)
-            record, revoked = world.account.current, failed and work is _log_out  # as is documented
+                await world.refresher.save_again()  # as the daemon does after half a minute
+            assert not world.credential.is_unsaved
+            assert world.credential.current == await store.load(), (disk.calls, number)
+            record, revoked = world.credential.current, failed and work is _log_out  # as is documented
             if record is not None and record.chatgpt is not None and not revoked:
                 assert is_good_record(world, record), (disk.calls, number)
             await work(world)  # all is well without the fault
@@ -264,11 +264,11 @@ async def test_a_store_that_cannot_be_read_at_first_is_read_when_it_can_be(
     write(tmp_path, "old")
     with disk.watched(0, errno.EIO, lasting=True):
         async with open_world(store=store) as world:
-            known = [world.account.current]
+            known = [world.credential.current]
             for fails in (0, None):
                 disk._fails = fails
-                await world.services.refresher.ensure_fresh()
-                known.append(world.account.current)
+                await world.refresher.refresh_if_due()
+                known.append(world.credential.current)
             assert known == [None, None, OLD]
             assert world.heard[-1]["authMode"] == "apikey"
 
@@ -280,12 +280,12 @@ async def test_a_logout_that_cannot_read_the_store_forgets_nobody(
     disk, store = open_disk(monkeypatch), FileStore(tmp_path)
     async with open_world(store=store) as world:
         await world.account.commit(logged_in_record(world), announce=lambda: None)
-        before = world.account.current
+        before = world.credential.current
         with disk.watched(0, errno.EIO, lasting=True), pytest.raises(StorageError):
             await world.account.log_out(lambda: None)
-        assert world.account.current == before
+        assert world.credential.current == before
         await world.account.log_out(lambda: None)
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_a_torn_file_does_not_replace_tokens_in_memory(
@@ -296,14 +296,14 @@ async def test_a_torn_file_does_not_replace_tokens_in_memory(
     async with open_world(Script(), store=store) as world:
         await world.account.commit(logged_in_record(world), announce=lambda: None)
         with disk.watched():
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         with disk.watched(disk.calls.index("write"), errno.ENOSPC):
-            await world.services.refresher.refresh("forced")
-        assert world.account.is_unsaved
-        known = world.account.current
+            await world.refresher.refresh("forced")
+        assert world.credential.is_unsaved
+        known = world.credential.current
         store.path.write_text("{torn")
-        await world.account.reload()
-        assert world.account.current == known
-        await world.account.save_again()
-        assert await store.load() == world.account.current == known
+        await world.account.store_watch.reload()
+        assert world.credential.current == known
+        await world.refresher.save_again()
+        assert await store.load() == world.credential.current == known
         assert "auth.json.corrupt" in names(tmp_path)

@@ -98,11 +98,11 @@ async def hold(
     # no credential lost
     undo(bench)
     if name == "log out":
-        assert bench.world.account.current is None
+        assert bench.world.credential.current is None
     elif error is not None and before is not None:
         assert getattr(bench.world.store, "record", None) == before
         assert acting or is_good(bench)
-        assert bench.world.account.current == before
+        assert bench.world.credential.current == before
     # and all is well afterwards
     if name != "log out":
         assert await bench.try_to("account/read", {}) is None
@@ -203,7 +203,7 @@ async def test_many_connections_that_hang_use_nothing_up(
 
 async def _give_up(bench: Bench) -> None:
     with trio.move_on_after(3):
-        await bench.world.services.usage.read_rate_limits(GetAccountRateLimitsParams())
+        await bench.world.account.usage.read_rate_limits(GetAccountRateLimitsParams())
 
 
 def test_the_faults_that_no_server_sees_are_known() -> None:

@@ -139,7 +139,7 @@ async def test_a_failed_login_says_why_and_changes_nothing(
     async with open_world(script, store=MemoryStore(before)) as world:
         completion = await world.wait_completion(await world.start_device_login())
         assert stored(world.store) is before
-        assert world.account.current is before
+        assert world.credential.current is before
     assert not completion["success"]
     assert completion["error"] == error
     assert len(world.heard) == 1
@@ -155,7 +155,7 @@ async def test_without_its_requirements_an_organisations_login_is_not_stored(
         completion = await world.wait_completion(await world.start_device_login())
         assert "equirements" in completion["error"]
         assert stored(world.store) is before
-        assert world.account.current is before
+        assert world.credential.current is before
 
 
 async def test_a_failure_before_the_code_is_the_requests_error(autojump_clock: trio.testing.MockClock) -> None:
@@ -223,7 +223,7 @@ async def test_a_key_that_cannot_be_stored_is_an_error_and_no_login(
         with pytest.raises(RequestFailed, match=r"failed to save api key: No space left on device \(os error 28\)"):
             await world.logins.start_api_key(Secret("sk-new"), world.reply)
         assert world.heard == []
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_tokens_that_cannot_be_stored_are_a_failed_login(autojump_clock: trio.testing.MockClock) -> None:
@@ -232,7 +232,7 @@ async def test_tokens_that_cannot_be_stored_are_a_failed_login(autojump_clock: t
         completion = await world.wait_completion(await world.start_device_login())
         assert completion["error"] == "No space left on device (os error 28)"
         assert not completion["success"]
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_a_forbidden_workspace_is_refused_before_anything_is_stored(

@@ -313,7 +313,7 @@ class Lifecycle(RuleBasedStateMachine):
                     record = api_key_record(Secret("sk-2"))
                 store.record = record
                 self.history.note("foreign", record)
-            await self.world.account.reload()
+            await self.world.account.store_watch.reload()
 
         self._do(work, "reload")
 
@@ -334,7 +334,7 @@ class Lifecycle(RuleBasedStateMachine):
         self._wait_until_it_is_up()
         self.history.note("restart", None)
         assert isinstance(self.store.store, MemoryStore)
-        assert self.world.account.current == self.store.store.record
+        assert self.world.credential.current == self.store.store.record
         assert all(client.is_gone for client in self.clients)
 
     def _wait_until_it_is_up(self) -> None:

@@ -93,7 +93,7 @@ class History:
 
         services.logins.start_api_key = self._noting(services.logins.start_api_key, "key answered")  # type: ignore[method-assign]  # it still does what it did
         services.logins.start_external = self._noting(services.logins.start_external, "external answered")  # type: ignore[method-assign]  # it still does what it did
-        log_out = services.account.log_out
+        log_out = services.accounts.active.log_out
 
         async def noted_logout(announce: Callable[[], None], *, revoke: bool = True) -> None:
             def noted() -> None:
@@ -102,7 +102,7 @@ class History:
 
             await log_out(noted, revoke=revoke)
 
-        services.account.log_out = noted_logout  # type: ignore[method-assign]  # it still does what it did
+        services.accounts.active.log_out = noted_logout  # type: ignore[method-assign]  # it still does what it did
         services.logins.start = noted_start  # type: ignore[method-assign]  # it still does what it did
         services.logins.cancel = noted_cancel  # type: ignore[method-assign]  # it still does what it did
 

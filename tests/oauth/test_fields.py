@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.account.external import ExternalTokens
+from accountd.audit.log import AuditLog
 from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import AccountdError, ClientFailed, InvalidRequest, LoginFailed, RefreshFailed, RemoteRefused
 from accountd.login.admission import Admission
@@ -131,9 +132,9 @@ async def test_a_client_that_is_asked_for_others_may_not_give_such(fault: str) -
         return ChatgptAuthTokensRefreshResponse(SPOILT[fault](GOOD), "acct-1")
 
     record = external_record(Secret(GOOD), "acct-1", None)
-    external = ExternalTokens(record, ask, PolicyHolder(Policy()))
+    external = ExternalTokens(record, ask, PolicyHolder(Policy()), AuditLog())
     with pytest.raises(ClientFailed, match=fault.strip()):
-        await external.renew(record)
+        await external.refresh(record)
     assert external.record is record
 
 

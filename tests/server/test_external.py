@@ -70,7 +70,7 @@ async def test_supplied_tokens_are_the_account_and_are_nowhere_stored(
             assert status["authToken"]
             assert [request.path for request in world.sandbox.requests] == [CHECK]  # and no refresh
         assert await world.store.load() is stored
-        assert world.account.is_external  # whoever supplied them has left
+        assert world.credential.is_external  # whoever supplied them has left
 
 
 async def test_while_they_are_used_no_other_login_begins(autojump_clock: trio.testing.MockClock) -> None:
@@ -115,7 +115,7 @@ async def test_no_login_replaces_them_that_was_being_prepared(autojump_clock: tr
             await start(client, tokens(world))
             assert [(await other.receive())["method"] for _ in range(2)] == [COMPLETED, UPDATED]
             assert (await other.receive())["error"]["message"].startswith(ACTIVE)
-        assert world.account.is_external
+        assert world.credential.is_external
 
 
 async def test_no_login_replaces_them_that_waits_for_its_turn_after_them(
@@ -127,7 +127,7 @@ async def test_no_login_replaces_them_that_waits_for_its_turn_after_them(
             open_client(world.services) as other,
             open_client(world.services, experimentalApi=True) as client,
         ):
-            async with world.account.changing:
+            async with world.account._changing:
                 await client.send({"id": 1, "method": "account/login/start", "params": tokens(world)})
                 await trio.testing.wait_all_tasks_blocked()
                 login_id = await world.start_device_login()
@@ -140,7 +140,7 @@ async def test_no_login_replaces_them_that_waits_for_its_turn_after_them(
             while (answer := await other.receive()).get("id") != 2:
                 pass
             assert answer["error"]["message"].startswith(ACTIVE)
-        assert world.account.is_external
+        assert world.credential.is_external
         assert await world.store.load() is None
 
 
@@ -285,7 +285,7 @@ async def test_a_logout_while_the_question_is_open_is_not_undone(
             assert (await other.call("account/logout"))["result"] == {}
             await supplier.send({"id": question["id"], "result": tokens(world)})
             await trio.testing.wait_all_tasks_blocked()
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_the_word_of_a_client_is_not_all_that_counts(autojump_clock: trio.testing.MockClock) -> None:
@@ -303,7 +303,7 @@ async def test_the_word_of_a_client_is_not_all_that_counts(autojump_clock: trio.
             async with open_client(world.services, experimentalApi=True) as client:
                 refused = await client.call("account/login/start", tokens(world))
                 assert refused["error"] == {"code": -32600, "message": refusal}
-            assert world.account.current is None
+            assert world.credential.current is None
 
 
 @pytest.mark.parametrize(("named", "claimed"), [("elsewhere", "account-sandbox"), ("account-sandbox", "elsewhere")])

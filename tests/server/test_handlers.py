@@ -65,5 +65,5 @@ async def test_to_forget_a_login_asks_nothing_of_the_issuer(autojump_clock: trio
     ):
         asked = len(world.sandbox.requests)
         assert (await client.call("account/forget"))["result"] == {}
-        assert world.account.current is None
+        assert world.credential.current is None
         assert len(world.sandbox.requests) == asked

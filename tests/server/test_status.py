@@ -146,17 +146,17 @@ async def test_refreshes_are_counted_and_the_last_one_is_told(autojump_clock: tr
         await client.call("account/token/read", {})
         await client.call("getAuthStatus", {"includeToken": True})
         await client.call("getAuthStatus", {})
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         last = (await read(client))["lastRefresh"]
         assert last == {"outcome": "done", "at": pytest.approx(world.clock.now()), "error": None}
         world.sandbox.script = Script(faults=(Fault(path="/oauth/token", nth=1, status=503),))
         with pytest.raises(RefreshError):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         status = await read(client)
         assert (status["lastRefresh"]["outcome"], bool(status["lastRefresh"]["error"])) == ("failed", True)
         assert status["counters"]["refreshes"] == {"done": 1, "failed": 1, "adopted": 0}
         assert status["counters"]["tokensHandedOut"] == 2
-        tokens = world.account.login
+        tokens = world.credential.login
         assert tokens is not None
         assert tokens.tokens.access_token.reveal() not in repr(status)
 
@@ -168,7 +168,7 @@ async def test_a_login_that_is_refused_needs_a_person(autojump_clock: trio.testi
         refusal = {"error": {"code": "refresh_token_expired"}}
         world.sandbox.script = Script(faults=(Fault(path="/oauth/token", nth=1, status=401, body=refusal),))
         with pytest.raises(RefreshError):
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
         await trio.testing.wait_all_tasks_blocked()
         status = await read(client)
         assert status["credential"]["needsLogin"]

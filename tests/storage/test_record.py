@@ -21,7 +21,7 @@ from accountd.storage.base import (
     Provenance,
     api_key_record,
     chatgpt_record,
-    is_renewal,
+    has_other_tokens,
     is_same_account,
     parse_record,
     refreshed_record,
@@ -238,17 +238,22 @@ def test_a_refresh_is_written_with_its_time_and_what_can_be_read_of_it() -> None
     assert told == {"id_token": ID_TOKEN, "access_token": "at-2", "refresh_token": "rt-2"}
 
 
-def test_a_renewal_is_of_the_same_account_and_in_use() -> None:
+def test_a_refresh_is_of_the_same_account_and_in_use() -> None:
     """Not another account's tokens, not those that lie beside an API key, and not the very same ones."""
     ours = parse({"auth_mode": "chatgpt", "tokens": TOKENS | {"account_id": "acct-1"}})
     newer = TOKENS | {"refresh_token": "rt-2"}
     login = ours.chatgpt
     assert login is not None
-    renewed = parse({"auth_mode": "chatgpt", "tokens": newer | {"account_id": "acct-1"}})
+    refreshed = parse({"auth_mode": "chatgpt", "tokens": newer | {"account_id": "acct-1"}})
     theirs = parse({"auth_mode": "chatgpt", "tokens": newer | {"account_id": "acct-2"}})
     beside = parse({"auth_mode": "apikey", "OPENAI_API_KEY": "sk", "tokens": newer | {"account_id": "acct-1"}})
-    assert [is_renewal(record, login) for record in (renewed, ours, theirs, beside)] == [True, False, False, False]
-    assert [is_same_account(record, login) for record in (renewed, ours, theirs, beside)] == [
+    assert [has_other_tokens(record, login) for record in (refreshed, ours, theirs, beside)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert [is_same_account(record, login) for record in (refreshed, ours, theirs, beside)] == [
         True,
         True,
         False,

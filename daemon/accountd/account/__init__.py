@@ -1,7 +1,7 @@
 """The account: who is logged in, on this machine, for this CODEX_HOME. The one owner of the stored credential.
 
-Whoever would change the credential comes to `service`, one at a time, and takes the locks that other programs
-respect; each change is one shielded step: stored, then known in memory (`state`), then announced. `renewal` has
-the one change that the issuer is asked for, `continuity` sees that what it gives is of the same login, and
-`refresher` says when; `external` are a client's own tokens, which nobody stores; `reader` tells clients of it all.
+`accounts` is the collection, of one; `account` is one of them, with the order of its changes: stored, then known in
+memory (`credential`), then announced. Refreshing is `refresh`, which says when, and `rotation`, which says how;
+`continuity` sees that what the issuer gives is of the same login. `external` are a client's own tokens, which are
+stored nowhere; `store_watch` finds out what is stored; `reader` tells clients of it all.
 """

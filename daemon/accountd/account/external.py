@@ -16,6 +16,7 @@ from accountd.storage.base import external_record
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from accountd.audit.log import AuditLog
     from accountd.config.policy import PolicyHolder
     from accountd.protocol.account import ChatgptAuthTokensRefreshResponse
     from accountd.storage.base import AuthRecord
@@ -31,20 +32,26 @@ EXTERNAL_IS_ACTIVE: Final = (
 class ExternalTokens:
     """The tokens that a client supplied. `ask` is how it is asked for others; it raises ClientFailed."""
 
-    def __init__(self, record: AuthRecord, ask: Ask, policy: PolicyHolder) -> None:
+    def __init__(self, record: AuthRecord, ask: Ask, policy: PolicyHolder, audit: AuditLog) -> None:
         self.record = record
         self._ask = ask
         self._policy = policy
+        self._audit = audit
         self._asking = trio.Lock()
 
-    async def renew(self, refused: AuthRecord) -> bool:
-        """Have other tokens than those, asked for once for however many need them; say whether this call asked.
+    def note_supplied(self) -> None:
+        """Write down whose tokens have been supplied."""
+        login = self.record.chatgpt
+        self._audit.note("token.supplied", account=login.account_id if login is not None else None)
+
+    async def refresh(self, refused: AuthRecord) -> None:
+        """Have other tokens than those, which are asked for once for however many need them.
 
         Raises ClientFailed, or LoginFailed for a workspace that is not allowed.
         """
         async with self._asking:
             if self.record is not refused:
-                return False  # somebody has asked already
+                return  # somebody has asked already
             login = refused.chatgpt
             answer = await self._ask(ChatgptAuthTokensRefreshParams(login.account_id if login else None))
             try:
@@ -55,4 +62,4 @@ class ExternalTokens:
                 raise ClientFailed(str(error)) from error
             self._policy.current.check_workspace(record.chatgpt)
             self.record = record
-            return True
+            self.note_supplied()

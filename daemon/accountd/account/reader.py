@@ -18,31 +18,40 @@ from accountd.protocol.account import (
 )
 
 if TYPE_CHECKING:
+    from accountd.account.credential import Credential
     from accountd.account.refresh import Refresher
     from accountd.account.routing import Routing
-    from accountd.account.service import AccountService
+    from accountd.account.store_watch import StoreWatch
     from accountd.audit.log import AuditLog
     from accountd.backend.client import Workspace
     from accountd.storage.base import ChatgptLogin
 
 
 class AccountReader:
-    """Reads the current account."""
+    """Reads one account."""
 
-    def __init__(self, account: AccountService, refresher: Refresher, routing: Routing, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        credential: Credential,
+        store_watch: StoreWatch,
+        refresher: Refresher,
+        routing: Routing,
+        audit: AuditLog,
+    ) -> None:
         self._audit = audit
-        self._account = account
+        self._credential = credential
+        self._store_watch = store_watch
         self._refresher = refresher
         self._routing = routing
 
     def known(self) -> GetAccountResponse | None:
         """Say who is logged in, or None if `look_up` has to be asked, because the workspace is not known yet."""
-        if not self._account.requires_openai_auth:
+        if not self._credential.requires_openai_auth:
             return GetAccountResponse(account=None, requires_openai_auth=False)
-        login = self._account.login
+        login = self._credential.login
         if login is None:
-            return GetAccountResponse(account=None if self._account.current is None else ApiKeyAccount())
-        if self._account.find_refusal(login) is not None:
+            return GetAccountResponse(account=None if self._credential.current is None else ApiKeyAccount())
+        if self._credential.find_refusal(login) is not None:
             return GetAccountResponse(account=None)
         workspace = None if login.account_id is None else self._routing.find(login)
         return None if workspace is None and login.account_id is not None else _render_chatgpt(login, workspace)
@@ -55,7 +64,7 @@ class AccountReader:
 
     def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
         """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
-        if not self._account.requires_openai_auth:
+        if not self._credential.requires_openai_auth:
             return GetAuthStatusResponse(requires_openai_auth=False)
         status = self._status(include_token=include_token)
         if status.auth_token is not None:
@@ -63,11 +72,11 @@ class AccountReader:
         return status
 
     def _status(self, *, include_token: bool) -> GetAuthStatusResponse:
-        record, login = self._account.current, self._account.login
+        record, login = self._credential.current, self._credential.login
         token = login.tokens.access_token if login is not None else record and record.api_key
         if record is None or not token:  # an empty key is no login
             return GetAuthStatusResponse()
-        given = include_token and not (login is not None and self._account.find_refusal(login) is not None)
+        given = include_token and not (login is not None and self._credential.find_refusal(login) is not None)
         return GetAuthStatusResponse(record.mode, token.reveal() if given else None)
 
     async def hand_out(self, min_valid: float) -> ReadTokenResponse:
@@ -75,14 +84,13 @@ class AccountReader:
 
         Raises InvalidRequest where nobody is logged in, RequestFailed where no such token can be had.
         """
-        if self._account.is_unread:
-            await self._account.reload()
+        await self._store_watch.read_if_unread()
         if self._is_short(min_valid):
             try:
                 await self._refresher.refresh("proactive_expiry")
             except RefreshError as error:
                 raise RequestFailed(str(error)) from error
-        record, login, status = self._account.current, self._account.login, self._status(include_token=True)
+        record, login, status = self._credential.current, self._credential.login, self._status(include_token=True)
         if record is None or record.mode is None:
             raise InvalidRequest("nobody is logged in")
         if status.auth_token is None:

@@ -1,27 +1,29 @@
-"""Keeps the account's access token fresh: on request, on need, and by itself ahead of time.
+"""When an account's access token is refreshed: on request, when it is due, when it is refused, and ahead of time.
 
-One refresh is under way at most, in this service's nursery: callers wait for its outcome and may leave, and it
-goes on. What a refresh does to the stored credential is the account's business.
+One refresh is under way at most, in the account's nursery: callers wait for its outcome and may leave, and it
+goes on. How it is made is `rotation`, and what its bytes mean `oauth.refresh`.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from accountd.errors import RefreshError, RefreshFailed, RefreshRefused
-from accountd.supervisor import supervise
+from accountd.errors import ClientFailed, LoginFailed, RefreshError, RefreshFailed, RefreshRefused
 from accountd.unforeseen import INTERNAL_ERROR, report
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
-    from accountd.account.service import AccountService
+    from accountd.account.credential import Credential
+    from accountd.account.rotation import Rotation
+    from accountd.account.store_watch import StoreWatch
     from accountd.oauth.refresh import Reason
+    from accountd.storage.base import ChatgptLogin
     from accountd.system.clock import Clock
 
 AHEAD: Final = 120.0
@@ -51,17 +53,22 @@ class _Flight:
 
 
 class Refresher:
-    """The refreshes of the current account. Opened by `open_refresher`."""
+    """The refreshes of one account, in its nursery."""
 
     def __init__(
         self,
         nursery: trio.Nursery,
-        account: AccountService,
+        credential: Credential,
+        store_watch: StoreWatch,
+        *,
+        rotation: Rotation,
         clock: Clock,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._nursery = nursery
-        self._account = account
+        self._credential = credential
+        self._store_watch = store_watch
+        self._rotation = rotation
         self._clock = clock
         self._chance = chance
         self._flight: _Flight | None = None
@@ -70,20 +77,19 @@ class Refresher:
 
     def is_due(self) -> bool:
         """Say whether a token should be refreshed before it is handed out."""
-        due = self._account.due_time
         now = self._clock.now()
-        return due is not None and due <= now and not 0 <= now - self._refreshed_at < PAUSE
+        return self._credential.is_due(now) and not 0 <= now - self._refreshed_at < PAUSE
 
     def seconds_left(self) -> float | None:
         """Give how long the access token is good for, negative if it is not; None if it does not say."""
-        login = self._account.login
+        login = self._credential.login
         expiry = login.expires_at if login is not None else None
         return expiry - self._clock.now() if expiry is not None else None
 
     @property
     def next_time(self) -> float | None:
         """When a refresh will be made by itself, in Unix seconds; None if there is nothing to refresh."""
-        return self._next_time if self._account.due_time is not None else None
+        return self._next_time if self._credential.due_time is not None else None
 
     @property
     def is_under_way(self) -> bool:
@@ -107,20 +113,37 @@ class Refresher:
             # Raising changes an exception, and several may wait: each gets its own.
             raise type(flight.error)(str(flight.error))
 
-    async def ensure_fresh(self, *, forced: bool = False) -> None:
+    async def refresh_if_due(self, *, forced: bool = False) -> None:
         """Refresh if it is due, or asked for. A failure is not raised: the old token may still be good.
 
         A store that could not be read before is read first.
         """
-        if self._account.is_unread:
-            await self._account.reload()
+        await self._store_watch.read_if_unread()
         if forced or self.is_due():
             with suppress(RefreshError):
                 await self.refresh("forced" if forced else "proactive_expiry")
 
+    async def refresh_refused(self, login: ChatgptLogin) -> bool:
+        """Have other tokens than these, which the backend has refused. Return True if there are."""
+        credential = self._credential
+        external, record = credential.external, credential.current
+        try:
+            if external is not None and record is not None:
+                await external.refresh(record)
+                credential.adopt(credential.record)
+            else:
+                await self._rotation.refresh("unauthorized_recovery", instead_of=login)
+        except (RefreshError, ClientFailed, LoginFailed) as error:
+            _log.warning("tokens that the backend refuses were not refreshed: %s", error)
+        return credential.login is not None and credential.login is not login
+
+    async def save_again(self) -> None:
+        """Have the store take what a refresh gave and it would not take, unless it has something else by now."""
+        await self._rotation.save_again()
+
     async def _fly(self, flight: _Flight, reason: Reason) -> None:
         try:
-            await self._account.renew(reason)
+            await self._rotation.refresh(reason)
             self._refreshed_at = self._clock.now()
             flight.error = None
         except RefreshError as error:
@@ -132,16 +155,16 @@ class Refresher:
             self._flight = None
             flight.landed.set()
 
-    async def keep_fresh(self) -> NoReturn:
+    async def refresh_ahead(self) -> NoReturn:
         """Refresh ahead of time, for ever: one wake-up for the next time that it is due, and none besides."""
         retry = FIRST_RETRY
         while True:
-            changed = self._account.changed
-            due = self._account.due_time
+            changed = self._credential.changed
+            due = self._credential.due_time
             again = self._clock.now() + FIRST_RETRY
-            if self._account.is_unsaved and (due is None or again < due):
+            if self._credential.is_unsaved and (due is None or again < due):
                 await self._sleep_until(again, changed)
-                await self._account.save_again()
+                await self.save_again()
                 continue
             self._next_time = None
             if due is None:
@@ -174,16 +197,3 @@ class Refresher:
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-@asynccontextmanager
-async def open_refresher(account: AccountService, clock: Clock) -> AsyncIterator[Refresher]:
-    """Give the refresher, at work; leaving the block lets a refresh that has been sent come home."""
-    async with trio.open_nursery() as nursery:
-        refresher = Refresher(nursery, account, clock)
-        nursery.start_soon(supervise, "refreshing ahead of time", refresher.keep_fresh)
-        yield refresher
-        nursery.cancel_scope.cancel()
-    if account.is_unsaved:  # nobody will have these tokens any more, unless the store takes them now
-        with trio.CancelScope(shield=True):
-            await account.save_again()

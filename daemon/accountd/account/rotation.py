@@ -1,7 +1,19 @@
-"""Renewing the account's tokens: by what another program has stored, else by the issuer.
+"""How the tokens of an account are refreshed: by what another program has stored, else by the issuer.
 
-A refresh token can be spent once. So whoever else might have spent it is looked for first, under the locks that
-other programs respect; what has been sent is seen through; and what comes back is stored before anybody sees it.
+A refresh token can be spent once, and one that comes a second time may end the login for everybody who has it. So:
+
+- **Locks.** The account's own, then those that other programs respect; under both, a look at what is stored.
+- **Adopt.** Other tokens of the same account there are another program's refresh: they are taken, and the issuer is
+  not asked. Another account there is somebody's login. It is never overwritten: it is the account from then on, and
+  who asked for a refresh of the old one is refused.
+- **What is sent is seen through**, whoever cancels, and what comes back is stored before anybody sees it. From the
+  moment that the issuer has read the old token, the answer has the only one there is.
+- **What is spent** is never sent again. A refresh token in an answer that is otherwise of no use is kept. If the
+  store will not take new tokens, memory has them until it does; and what is found in the store meanwhile is known
+  to be what they have replaced, not what another program got.
+- **Settle.** A refusal says that the token is spent, and not by whom. Stock clients take the locks only to store
+  what they got, and may be waiting for ours with the successor in hand. So all locks are let go of for a moment,
+  and the store is looked at again, before the refusal counts; and then it counts against exactly this login.
 """
 
 from __future__ import annotations
@@ -14,13 +26,19 @@ import trio
 
 from accountd.account.continuity import find_mismatch
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
-from accountd.storage.base import MalformedRecord, is_renewal, is_same_account, refreshed_record, rotated_record
+from accountd.storage.base import (
+    MalformedRecord,
+    has_other_tokens,
+    is_same_account,
+    refreshed_record,
+    rotated_record,
+)
 from accountd.unforeseen import describe_unforeseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accountd.account.state import AccountState
+    from accountd.account.credential import Credential
     from accountd.audit.log import AuditLog
     from accountd.counters import Counters, RefreshOutcome
     from accountd.oauth.refresh import Reason, Refreshed
@@ -39,60 +57,74 @@ _log = logging.getLogger(__name__)
 
 
 class Rotation:
-    """Renews the tokens of one account. Made and used by its AccountService."""
+    """The refreshes of one account, each made when its Refresher says so. `changing` is the account's lock."""
 
     def __init__(
-        self, state: AccountState, store: AuthStore, issuer: Issuer, *, audit: AuditLog, counters: Counters
+        self,
+        credential: Credential,
+        store: AuthStore,
+        issuer: Issuer,
+        changing: trio.Lock,
+        *,
+        audit: AuditLog,
+        counters: Counters,
     ) -> None:
-        self._state = state
+        self._credential = credential
+        self._changing = changing
         self._store = store
         self._issuer = issuer
         self._audit = audit
         self._counters = counters
 
-    async def renew(self, reason: Reason, instead_of: ChatgptLogin | None = None) -> None:
-        """See AccountService."""
-        login = self._state.login
+    async def refresh(self, reason: Reason, instead_of: ChatgptLogin | None = None) -> None:
+        """Have other tokens: those that another program has stored, else new ones from the issuer.
+
+        With `instead_of`, only if it is these that are still in use. A client's own tokens are not refreshed.
+
+        Raises RefreshError, and then the account is as it was; but for one that has changed underneath.
+        A refresh token that has been sent is seen through, whoever cancels.
+        """
+        login = self._credential.login
         try:
-            outcome = await self._renew_or_settle(reason, instead_of)
+            outcome = await self._refresh_or_settle(reason, instead_of)
         except RefreshError as error:
             refused = isinstance(error, RefreshRefused)
             self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
             self._counters.note_refresh("failed", error)
-            if self._state.login is not login:
+            if self._credential.login is not login:
                 self._counters.last_refresh = None  # it is not said of another login
             raise
         if outcome is not None:
             self._audit.note("refresh", reason=reason, outcome=outcome)
             self._counters.note_refresh(outcome)
 
-    async def _renew_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
+    async def _refresh_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
         try:
-            return await self._renew(reason, instead_of)
+            return await self._refresh(reason, instead_of)
         except _Spent as spent:
             return await self._settle(spent)
         except StorageError as error:
             raise RefreshFailed(str(error)) from error
 
-    async def _renew(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
-        """Renew under the locks, if there is anything to renew. Raises _Spent where the issuer refuses."""
-        state = self._state
-        async with state.changing, self._store.locked():
-            record, login = state.record, state.login
-            if record is None or login is None or state.is_external or instead_of not in (None, login):
+    async def _refresh(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
+        """Refresh under the locks, if there is anything to refresh. Raises _Spent where the issuer refuses."""
+        credential = self._credential
+        async with self._changing, self._store.locked():
+            record, login = credential.record, credential.login
+            if record is None or login is None or credential.is_external or instead_of not in (None, login):
                 return None
             stored = await self._store.load()
-            if state.is_newer_than(stored):
+            if credential.is_newer_than(stored):
                 current = record
             elif stored is None or not is_same_account(stored, login):
-                state.become(stored)
+                credential.become(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
-            elif is_renewal(stored, login):
-                state.adopt(stored)  # another program was first
+            elif has_other_tokens(stored, login):
+                credential.adopt(stored)  # another program was first
                 return "adopted"
             else:
                 current = stored  # with whatever else others have written into it
-            if (refusal := state.find_refusal(login)) is not None:
+            if (refusal := credential.find_refusal(login)) is not None:
                 raise RefreshRefused(str(refusal), refusal.code)
             known = current.chatgpt or login
             with trio.CancelScope(shield=True):
@@ -102,9 +134,11 @@ class Rotation:
                     raise _Spent(login, error) from error
                 except RefreshFailed as error:
                     if error.rotated is not None:  # the one that was sent is spent, whatever came with it
-                        await self._save(stored, rotated_record(current, known, error.rotated), state.hold_rotated)
+                        rotated = rotated_record(current, known, error.rotated)
+                        await self._save(stored, rotated, credential.hold_rotated)
                     raise
-                await self._save(stored, refreshed_record(current, known, refreshed, time.time_ns()), state.adopt)
+                record = refreshed_record(current, known, refreshed, time.time_ns())
+                await self._save(stored, record, credential.adopt)
         return "done"
 
     async def _ask(self, login: ChatgptLogin, known: ChatgptLogin, reason: Reason) -> Refreshed:
@@ -121,17 +155,16 @@ class Rotation:
         """Store what a refresh gave. If the store will not have it, memory must: the old token is spent."""
         try:
             await self._store.save(record)
-            self._state.note_unsaved(None)
+            self._credential.note_unsaved(None)
         except Exception as error:  # noqa: BLE001 - a bug must not lose it either
             cause = error if isinstance(error, StorageError) else describe_unforeseen(error)
             _log.error("the refreshed token is in memory alone until the store takes it: %s", cause)
-            self._state.note_unsaved(stored)
+            self._credential.note_unsaved(stored)
         take(record)
 
     async def save_again(self) -> None:
-        """See AccountService."""
-        state = self._state
-        async with state.changing:
+        """Have the store take what it would not take before, unless it has something else by now."""
+        async with self._changing:
             try:
                 async with self._store.locked():
                     await self._save_if_newer()
@@ -140,21 +173,21 @@ class Rotation:
 
     async def _save_if_newer(self) -> None:
         """Store what memory alone has; but what somebody else has stored meanwhile is taken instead."""
-        state = self._state
+        credential = self._credential
         try:
             stored = await self._store.load()
         except MalformedRecord:
             stored, is_newer = None, True  # the store keeps aside what nobody can read
         else:
-            is_newer = state.is_newer_than(stored)
-        if is_newer and state.record is not None:
-            await self._store.save(state.record)
-            state.note_unsaved(None)
-        elif state.is_external or stored == state.record:
-            state.note_unsaved(None)
-            state.hold(stored)
+            is_newer = credential.is_newer_than(stored)
+        if is_newer and credential.record is not None:
+            await self._store.save(credential.record)
+            credential.note_unsaved(None)
+        elif credential.is_external or stored == credential.record:
+            credential.note_unsaved(None)
+            credential.hold(stored)
         else:
-            state.become(stored)
+            credential.become(stored)
 
     async def _settle(self, spent: _Spent) -> RefreshOutcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.
@@ -162,20 +195,20 @@ class Rotation:
         Codex takes the locks only to store what it got. So whoever spent the token may have waited for us to
         let go of them, and gets a moment, with the locks free, to store the new one.
         """
-        state = self._state
+        credential = self._credential
         pauses = list(_MOMENT if spent.refusal.code == "refresh_token_reused" else (0.0,))
         while True:
             await trio.sleep(pauses.pop(0))
-            async with state.changing:
-                if state.login is not spent.login:
+            async with self._changing:
+                if credential.login is not spent.login:
                     return None
                 stored = await self._look()
-                older = state.is_newer_than(stored)  # what the disk has kept of before is no renewal
-                if stored is not None and not older and is_renewal(stored, spent.login):
-                    state.adopt(stored)
+                older = credential.is_newer_than(stored)  # what the disk has kept of before is no refresh
+                if stored is not None and not older and has_other_tokens(stored, spent.login):
+                    credential.adopt(stored)
                     return "adopted"
                 if not pauses:
-                    state.refuse(spent.login, spent.refusal)
+                    credential.refuse(spent.login, spent.refusal)
                     raise spent.refusal
 
     async def _look(self) -> AuthRecord | None:

@@ -8,20 +8,18 @@ A look-up that fails tells nobody, and those who waited for it are not told late
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 import trio
 
 from accountd.errors import RemoteError, RemoteRefused, RequestFailed
-from accountd.supervisor import supervise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
+    from accountd.account.credential import Credential
     from accountd.account.refresh import Refresher
-    from accountd.account.service import AccountService
     from accountd.backend.client import Backend, Workspace
     from accountd.hub import Hub, Notification
     from accountd.protocol.account import AccountUpdated
@@ -42,10 +40,11 @@ class LookUp:
 
 
 class Routing:
-    """The routing of the current login's workspace. Looked up ahead of time inside `open_routing`."""
+    """The routing of the workspace of an account's login."""
 
-    def __init__(self, account: AccountService, backend: Backend, hub: Hub) -> None:
-        self._account = account
+    def __init__(self, credential: Credential, refresher: Refresher, backend: Backend, hub: Hub) -> None:
+        self._credential = credential
+        self._refresher = refresher
         self._backend = backend
         self._hub = hub
         self._asking = trio.Lock()
@@ -64,17 +63,17 @@ class Routing:
         if that can be, and it is asked once more. Those who come while one asks wait for that answer.
         """
         async with self._asking:
-            recovered = False
+            has_refreshed = False
             while (login := self._find_unrouted()) is not None and login.account_id is not None:
                 try:
                     workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
                     self._take(login, workspace)
                 except RemoteError as error:
                     refused = isinstance(error, RemoteRefused) and error.status == 401
-                    if not refused or recovered or not await self._account.recover(login):
+                    if not refused or has_refreshed or not await self._refresher.refresh_refused(login):
                         self._awaited = LookUp(None)
                         raise RequestFailed(str(error)) from error
-                    recovered = True
+                    has_refreshed = True
 
     def _take(self, login: ChatgptLogin, workspace: Workspace) -> None:
         self._found = (_key(login), workspace)
@@ -97,26 +96,26 @@ class Routing:
 
     def _find_unrouted(self) -> ChatgptLogin | None:
         """Give the current login if its routing is to be looked up."""
-        login = self._account.routable
+        login = self._credential.routable
         return None if login is None or self.find(login) is not None else login
 
     def _render_ready(self) -> AccountUpdated | None:
-        login = self._account.routable
+        login = self._credential.routable
         if login is None or self.find(login) is None:
             return None
-        return msgspec.structs.replace(self._account.describe(), reason="workspaceRoutingReady")
+        return msgspec.structs.replace(self._credential.describe(), reason="workspaceRoutingReady")
 
-    async def keep_known(self, refresher: Refresher) -> NoReturn:
+    async def look_up_ahead(self) -> NoReturn:
         """Look each login's routing up when it comes, for ever; after a failure, again in a while."""
         retry = FIRST_RETRY
         while True:
-            changed = self._account.changed
+            changed = self._credential.changed
             if self._find_unrouted() is None:
                 retry = FIRST_RETRY
                 await changed.wait()
                 continue
             try:
-                await refresher.ensure_fresh()
+                await self._refresher.refresh_if_due()
                 await self.look_up()
             except RequestFailed as error:
                 _log.info("the workspace is not known yet: %s", error)
@@ -128,12 +127,3 @@ class Routing:
 def _key(login: ChatgptLogin) -> object:
     """Name what a workspace is remembered for: a login, however often its tokens are refreshed."""
     return (login.account_id, login.login_owner_id)
-
-
-@asynccontextmanager
-async def open_routing(routing: Routing, refresher: Refresher) -> AsyncIterator[Routing]:
-    """Have logins looked up ahead of time during the block."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(supervise, "looking workspaces up", routing.keep_known, refresher)
-        yield routing
-        nursery.cancel_scope.cancel()

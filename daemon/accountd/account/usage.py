@@ -28,8 +28,8 @@ from accountd.protocol.thread_id import parse_thread_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from accountd.account.credential import Credential
     from accountd.account.refresh import Refresher
-    from accountd.account.service import AccountService
     from accountd.backend.client import Backend
     from accountd.backend.rate_limits import UsagePayload
     from accountd.storage.base import ChatgptLogin
@@ -42,12 +42,12 @@ class UsageService:
 
     def __init__(
         self,
-        account: AccountService,
+        credential: Credential,
         refresher: Refresher,
         backend: Backend,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._account = account
+        self._credential = credential
         self._refresher = refresher
         self._backend = backend
         self._now = now
@@ -173,21 +173,21 @@ class UsageService:
 
         One that the issuer will not refresh any more is still tried: its token may be good for a while.
         """
-        await self._refresher.ensure_fresh()
-        login = self._account.login
+        await self._refresher.refresh_if_due()
+        login = self._credential.login
         if login is None:
-            who = "codex account" if self._account.current is None else "chatgpt"
+            who = "codex account" if self._credential.current is None else "chatgpt"
             raise InvalidRequest(f"{who} authentication required {purpose}")
         return login, _access(login)
 
     async def _managed_login(self) -> ChatgptLogin | None:
         """Give the login in use as `_enter` does, if it is one of ours and not a client's own tokens."""
-        await self._refresher.ensure_fresh()
-        return None if self._account.is_external else self._account.login
+        await self._refresher.refresh_if_due()
+        return None if self._credential.is_external else self._credential.login
 
     def _is_still(self, login: ChatgptLogin) -> bool:
         """Say whether the account is still this login's, whose tokens may have been refreshed."""
-        now = self._account.login
+        now = self._credential.login
         return now is not None and _identify(now) == _identify(login)
 
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
+from accountd.audit.file import AuditFile
 from accountd.logs import render_time, what_is_under_way
 from accountd.redaction import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 Event = Literal[
     "login.started",
@@ -119,3 +122,17 @@ def _tell(name: str, value: object) -> object:
         return value
     text = quote(value, _MAX_TEXT)
     return text if name not in _IDS or _ID.fullmatch(text) else _NO_ID
+
+
+@contextmanager
+def open_audit_log(folder: Path, *, wanted: bool) -> Iterator[AuditLog]:
+    """Give an audit log that writes into a folder; where none is wanted, one that writes nowhere."""
+    if not wanted:
+        yield AuditLog()
+        return
+    guests = AuditFile(folder / "accountd-audit-guests.jsonl")
+    audit = AuditLog(AuditFile(folder / "accountd-audit.jsonl").append, append_of_guests=guests.append)
+    try:
+        yield audit
+    finally:
+        audit.close()

@@ -48,7 +48,7 @@ class Account(NamedTuple):
         who = f" as {one_line(self.email)}" if self.email else ""
         if self.trouble:
             who = f" (workspace details are unavailable: {one_line(self.trouble)})"
-        how = ", with tokens that another program keeps fresh" if self.mode == "chatgptAuthTokens" else ""
+        how = ", with tokens that another program refreshes" if self.mode == "chatgptAuthTokens" else ""
         return f"Logged in with ChatGPT{who}{how}."
 
     def as_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
-from accountd.account.state import find_objection
+from accountd.account.credential import find_objection
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import StorageError
 from accountd.reload import make_policy

@@ -34,8 +34,8 @@ from accountd.unforeseen import report
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from accountd.account.accounts import Accounts
     from accountd.account.external import Ask
-    from accountd.account.service import AccountService
     from accountd.audit.log import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from accountd.login.admission import Admission
     from accountd.login.flow import Attempt, Flow
     from accountd.protocol.account import Entrypoint, ExternalTokensLogin, Wire
-    from accountd.requirements.service import RequirementsService
     from accountd.secret import Secret
     from accountd.system.clock import Clock
 
@@ -70,9 +69,8 @@ class LoginManager:
     def __init__(
         self,
         nursery: trio.Nursery,
-        account: AccountService,
+        accounts: Accounts,
         admission: Admission,
-        requirements: RequirementsService,
         hub: Hub,
         *,
         clock: Clock,
@@ -81,9 +79,8 @@ class LoginManager:
     ) -> None:
         self._audit = audit
         self._nursery = nursery
-        self._account = account
+        self._accounts = accounts
         self._admission = admission
-        self._requirements = requirements
         self._hub = hub
         self._clock = clock
         self._counters = counters
@@ -113,7 +110,7 @@ class LoginManager:
 
         self._counters.logins_started["apiKey"] += 1
         try:
-            await self._account.commit(record, announce)
+            await self._accounts.active.commit(record, announce)
         except (LoginFailed, StorageError) as error:
             self._counters.logins_failed["apiKey"] += 1
             self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
@@ -132,22 +129,22 @@ class LoginManager:
             self._complete_at_once("chatgptAuthTokens")
 
         self._counters.logins_started["chatgptAuthTokens"] += 1
-        external = ExternalTokens(record, ask, self._admission.policy)
-        await self._account.use_external(external, announce)
+        external = ExternalTokens(record, ask, self._admission.policy, self._audit)
+        await self._accounts.active.use_external(external, announce)
 
     def _complete_at_once(self, kind: LoginKind) -> None:
         self._counters.logins_completed[kind] += 1
         self._hub.publish(AccountLoginCompleted(login_id=None, success=True))
 
     def _check_replaceable(self) -> None:
-        if self._account.is_external:
+        if self._accounts.active.credential.is_external:
             raise InvalidRequest(EXTERNAL_IS_ACTIVE)
 
     def _find_refusal(self) -> InvalidRequest | None:
         """Say why no login may begin now, if none may."""
         if not self._open:
             return InvalidRequest("Server is draining; retry after reconnecting")
-        return InvalidRequest(EXTERNAL_IS_ACTIVE) if self._account.is_external else None
+        return InvalidRequest(EXTERNAL_IS_ACTIVE) if self._accounts.active.credential.is_external else None
 
     async def cancel(self, login_id: str) -> bool:
         """Cancel a login. True promises that nothing was stored and nothing will be.
@@ -251,9 +248,10 @@ class LoginManager:
         granted = await attempt.exchange(approval)
         record = self._admission.admit_tokens(granted.tokens, granted.api_key)
         if (admitted := record.chatgpt) is not None:
-            await self._requirements.load_for(admitted.claims, admitted.tokens.access_token, admitted.account_id)
+            requirements = self._accounts.active.requirements
+            await requirements.load_for(admitted.claims, admitted.tokens.access_token, admitted.account_id)
         await self._advance(login, State.COMMITTING)
-        await self._account.commit(
+        await self._accounts.active.commit(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
         )
 
@@ -296,9 +294,8 @@ class LoginManager:
 
 @asynccontextmanager
 async def open_logins(
-    account: AccountService,
+    accounts: Accounts,
     admission: Admission,
-    requirements: RequirementsService,
     hub: Hub,
     *,
     clock: Clock,
@@ -307,7 +304,5 @@ async def open_logins(
 ) -> AsyncIterator[LoginManager]:
     """Give the login manager; leaving the block cancels its logins and waits for their commits."""
     async with trio.open_nursery() as nursery:
-        yield LoginManager(
-            nursery, account, admission, requirements, hub, clock=clock, audit=audit, counters=counters
-        )
+        yield LoginManager(nursery, accounts, admission, hub, clock=clock, audit=audit, counters=counters)
         nursery.cancel_scope.cancel()

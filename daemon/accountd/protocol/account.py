@@ -101,7 +101,7 @@ class DeviceCodeLogin(Wire, frozen=True, tag_field="type", tag="chatgptDeviceCod
 
 
 class ExternalTokensLogin(Wire, frozen=True, tag_field="type", tag="chatgptAuthTokens"):
-    """Log in with tokens that the client got by itself and keeps fresh."""
+    """Log in with tokens that the client got, and refreshes, by itself."""
 
     access_token: SecretText
     chatgpt_account_id: str

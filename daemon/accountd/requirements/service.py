@@ -11,7 +11,7 @@ import random
 import socket
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import msgspec
 import trio
@@ -40,7 +40,6 @@ from accountd.unforeseen import explain
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from accountd.account.service import AccountService
     from accountd.config.policy import PolicyHolder
     from accountd.oauth.claims import Claims
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from accountd.storage.base import ChatgptLogin
     from accountd.system.clock import Clock
 
+    RefreshRefused = Callable[[ChatgptLogin], Awaitable[bool]]
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
     ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
 
@@ -75,12 +75,30 @@ async def parse_bundle_in_thread(body: bytes, machine: Machine, system: Layer) -
     return await run_in_thread(parse_bundle, body, machine, system)
 
 
+class InUse(Protocol):
+    """The login whose requirements count: an account's credential."""
+
+    @property
+    def login(self) -> ChatgptLogin | None:
+        """Give it, if there is one."""
+        ...
+
+    @property
+    def changed(self) -> trio.Event:
+        """Give what is set when it is another one, or has other tokens, than when this was asked for."""
+        ...
+
+
 class RequirementsService:
-    """The requirements of the current account. Opened by `open_requirements`."""
+    """The requirements of one account. Opened by `open_requirements`.
+
+    `refresh_refused` gets other tokens for a login whose own the backend refuses, and returns True if it could.
+    """
 
     def __init__(
         self,
-        account: AccountService,
+        credential: InUse,
+        refresh_refused: RefreshRefused,
         *,
         read_bundle: ReadBundle,
         policy: PolicyHolder,
@@ -91,7 +109,8 @@ class RequirementsService:
         parse: ParseBundle = parse_bundle_in_thread,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._account = account
+        self._credential = credential
+        self._refresh_refused = refresh_refused
         self._read_bundle = read_bundle
         self._policy = policy
         self._clock = clock
@@ -103,7 +122,7 @@ class RequirementsService:
         self._had: dict[Owner, tuple[Kept, Layer]] = {}
         self._saved: Kept | None = None
         self._failure: tuple[Owner, RequirementsUnavailable] | None = None
-        self._recovered: Owner | None = None
+        self._refreshed_for: Owner | None = None
         self._news = trio.Event()
 
     def is_known(self) -> bool:
@@ -159,7 +178,7 @@ class RequirementsService:
     async def keep_current(self) -> NoReturn:
         """Fetch what is missing and what gets old, for ever: one wake-up for the next time, and none besides."""
         while True:
-            changed = self._account.changed
+            changed = self._credential.changed
             self._tell()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(supervise, _TASK, self._keep_these_current)
@@ -171,7 +190,7 @@ class RequirementsService:
 
         Whatever it fails at is an answer for those who wait, until the supervisor's next try.
         """
-        login, owner = self._account.login, self._find_owner()
+        login, owner = self._credential.login, self._find_owner()
         if login is None or owner is None:
             await trio.sleep_forever()
         try:
@@ -190,12 +209,12 @@ class RequirementsService:
                     continue
             try:
                 self._keep(owner, await self._fetch(owner, login.tokens.access_token))
-                self._failure = self._recovered = None
+                self._failure = self._refreshed_for = None
                 self._tell()
             except RequirementsUnavailable as error:
-                if error.unauthorized and self._recovered != owner:
-                    self._recovered = owner  # once, and not again before some tokens are taken
-                    if await self._account.recover(login):
+                if error.unauthorized and self._refreshed_for != owner:
+                    self._refreshed_for = owner  # once, and not again before some tokens are taken
+                    if await self._refresh_refused(login):
                         return
                 _log.warning("%s", error)
                 self._fail(owner, error)
@@ -203,7 +222,7 @@ class RequirementsService:
 
     def _find_owner(self) -> Owner | None:
         """Name the current account, if it is of a plan that has requirements."""
-        login = self._account.login
+        login = self._credential.login
         if login is None or login.plan not in ELIGIBLE_PLANS:
             return None
         return Owner(login.claims.user_id, login.account_id)

@@ -1,4 +1,4 @@
-"""What a handler is given: one request, and the services that it may call."""
+"""What a handler is given: one request, with the account that it is about and the services that it may call."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from accountd.account.reader import AccountReader
-from accountd.account.refresh import Refresher
-from accountd.account.routing import Routing
-from accountd.account.service import AccountService
-from accountd.account.usage import UsageService
+from accountd.account.account import Account
+from accountd.account.accounts import Accounts
 from accountd.config.policy import PolicyHolder
 from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
 from accountd.protocol.account import Wire
-from accountd.requirements.service import RequirementsService
 from accountd.server.guests import Guest
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
@@ -31,13 +27,16 @@ ParamsT = TypeVar("ParamsT")
 class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
     """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back.
 
-    `guest` is what they may do if they are one, None if they may do all.
+    `account` is the one that the connection means, which may be another at its next request. `guest` is what they
+    may do if they are one, None if they may do all.
     """
 
     session: Session
     params: ParamsT
     reply: Reply
     server_requests: ServerRequests
+    services: Services
+    account: Account
     guest: Guest | None = None
 
 
@@ -46,13 +45,8 @@ class Services(msgspec.Struct, frozen=True):
 
     hub: Hub
     policy: PolicyHolder
-    account: AccountService
-    refresher: Refresher
-    routing: Routing
-    reader: AccountReader
+    accounts: Accounts
     logins: LoginManager
-    usage: UsageService
-    requirements: RequirementsService
     issuer: Issuer
     counters: Counters
     environment: dict[str, str] = {}

@@ -79,7 +79,7 @@ class Connection:
         self._framing.max_message = FIRST_MESSAGE
         self._max_message = door.limits.message_bytes
         self._hub = services.hub
-        self._routing = services.routing
+        self._accounts = services.accounts
         self._awaited: LookUp | None = None
         self._counters = services.counters
         self._server_requests = ServerRequests(self._send)
@@ -258,7 +258,7 @@ class Connection:
 
     def _greet(self) -> None:
         """Tell the client, which has just come, of the account, or wait for what there is to tell."""
-        self._awaited = self._routing.greet(self._deliver)
+        self._awaited = self._accounts.active.routing.greet(self._deliver)
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session

@@ -141,8 +141,16 @@ class Dispatcher:
         reason = experimental_reason(name, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
-        call = Call(self.session, params, reply, self._server_requests, self._guest)
-        return HANDLERS[name](self._services, call)
+        call = Call(
+            self.session,
+            params,
+            reply,
+            self._server_requests,
+            self._services,
+            self._services.accounts.active,
+            self._guest,
+        )
+        return HANDLERS[name](call)
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -18,170 +18,173 @@ from accountd.protocol import account as wire
 from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
 from accountd.server import status_handlers, usage_handlers
-from accountd.server.call import Call, Services
+from accountd.server.call import Call
 
 EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
 """Seconds in which a client must come up with other tokens, as in Codex."""
 
 
-def account_read(services: Services, call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
+def account_read(call: Call[wire.GetAccountParams]) -> Awaitable[None] | None:
     """Answer who is logged in, at once if that is known. The outcome of a refresh is not part of the answer."""
-    known = services.reader.known()
+    account = call.account
+    known = account.reader.known()
     if (
         known is None
         or call.params.refresh_token
-        or services.account.is_unread
-        or (known.requires_openai_auth and (services.refresher.is_due() or not services.requirements.is_known()))
+        or account.store_watch.is_unread
+        or (known.requires_openai_auth and (account.refresher.is_due() or not account.requirements.is_known()))
     ):
-        return _read_account(services, call)
+        return _read_account(call)
     call.reply(known)
     return None
 
 
-async def _read_account(services: Services, call: Call[wire.GetAccountParams]) -> None:
-    await _ensure_fresh(services, call)
-    if call.guest is not None and not (services.reader.known() and services.requirements.is_known()):
+async def _read_account(call: Call[wire.GetAccountParams]) -> None:
+    account = call.account
+    await _refresh_if_due(call)
+    if call.guest is not None and not (account.reader.known() and account.requirements.is_known()):
         call.guest.ask_look_up()
-    await services.requirements.require()
-    call.reply(await services.reader.look_up())
+    await account.requirements.require()
+    call.reply(await account.reader.look_up())
 
 
-def get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
+def get_auth_status(call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:
     """Answer how one is logged in, and with which token if that is asked for."""
     if call.guest is not None and call.params.include_token:
         call.guest.ask_token()
-    if call.params.refresh_token or services.account.is_unread or services.refresher.is_due():
-        return _get_auth_status(services, call)
-    _reply_auth_status(services, call)
+    account = call.account
+    if call.params.refresh_token or account.store_watch.is_unread or account.refresher.is_due():
+        return _get_auth_status(call)
+    _reply_auth_status(call)
     return None
 
 
-async def _get_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
-    await _ensure_fresh(services, call)
-    _reply_auth_status(services, call)
+async def _get_auth_status(call: Call[wire.GetAuthStatusParams]) -> None:
+    await _refresh_if_due(call)
+    _reply_auth_status(call)
 
 
-async def _ensure_fresh(services: Services, call: Call[Any]) -> None:
+async def _refresh_if_due(call: Call[Any]) -> None:
     """Refresh when it is due or asked for, as Codex does; for guests as often as they may have it.
 
     One that is under way can be waited for by anybody.
     """
-    refresher, guest, asked = services.refresher, call.guest, bool(call.params.refresh_token)
+    refresher, guest, asked = call.account.refresher, call.guest, bool(call.params.refresh_token)
     if guest is None or refresher.is_under_way:
-        await refresher.ensure_fresh(forced=asked)
+        await refresher.refresh_if_due(forced=asked)
         return
     is_due = refresher.is_due()
     if not (asked or is_due):
-        await refresher.ensure_fresh()
-    elif guest.may_refresh(_present_token(services), is_due=is_due):
-        await refresher.ensure_fresh(forced=not is_due)
+        await refresher.refresh_if_due()
+    elif guest.may_refresh(_present_token(call), is_due=is_due):
+        await refresher.refresh_if_due(forced=not is_due)
 
 
-def _reply_auth_status(services: Services, call: Call[wire.GetAuthStatusParams]) -> None:
-    status = services.reader.auth_status(include_token=bool(call.params.include_token))
+def _reply_auth_status(call: Call[wire.GetAuthStatusParams]) -> None:
+    status = call.account.reader.auth_status(include_token=bool(call.params.include_token))
     if status.auth_token is not None:
-        services.counters.tokens_handed_out += 1
+        call.services.counters.tokens_handed_out += 1
         if call.guest is not None:
-            call.guest.note_token(_present_token(services))
+            call.guest.note_token(_present_token(call))
     call.reply(status)
 
 
-def _present_token(services: Services) -> Secret | None:
-    login = services.account.login
+def _present_token(call: Call[Any]) -> Secret | None:
+    login = call.account.credential.login
     return login.tokens.access_token if login is not None else None
 
 
-async def account_login_start(services: Services, call: Call[wire.LoginAccountParams]) -> None:
+async def account_login_start(call: Call[wire.LoginAccountParams]) -> None:
     """Begin a login of any kind."""
     match call.params:
         case wire.ApiKeyLogin() as key:
-            await services.logins.start_api_key(Secret(key.api_key), call.reply)
+            await call.services.logins.start_api_key(Secret(key.api_key), call.reply)
         case wire.DeviceCodeLogin():
-            await services.logins.start(DeviceCodeFlow(services.issuer), call.reply)
+            await call.services.logins.start(DeviceCodeFlow(call.services.issuer), call.reply)
         case wire.BrowserLogin() as wishes:
             # h11 and the pages are for those who log in with a browser; most daemons never come to it.
             from accountd.login.browser import BrowserFlow
 
             flow = BrowserFlow(
-                services.issuer,
+                call.services.issuer,
                 originator=call.session.originator,
-                workspaces=services.policy.current.workspaces,
+                workspaces=call.services.policy.current.workspaces,
                 wishes=wishes,
             )
-            await services.logins.start(flow, call.reply)
+            await call.services.logins.start(flow, call.reply)
         case wire.ExternalTokensLogin() as external:
             ask = partial(call.server_requests.ask, REFRESH_TOKENS, timeout=EXTERNAL_REFRESH_TIMEOUT)
-            await services.logins.start_external(external, ask, call.reply)
+            await call.services.logins.start_external(external, ask, call.reply)
         case unknown:
             assert_never(unknown)
 
 
-async def account_login_cancel(services: Services, call: Call[wire.CancelLoginAccountParams]) -> None:
+async def account_login_cancel(call: Call[wire.CancelLoginAccountParams]) -> None:
     """Cancel a login, whoever began it."""
     try:
         login_id = str(uuid.UUID(call.params.login_id))
     except ValueError:
         raise InvalidRequest(f"invalid login id: {call.params.login_id}") from None
-    cancelled = await services.logins.cancel(login_id)
+    cancelled = await call.services.logins.cancel(login_id)
     call.reply(wire.CancelLoginAccountResponse("canceled" if cancelled else "notFound"))
 
 
-def account_login_list(services: Services, call: Call[None]) -> None:
+def account_login_list(call: Call[None]) -> None:
     """Answer which logins are under way, for a client that has not begun them."""
-    call.reply(wire.ListLoginsResponse(services.logins.under_way()))
+    call.reply(wire.ListLoginsResponse(call.services.logins.under_way()))
 
 
-def account_login_submit_callback(services: Services, call: Call[wire.SubmitCallbackParams]) -> None:
+def account_login_submit_callback(call: Call[wire.SubmitCallbackParams]) -> None:
     """Take the address that a person pasted, whose browser could not reach this machine."""
-    services.logins.submit_callback(call.params.login_id, call.params.callback_url)
+    call.services.logins.submit_callback(call.params.login_id, call.params.callback_url)
     call.reply(wire.SubmitCallbackResponse())
 
 
-async def account_logout(services: Services, call: Call[None]) -> None:
+async def account_logout(call: Call[None]) -> None:
     """Log out, here and at the issuer, wherever the login came from."""
-    await _log_out(services, call, revoke=True)
+    await _log_out(call, revoke=True)
 
 
-async def account_forget(services: Services, call: Call[None]) -> None:
+async def account_forget(call: Call[None]) -> None:
     """Log out here alone: what was given to others by the same login stays good."""
-    await _log_out(services, call, revoke=False)
+    await _log_out(call, revoke=False)
 
 
-async def _log_out(services: Services, call: Call[None], *, revoke: bool) -> None:
-    await services.logins.cancel_all()
+async def _log_out(call: Call[None], *, revoke: bool) -> None:
+    await call.services.logins.cancel_all()
     try:
-        await services.account.log_out(announce=lambda: call.reply(wire.LogoutAccountResponse()), revoke=revoke)
+        await call.account.log_out(announce=lambda: call.reply(wire.LogoutAccountResponse()), revoke=revoke)
     except StorageError as error:
         raise RequestFailed(f"logout failed: {error}") from error
 
 
-def store_read(services: Services, call: Call[None]) -> None:
+def store_read(call: Call[None]) -> None:
     """Answer which store holds the credential, and what there is to know about that."""
-    found = services.account.describe_store()
+    found = call.account.describe_store()
     call.reply(wire.ReadStoreResponse(found.kind, found.location, found.note))
 
 
-def config_requirements_read(services: Services, call: Call[None]) -> Awaitable[None] | None:
+def config_requirements_read(call: Call[None]) -> Awaitable[None] | None:
     """Answer what the organisation requires, at once if that is known."""
-    known = services.requirements.known()
+    known = call.account.requirements.known()
     if known is None:
-        return _read_requirements(services, call)
+        return _read_requirements(call)
     call.reply(known)
     return None
 
 
-async def _read_requirements(services: Services, call: Call[None]) -> None:
-    call.reply(await services.requirements.read())
+async def _read_requirements(call: Call[None]) -> None:
+    call.reply(await call.account.requirements.read())
 
 
-async def account_token_read(services: Services, call: Call[wire.ReadTokenParams]) -> None:
+async def account_token_read(call: Call[wire.ReadTokenParams]) -> None:
     """Hand a token out, good for as long as is asked."""
-    token = await services.reader.hand_out(call.params.min_valid_seconds)
-    services.counters.tokens_handed_out += 1
+    token = await call.account.reader.hand_out(call.params.min_valid_seconds)
+    call.services.counters.tokens_handed_out += 1
     call.reply(token)
 
 
-Handler = Callable[[Services, Call[Any]], Awaitable[None] | None]
+Handler = Callable[[Call[Any]], Awaitable[None] | None]
 
 HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/login/start": account_login_start,

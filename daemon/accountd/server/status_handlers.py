@@ -22,17 +22,17 @@ from accountd.protocol.status import (
 if TYPE_CHECKING:
     from collections import Counter
 
-    from accountd.account.service import AccountService
+    from accountd.account.credential import Credential
     from accountd.counters import Counters
     from accountd.server.call import Call, Services
 
 _CODES: Final = tuple(kind.code for kind in (ParseError, MethodNotFound, InvalidRequest, RequestFailed, Overloaded))
 
 
-def accountd_status(services: Services, call: Call[None]) -> None:
+def accountd_status(call: Call[None]) -> None:
     """Answer how the daemon is, from memory: nothing is asked of the store or the network."""
-    counted, store = services.counters, services.account.describe_store()
-    progress = (login.progress for login in services.logins.under_way())
+    counted, store = call.services.counters, call.account.describe_store()
+    progress = (login.progress for login in call.services.logins.under_way())
     last = counted.last_refresh
     call.reply(
         StatusResponse(
@@ -43,26 +43,26 @@ def accountd_status(services: Services, call: Call[None]) -> None:
             uptime_seconds=round(counted.uptime(), 3),
             connections=counted.connections,
             logins=tuple(progress),
-            credential=_describe_credential(services.account),
+            credential=_describe_credential(call.account.credential),
             store=ReadStoreResponse(store.kind, store.location, store.note),
             trusts_unsafe_paths=trusts_unsafe_paths(),
-            next_refresh=services.refresher.next_time,
+            next_refresh=call.account.refresher.next_time,
             last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
-            environment=services.environment,
-            backend_url=services.backend_url,
+            environment=call.services.environment,
+            backend_url=call.services.backend_url,
             counters=_describe_counters(counted),
-            token_socket=_describe_token_socket(services),
+            token_socket=_describe_token_socket(call.services),
         )
     )
 
 
-def _describe_credential(account: AccountService) -> CredentialStatus:
-    record, login = account.current, account.login
+def _describe_credential(credential: Credential) -> CredentialStatus:
+    record, login = credential.current, credential.login
     return CredentialStatus(
         mode=record.mode if record is not None else None,
-        needs_login=login is not None and account.find_refusal(login) is not None,
+        needs_login=login is not None and credential.find_refusal(login) is not None,
         expires_at=login.expires_at if login is not None else None,
-        unused_because=account.objection,
+        unused_because=credential.objection,
     )
 
 

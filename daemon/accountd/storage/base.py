@@ -215,8 +215,8 @@ def refreshed_record(record: AuthRecord, login: ChatgptLogin, refreshed: Refresh
     tokens = TokenSet(
         id_token, refreshed.access_token or old.access_token, refreshed.refresh_token or old.refresh_token
     )
-    renewed = msgspec.structs.replace(login, tokens=tokens, claims=claims)
-    return msgspec.structs.replace(record, chatgpt=renewed, last_refresh=render_time(now_ns))
+    refreshed_login = msgspec.structs.replace(login, tokens=tokens, claims=claims)
+    return msgspec.structs.replace(record, chatgpt=refreshed_login, last_refresh=render_time(now_ns))
 
 
 def rotated_record(record: AuthRecord, login: ChatgptLogin, refresh_token: Secret) -> AuthRecord:
@@ -233,7 +233,7 @@ def is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
     return other.user_id == login.user_id or None in (other.user_id, login.user_id)
 
 
-def is_renewal(record: AuthRecord, login: ChatgptLogin) -> bool:
+def has_other_tokens(record: AuthRecord, login: ChatgptLogin) -> bool:
     """Say whether a record has other tokens of the same account."""
     other = record.chatgpt
     return is_same_account(record, login) and other is not None and other.tokens != login.tokens

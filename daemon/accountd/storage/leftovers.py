@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from accountd.files.read import FileTooLarge, read_own_file
 from accountd.files.replace import find_unnamed, remove_file, replace_file
-from accountd.storage.base import MalformedRecord, is_renewal, parse_record
+from accountd.storage.base import MalformedRecord, has_other_tokens, parse_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def is_later_state(record: AuthRecord, stored: AuthRecord) -> bool:
         login is not None
         and old is not None
         and stored.mode == "chatgpt"
-        and is_renewal(record, old)
+        and has_other_tokens(record, old)
         and login.claims.user_id == old.claims.user_id
         and login.login_owner_id == old.login_owner_id
         and _refreshed_at(record) > _refreshed_at(stored)

@@ -74,6 +74,6 @@ def add_authorities(
 
     OpenSSL is not given the path, which it would open and wait for whatever it is.
     """
-    # As for OpenSSL, there may be text of any language around them, and settings behind each, which are not heeded.
+    # As for OpenSSL, there may be text of any language around them, and settings behind each, which are ignored.
     text = read(bundle, MAX_BUNDLE).decode("ascii", "ignore").replace("TRUSTED CERTIFICATE", "CERTIFICATE")
     context.load_verify_locations(cadata=text or "\n")  # no text at all is another kind of error

@@ -89,7 +89,7 @@ def test_a_token_socket_is_told_of(
         (script({**CHATGPT, "email": None}, "chatgpt"), "Logged in with ChatGPT.", 0),
         (
             script(CHATGPT, "chatgptAuthTokens"),
-            "Logged in with ChatGPT as dev@example.com, with tokens that another program keeps fresh.",
+            "Logged in with ChatGPT as dev@example.com, with tokens that another program refreshes.",
             0,
         ),
         (

@@ -1,4 +1,4 @@
-"""What is known of the account, and what clients have been told of it. Nothing here waits, or is stored."""
+"""The credential in use: what is known of it, and what clients have been told. Nothing here waits, or is stored."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def find_objection(record: AuthRecord, policy: Policy) -> str | None:
     return None
 
 
-class AccountState:
-    """The credential in use, with what is known of it.
+class Credential:
+    """The credential of an account, as far as memory goes.
 
-    It may be read at any time. What changes it is for this package, and for who holds `changing`.
+    It may be read at any time: a record is a value, which is replaced whole. What changes it is for those who hold
+    the account's lock.
     """
 
     def __init__(self, policy: PolicyHolder, hub: Hub, counters: Counters) -> None:
-        self.changing = trio.Lock()
         self.record: AuthRecord | None = None
         self.external: ExternalTokens | None = None
         self._unreadable: str | None = None  # why the store could not be read, and what to do
@@ -118,6 +118,10 @@ class AccountState:
             return None
         return self._due_time
 
+    def is_due(self, now: float) -> bool:
+        """Say whether it should be by now, which is quickly said where it should not."""
+        return self._due_time is not None and self._due_time <= now and self.due_time is not None
+
     @property
     def changed(self) -> trio.Event:
         """Set when the credential, or whether it is needed, is another one than when this was asked for."""
@@ -152,6 +156,19 @@ class AccountState:
         self._unreadable = None
         self._wake()
 
+    def use_external(self, external: ExternalTokens) -> None:
+        """Have a client's own tokens before what is stored, and say nothing."""
+        self.external = external
+        self.hold(self.record)
+
+    def follow_policy(self) -> None:
+        """See Account.follow_policy."""
+        if self.external is not None and not self.permits(self.external.record):
+            self.external = None
+        if self.is_news:
+            self.hold(self.record)
+            self.publish()
+
     def follow_provider(self, *, requires_openai_auth: bool) -> None:
         """Have clients told of a login only if the model provider in use needs one. It stays either way."""
         if requires_openai_auth != self.requires_openai_auth:
@@ -181,7 +198,7 @@ class AccountState:
         self.publish()
 
     def adopt(self, record: AuthRecord | None) -> None:
-        """Have fresher tokens of the same account. Clients hear of it only if they can see a difference."""
+        """Have newer tokens of the same account. Clients hear of it only if they can see a difference."""
         healed, self._refused = self._refused is not None, None
         self.hold(record)
         if self.is_news:

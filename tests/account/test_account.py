@@ -1,4 +1,4 @@
-"""The account service: what it hides, follows and takes over, and what a logout leaves."""
+"""The account: what it hides, follows and takes over, and what a logout leaves."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_login_for_a_workspace_that_is_not_allowed_is_hidden_and_kept(
     async with open_world(store=store, policy=Policy(workspaces=("acct-other",))) as world:
         assert world.reader.known() == GetAccountResponse(account=None)
         assert world.reader.auth_status(include_token=True) == GetAuthStatusResponse()
-        await world.services.refresher.ensure_fresh(forced=True)
+        await world.refresher.refresh_if_due(forced=True)
         assert world.sandbox.requests == []
     assert store.record is not None
     async with open_world(store=store, policy=Policy(workspaces=("account-sandbox",))) as world:
@@ -124,7 +124,7 @@ async def test_an_issuer_in_trouble_does_not_stop_a_logout(
         asked = trio.current_time()
         await world.account.log_out(announce=lambda: None)
         assert trio.current_time() - asked <= 10
-        assert world.account.current is None
+        assert world.credential.current is None
 
 
 async def test_a_logout_once_begun_ends_logged_out(autojump_clock: trio.testing.MockClock) -> None:
@@ -160,7 +160,7 @@ async def test_a_logout_does_without_locks_that_another_program_keeps(
     async with open_logged_in(store=store) as world:
         store.error = CredentialsLocked("another program has held the credential lock for 30 s: codex (pid 4711)")
         await world.account.log_out(announce=lambda: None)
-        assert world.account.current is None is store.record
+        assert world.credential.current is None is store.record
         assert REVOKE in [request.path for request in world.sandbox.requests]
     assert "codex (pid 4711)" in caplog.text
 
@@ -171,11 +171,11 @@ async def test_a_logout_where_there_can_be_no_locks_revokes_nothing(
     """Where nothing could be deleted either, it fails before the issuer hears of it; the account is as it was."""
     store = KeptStore()
     async with open_logged_in(store=store) as world:
-        before = world.account.current
+        before = world.credential.current
         store.error = StorageError("Read-only file system")
         with pytest.raises(StorageError):
             await world.account.log_out(announce=lambda: None)
-        assert world.account.current is before is store.record
+        assert world.credential.current is before is store.record
         assert world.heard == []
         assert REVOKE not in [request.path for request in world.sandbox.requests]
 
@@ -203,7 +203,7 @@ async def test_another_programs_changes_are_told(autojump_clock: trio.testing.Mo
     async with open_logged_in() as world:
         assert isinstance(world.store, MemoryStore)
         record = world.store.record
-        await world.account.reload()
+        await world.account.store_watch.reload()
         assert world.heard == []
         for stored, mode in (
             (None, None),
@@ -211,7 +211,7 @@ async def test_another_programs_changes_are_told(autojump_clock: trio.testing.Mo
             (parse_record(b'{"OPENAI_API_KEY":"k"}'), "apikey"),
         ):
             world.store.record = stored
-            await world.account.reload()
+            await world.account.store_watch.reload()
             assert world.heard[-1]["authMode"] == mode
         assert len(world.heard) == 3
 
@@ -221,7 +221,7 @@ async def test_forgetting_asks_nothing_of_the_issuer(autojump_clock: trio.testin
     async with open_logged_in() as world:
         tokens = login_of(world).tokens
         await world.account.log_out(announce=lambda: None, revoke=False)
-        assert world.account.current is None
+        assert world.credential.current is None
         assert world.sandbox.requests[-1].path == TOKEN
         assert await world.services.issuer.refresh(tokens.refresh_token, "forced")
 
@@ -240,11 +240,11 @@ async def test_a_store_that_fails_for_a_moment_logs_nobody_out(
             monkeypatch.setattr(MemoryStore, "load", load)
 
         fail_with(StorageError("Input/output error (os error 5)"))
-        await world.account.reload()
+        await world.account.store_watch.reload()
         assert login_of(world) is before
         fail_with(MalformedRecord("torn"))
-        await world.account.reload()
-        assert world.account.current is None
+        await world.account.store_watch.reload()
+        assert world.credential.current is None
 
 
 async def test_what_is_in_memory_alone_would_end_with_the_daemon(
@@ -261,7 +261,7 @@ async def test_what_is_in_memory_alone_would_end_with_the_daemon(
         seen.append(world.account.outlasts_the_daemon)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FileStore, "save", FullDisk.refuse)
-            await world.services.refresher.refresh("forced")
+            await world.refresher.refresh("forced")
             seen.append(world.account.outlasts_the_daemon)
             await supply_tokens(world)
             seen.append(world.account.outlasts_the_daemon)
@@ -290,10 +290,10 @@ async def test_nothing_is_written_without_the_lock(autojump_clock: trio.testing.
     """A login, a refresh, one that the disk took only later, and a logout all keep other programs out meanwhile."""
     store = Guarded()
     async with open_logged_in(store=store) as world:
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         store.full = True
-        await world.services.refresher.refresh("forced")
+        await world.refresher.refresh("forced")
         store.full = False
-        await world.account.save_again()
+        await world.refresher.save_again()
         await world.account.log_out(announce=lambda: None)
     assert store.seen == [(name, True) for name in ("save", "save", "save", "save", "delete")]
