@@ -157,7 +157,7 @@ import sys
 from accountd import daemon
 def fail(*_):
     raise ValueError("Illegal header value b'Bearer sk-secret-secret'")
-daemon.configuration.load = fail
+daemon.settings.load = fail
 sys.argv = ["accountd", *sys.argv[1:]]
 from accountd.cli import main
 sys.exit(main())
