@@ -25,6 +25,7 @@ SHORT_LIVED = {
     ("daemon.py", "_serve_stdio"): "the only client of its daemon, whose end is the daemon's",
     ("login/loopback.py", "accept_clients"): "as long as a login, in its nursery",
     ("login/manager.py", "self._run"): "one login, which fails its client and raises nothing once it has begun",
+    ("rpc/endpoint.py", "self._write"): "as long as something waits to leave, in the nursery of its connection",
     ("server/connection.py", "self._finish"): "one request, in the nursery of its connection",
     ("server/connection.py", "self._write"): "as long as a connection, in its nursery",
     ("server/token_socket.py", "serve_listener"): "as long as one listener, in the nursery of a supervised task",

@@ -7,7 +7,7 @@ street    cli · sandbox · doctor                 what people run: clients of t
 roof      daemon · listeners · signals · services · reload      nests lifetimes, builds all, changes what it can
 doors     server · client                        the socket seen from inside, and from outside
 services  supervisor · hub · audit · account · requirements.service · login      what lives
-outside   system · web · backend.client · storage · audit.file · requirements.file      one foreign thing a file
+outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file
 paper     protocol · framing · oauth · backend · requirements · foreign_json      bytes and values in and out
 ground    errors · unforeseen · secret · redaction · files · config · codex · paths · counters · logs
 """

@@ -270,14 +270,16 @@ async def test_a_follower_that_does_not_follow_is_told_of_a_gap(autojump_clock: 
 
 async def answers(stream: MemoryStream, *replies: bytes) -> None:
     """Serve a client that is told these lines, one for each that it sends."""
-    for reply in replies:
-        await stream.receive_some()
+    asked = 0
+    for number, reply in enumerate(replies, start=1):
+        while asked < number:
+            asked += bytes(await stream.receive_some()).count(b"\n")
         await stream.send_all(reply + b"\n")
     await trio.sleep_forever()
 
 
 HELLO = (
-    b'{"id":1,"result":{"userAgent":"x/1","codexHome":"/h","platformFamily":"unix","platformOs":"linux"}}\n'
+    b'{"id":0,"result":{"userAgent":"x/1","codexHome":"/h","platformFamily":"unix","platformOs":"linux"}}\n'
     b'{"method":"new/thing","params":{}}\n{"method":"account/updated","params":{"authMode":7}}'
 )
 
@@ -291,12 +293,13 @@ async def ask(client: Client) -> None:
     ("reply", "error", "words"),
     [
         (
-            b'{"id":2,"result":{"account":{"type":"tin"}}}',
+            b'{"id":1,"result":{"account":{"type":"tin"}}}',
             AnswerUnknown,
             r"does not know: a value .*`\$.account",
         ),
-        (b'{"id":2,"error":{"code":-32603,"message":"no"}}', CallFailed, "no"),
-        (b'{"id":2,"error":7}', ConnectionLost, "not the protocol"),
+        (b'{"id":1,"error":{"code":-32603,"message":"no"}}', CallFailed, "no"),
+        (b'{"id":1,"error":7}', AnswerUnknown, "an error that could not be read"),
+        (b'{"id":2,"result":{}}', ConnectionLost, "not the protocol"),
         (b"hello", ConnectionLost, "not the protocol"),
         (b'{"id":null,"error":{"code":-32700,"message":"no"}}', ConnectionLost, "not the protocol"),
     ],
@@ -332,11 +335,11 @@ async def test_a_server_that_does_not_read_is_given_up(autojump_clock: trio.test
     async with open_library_of(serve) as (client, _door):
         connection = client._connection
         assert connection is not None
-        assert isinstance(connection._stream, trio.StapledStream)
+        assert isinstance(connection._endpoint._stream, trio.StapledStream)
 
         async def stuck(data: bytes) -> None:
             await trio.sleep_forever()
 
-        connection._stream.send_stream.send_all = stuck
+        connection._endpoint._stream.send_stream.send_all = stuck
         with pytest.raises(ConnectionLost, match="did not read"):
             await client.read_account()

@@ -104,7 +104,8 @@ def test_any_bytes_are_taken(pieces: list[bytes]) -> None:
 
 
 def test_a_message_is_sent_as_a_line() -> None:
-    """Sending adds the line's end and nothing else; there is no farewell."""
+    """Sending adds the line's end; what was written in several lines becomes one. There is no farewell."""
     framing = NdjsonFraming()
     assert framing.send(b"{}") == b"{}\n"
+    assert framing.send(b'{\n"a": "\\n"\r\n}') == b'{ "a": "\\n"\r }\n'
     assert framing.close() == b""

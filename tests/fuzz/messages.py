@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 
 from accountd.client.blocking_connection import BlockingConnection
-from accountd.client.connection import Connection, _Waiting
-from accountd.client.errors import CallFailed, ConnectionLost
+from accountd.client.connection import Connection
+from accountd.client.errors import ConnectionLost
 from accountd.client.notifications import parse_notification
 from accountd.errors import InvalidRequest, ParseError
+from accountd.framing.base import Message
 from accountd.protocol.account import Wire
 from accountd.protocol.jsonrpc import (
     Malformed,
@@ -28,6 +29,7 @@ from accountd.protocol.jsonrpc import (
 )
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
 from accountd.protocol.thread_id import parse_thread_id
+from accountd.rpc.pending import ConnectionEnded, PeerError, _Waiting
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:
@@ -149,27 +151,31 @@ def fuzz_client(data: bytes) -> None:
         if isinstance(answer, msgspec.Raw):
             assert json.loads(bytes(answer)) == answered[request_id].get("result")
         else:
-            assert isinstance(answer, CallFailed)
-            assert answer.code == answered[request_id]["error"]["code"]
+            assert isinstance(answer, PeerError)
+            assert answer.code in (answered[request_id]["error"]["code"], None)
 
 
 _PATH: Final = Path("/the/socket")
 _CALLS: Final = range(1, 4)
 
 
-def _hear_by_trio(data: bytes) -> tuple[list[tuple[str, msgspec.Raw]], dict[int, Any]]:
+def _hear_by_trio(data: bytes) -> tuple[list[tuple[str, msgspec.Raw]], dict[int | str, Any]]:
     heard: list[tuple[str, msgspec.Raw]] = []
     stream = cast("trio.abc.Stream", None)  # which only `run` would read
     connection = Connection(stream, _PATH, lambda method, params: heard.append((method, params)))
-    waiting = {number: _Waiting(None) for number in _CALLS}
-    connection._waiting = dict(waiting)
+    endpoint = connection._endpoint
+    waiting: dict[int | str, _Waiting] = {number: _Waiting(None) for number in _CALLS}
+    endpoint._pending._waiting.update(waiting)
+    endpoint._pending._given = _CALLS.stop
     for line in data.split(b"\n"):
-        if not connection._take(line):
+        endpoint._take(Message(line))
+        if endpoint.ended is not None:
             break
-    return heard, {number: call.answer for number, call in waiting.items() if call.answered.is_set()}
+    outcomes = {number: call.outcome for number, call in waiting.items() if call.ended.is_set()}
+    return heard, {number: each for number, each in outcomes.items() if not isinstance(each, ConnectionEnded)}
 
 
-def _hear_by_blocking(data: bytes) -> tuple[list[tuple[str, dict[str, Any]]], dict[int, Any]]:
+def _hear_by_blocking(data: bytes) -> tuple[list[tuple[str, dict[str, Any]]], dict[int | str, Any]]:
     connection = BlockingConnection.__new__(BlockingConnection)
     connection.path = str(_PATH)
     connection._socket = _Unused()  # type: ignore[assignment]  # nothing but its end is asked of it
@@ -181,7 +187,7 @@ def _hear_by_blocking(data: bytes) -> tuple[list[tuple[str, dict[str, Any]]], di
             connection._take(line)
     except ConnectionLost as lost:
         assert str(_PATH) in str(lost)
-    return [(said.method, said.params) for said in connection._notifications], connection._responses
+    return [(said.method, said.params) for said in connection._notifications], dict(connection._responses.items())
 
 
 class _Unused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,10 +10,8 @@ import trio.testing
 
 from accountd.config.policy import Policy
 from accountd.errors import ClientFailed
-from accountd.protocol.jsonrpc import Response, parse_message
 from accountd.protocol.methods import ServerRequest
 from accountd.sandbox import Claims, Fault, Sandbox, Script
-from accountd.server.server_requests import ServerRequests
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.client import Client, open_client
@@ -323,31 +320,3 @@ async def test_another_workspace_is_checked_again(
             assert "unauthorized" in (await client.receive())["error"]["message"]
             status = await client.call("getAuthStatus", {"includeToken": True})
             assert status["result"]["authToken"] == first["accessToken"]
-
-
-async def test_questions_have_ids_of_their_own(autojump_clock: trio.testing.MockClock) -> None:
-    """Each is answered by its own id; others, strings and nulls, are let go."""
-    sent: list[bytes] = []
-    questions = ServerRequests(sent.append)
-
-    async def ask(number: int) -> None:
-        assert await questions.ask(NUMBER, {"n": number}, timeout=10) == number
-
-    async with trio.open_nursery() as nursery:
-        for number in range(3):
-            nursery.start_soon(ask, number)
-        await trio.testing.wait_all_tasks_blocked()
-        for strange in (Response("0"), Response(None), Response(99)):
-            questions.answer(strange)
-        for question in map(json.loads, reversed(sent)):
-            answer = json.dumps({"id": question["id"], "result": question["params"]["n"]})
-            questions.answer(as_response(parse_message(answer.encode())))
-    questions.close()
-    with pytest.raises(ClientFailed, match="the client has left"):
-        await questions.ask(NUMBER, {"n": 0}, timeout=10)
-
-
-def as_response(message: object) -> Response:
-    """Narrow a message to what it is."""
-    assert isinstance(message, Response)
-    return message

@@ -23,4 +23,4 @@ async def test_a_question_that_was_given_up_is_forgotten(autojump_clock: trio.te
         with pytest.raises(ClientFailed, match="timed out after 1s"):
             await questions.ask(REFRESH_TOKENS, ChatgptAuthTokensRefreshParams(None), timeout=1)
     assert len(sent) == 2
-    assert questions._open == {}
+    assert questions._pending._waiting == {}

@@ -232,7 +232,7 @@ class Client:
     async def _open(self, *, start: bool) -> Connection:
         """Open a connection and introduce this client on it."""
         connection = Connection(await self._open_stream(start), self.path, self._hear)
-        self._connections.start_soon(self._live, connection)
+        await self._connections.start(self._live, connection)
         introduction = {
             "clientInfo": msgspec.to_builtins(self._info),
             "capabilities": {"experimentalApi": True, "extensions": {"accountd": {}}},
@@ -241,7 +241,7 @@ class Client:
         try:
             with trio.move_on_after(CONNECT_TIMEOUT):
                 self.server = _parse(await connection.request("initialize", introduction), wire.InitializeResponse)
-                await connection.notify("initialized")
+                connection.notify("initialized")
                 is_introduced = True
         finally:
             if not is_introduced:
@@ -250,9 +250,9 @@ class Client:
             raise CallTimedOut(f"the daemon at {self.path} did not answer within {CONNECT_TIMEOUT:g} seconds")
         return connection
 
-    async def _live(self, connection: Connection) -> None:
+    async def _live(self, connection: Connection, task_status: trio.TaskStatus[None]) -> None:
         """Live a connection to its end, and tell those who count on it."""
-        await connection.run()
+        await connection.run(task_status)
         if connection.lost is not None:
             for login in self._logins.values():
                 login.hear(connection.lost)

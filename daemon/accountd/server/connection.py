@@ -26,7 +26,7 @@ from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
 from accountd.server.door import Door
 from accountd.server.keepalive import Keepalive
-from accountd.server.outbox import Outbox
+from accountd.server.outbox import BoundedOutbox
 from accountd.server.overload import SMALL, Allowance, Share, overloaded
 from accountd.server.server_requests import ServerRequests
 
@@ -93,7 +93,7 @@ class Connection:
             send=self._send,
             greet=self._greet,
         )
-        self._outbox = Outbox(stream, door.limits, Allowance(self._share), self._start_writer, self._cut)
+        self._outbox = BoundedOutbox(stream, door.limits, Allowance(self._share), self._start_writer, self._cut)
         self._receiving = trio.CancelScope()
         self._ended = False
         self._turn: trio.Event | None = None
