@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +211,31 @@ async def test_a_full_outbox_stops_whoever_fills_it_and_nobody_is_cut(
             assert quick.heard == [b'{"method":"first"}', b'{"method":"second"}']
         await trio.sleep(2)
         assert [len(data) > ROOM for data in sent] == [True, False]
+
+
+async def test_what_a_socket_takes_is_sent_at_once_and_the_rest_in_order() -> None:
+    """Without a switch of tasks; what does not fit any more waits for its turn, from the middle of a message on."""
+    ours, theirs = socket.socketpair()
+    endpoint = Endpoint(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), NdjsonFraming(), lambda *_: None)
+    messages = [b'{"method":"%d%b"}' % (number, b"x" * 9000) for number in range(200)]
+    with theirs:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(endpoint.run)
+            endpoint.send(messages[0])
+            assert theirs.recv(1 << 20, socket.MSG_DONTWAIT) == messages[0] + b"\n"
+            received = b""
+            for message in messages[1:]:
+                endpoint.send(message)
+                if message is messages[100]:
+                    received += theirs.recv(1 << 16)  # so that there is room, and something that waits for it
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(theirs.dup()))
+            while received.count(b"\n") < len(messages) - 1:
+                received += bytes(await stream.receive_some())
+            assert received.splitlines() == messages[1:]
+            await stream.aclose()
+            endpoint.end("was left")
+            with pytest.raises(ConnectionEnded, match="was left"):
+                endpoint.send(b"{}")
 
 
 async def test_giving_a_request_up_cuts_no_message() -> None:

@@ -23,6 +23,8 @@ read: its last words are often why.
 from __future__ import annotations
 
 import math
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -74,7 +76,8 @@ class Endpoint:
         self._before_reading = before_reading
         self._send_timeout = send_timeout
         self._pending = Pending(prefix)
-        self._outbox = Outbox(self._send_all, self._start_writer)
+        send_now = partial(_send_now, stream.socket) if isinstance(stream, trio.SocketStream) else None
+        self._outbox = Outbox(self._send_all, self._start_writer, send_now)
         self._reading = trio.CancelScope()
         self._was_open = False
 
@@ -172,3 +175,11 @@ class Endpoint:
         if scope.cancelled_caught:
             self.end(f"did not read for {self._send_timeout:g} seconds")
             raise trio.BrokenResourceError  # half a message may have left
+
+
+def _send_now(socket: trio.socket.SocketType, data: bytes) -> int:
+    """Write what the socket has room for; what is wrong with it, whoever waits for room will find out."""
+    try:
+        return os.write(socket.fileno(), data)
+    except OSError:
+        return 0

@@ -1,7 +1,8 @@
 """What is on its way to the other side: a queue, sent in the order in which it was filled.
 
 Sending is one task's work at a time: that of whoever has just filled the queue, with `batch`, which saves a
-switch of tasks for every answer; else that of a writer, which is started for it and ends when all is sent.
+switch of tasks for every answer; else that of a writer, which is started for it and ends when all is sent. What
+finds nothing before it needs neither where it can be sent at once: a third of what it costs to pass a message on.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ class Outbox:
     """The outgoing half of a connection; of any size, so whoever puts much asks for room first.
 
     `send` sends bytes, all of them. `start_writer` is called when something waits and nobody sends it; it is to
-    start a task for `flush`.
+    start a task for `flush`. `send_now` sends the beginning of some bytes, as much as goes without waiting, and
+    gives how much that is; it never raises.
     """
 
-    def __init__(self, send: Callable[[bytes], Awaitable[None]], start_writer: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        send: Callable[[bytes], Awaitable[None]],
+        start_writer: Callable[[], None],
+        send_now: Callable[[bytes], int] | None = None,
+    ) -> None:
         self._send = send
         self._start_writer = start_writer
+        self._send_now = send_now
         self._waiting: list[bytes] = []
         self._size = 0  # of what waits, and of what is being sent
         self._granted = sys.maxsize  # bytes that may wait without asking `_admit`
@@ -45,6 +53,11 @@ class Outbox:
         size = self._size + len(data)
         if len(self._waiting) >= self._max_messages or (size > self._granted and not self._admit(size)):
             return False
+        if self._send_now is not None and not self._size:
+            sent = self._send_now(data)
+            if sent == len(data):
+                return True
+            data, size = data[sent:], size - sent
         self._size = size
         self._waiting.append(data)
         if not self._sending and not self._writer_starts:
