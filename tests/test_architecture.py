@@ -41,7 +41,13 @@ ONLY_IN = {
 ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage", "segno"}
 """What takes long to import, so that it is imported in the function that needs it."""
 
-HEAVY_VERBS = {"cli/serve.py", "cli/sandbox.py", "cli/doctor/__init__.py", "cli/doctor/report.py"}
+HEAVY_VERBS = {
+    "cli/serve.py",
+    "cli/sandbox.py",
+    "cli/doctor/__init__.py",
+    "cli/doctor/report.py",
+    "cli/app_server.py",
+}
 """Verbs that are more than a client; the others, and the blocking client, start in the standard library's time."""
 
 READS = (

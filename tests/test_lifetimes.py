@@ -15,7 +15,7 @@ from test_architecture import PACKAGE, find_room, read_floors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-OTHERS = {"client", "sandbox", "cli", "doctor"}
+OTHERS = {"client", "front", "sandbox", "cli", "doctor"}
 """Rooms that are no part of the daemon's process."""
 
 SHORT_LIVED = {

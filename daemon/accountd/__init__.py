@@ -4,7 +4,7 @@ Imports go down only; each floor knows those below it and nothing above. A room 
 module of it that stands higher is named:
 
 street    cli · sandbox · doctor                 what people run: clients of the socket, a stand-in issuer
-roof      daemon · listeners · signals · services · reload      nests lifetimes, builds all, changes what it can
+roof      daemon · listeners · signals · services · reload · front      nests lifetimes, builds all
 doors     server · client                        the socket seen from inside, and from outside
 services  supervisor · hub · audit · account · requirements.service · login      what lives
 outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file

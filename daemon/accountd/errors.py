@@ -10,6 +10,7 @@ AccountdError
 │  ├─ Overloaded            -32001  too much at once
 │  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
 ├─ ClientFailed         a client's: it did not answer what it was asked
+├─ AgentUnavailable     the person's, or Codex's: there is no agent to be had; says what to do
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
 │  ├─ LoginTimedOut         the person did not come
@@ -85,6 +86,10 @@ class RequestFailed(RequestError):
 
 class ClientFailed(AccountdError):
     """A client was asked for something and left, refused, or took too long."""
+
+
+class AgentUnavailable(AccountdError):
+    """No Codex is there to be run, or it does not come up."""
 
 
 class LoginFailed(AccountdError):

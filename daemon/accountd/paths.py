@@ -67,11 +67,14 @@ def socket_path(environ: Mapping[str, str]) -> str:
     person = user_home()
     if person is not None and home == os.path.realpath(os.path.join(person, ".codex")):
         return os.path.join(runtime_folder(environ), "accountd.sock")
+    return os.path.join(runtime_folder(environ), f"accountd-{_name_home(home)}.sock")
+
+
+def _name_home(home: str) -> str:
+    """Give a short name for a folder that no other has."""
     import hashlib  # takes a tenth of the time that a verb needs to start
 
-    return os.path.join(
-        runtime_folder(environ), f"accountd-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}.sock"
-    )
+    return hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
 
 
 def runtime_folder(environ: Mapping[str, str]) -> str:
@@ -90,6 +93,26 @@ def runtime_folder(environ: Mapping[str, str]) -> str:
             raise ConfigError(
                 f"there is no private folder for the socket; set XDG_RUNTIME_DIR ({describe_os_error(error)})"
             ) from error
+
+
+def control_socket(environ: Mapping[str, str]) -> str:
+    """Give the socket of Codex's own daemon: whoever listens there is used by plain `codex`."""
+    return os.path.join(codex_home(environ), "app-server-control", "app-server-control.sock")
+
+
+def codex_startup_lock(environ: Mapping[str, str]) -> str:
+    """Give the file that Codex locks while it starts the server of that socket."""
+    return os.path.join(os.path.dirname(control_socket(environ)), "app-server-startup.lock")
+
+
+def agents_folder(environ: Mapping[str, str]) -> str:
+    """Give the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
+    return os.path.join(runtime_folder(environ), f"agents-{_name_home(os.path.realpath(codex_home(environ)))}")
+
+
+def agent_log_file(environ: Mapping[str, str]) -> str:
+    """Give the file that takes what such an agent writes, since it outlives the terminal of who has started it."""
+    return os.path.join(codex_home(environ), "log", "accountd-agent.log")
 
 
 def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> str:

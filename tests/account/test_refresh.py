@@ -40,7 +40,9 @@ async def test_a_forced_refresh_stores_what_it_shows(autojump_clock: trio.testin
             before.account_id,
             before.provenance,
         )
-        assert world.heard == []  # nothing that a client could see is different
+        assert [said["method"] for said in world.heard] == [
+            "account/token/changed"
+        ]  # to those alone who ask for it
 
 
 async def test_many_callers_share_one_flight(autojump_clock: trio.testing.MockClock) -> None:

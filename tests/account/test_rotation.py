@@ -98,7 +98,7 @@ async def test_a_program_that_spends_first_and_locks_later_is_waited_for(
             nursery.start_soon(store_when_the_locks_are_free)
             await world.refresher.refresh("forced")
         assert login_of(world) == stored_login(world)
-        assert world.heard == []
+        assert [said["method"] for said in world.heard] == ["account/token/changed"]
 
 
 @pytest.mark.parametrize(

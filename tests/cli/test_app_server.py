@@ -3,86 +3,108 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accountd.cli import exits, main
-from fakes.app_server import INITIALIZED, AppServer
+from fakes.app_server import INITIALIZED, AppServer, Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HELLO = {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "x", "version": "1"}}}
+INITIALIZE = {"id": 1, "result": INITIALIZED}
+THREADS = {"id": 2, "method": "thread/list", "params": {}}
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with one request on its standard input."""
-    command = [sys.executable, "-m", "accountd", *arguments]
+@pytest.fixture
+def codex(tmp_path: Path) -> Path:
+    """Make a codex that says its version, and else notes its command line and fails."""
+    program = tmp_path / "bin" / "codex"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\n[ "$*" = --version ] && echo codex-cli 0.171.0 && exit\n'
+        f'printf "%s\\n" "$@" >{tmp_path}/arguments; echo its own words >&2; exit 3\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+def start(*arguments: str, asks: tuple[object, ...] = (HELLO,), codex: Path | None = None) -> Any:
+    """Run the command with some requests on its standard input, and the end of that."""
     return subprocess.run(
-        command, input=f"{json.dumps(HELLO)}\n", capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, "-m", "accountd", *arguments],
+        input="".join(f"{json.dumps(ask)}\n" for ask in asks),
+        env={**os.environ, "PATH": str(codex.parent) if codex is not None else "/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("arguments", "flags"),
+    ("before", "after"),
     [
-        (["app-server"], []),
-        (["app-server", "--listen", "stdio://", "--no-start"], []),
-        (["app-server", "--stdio"], []),
-        (["app-server", "--analytics-default-enabled"], ["--analytics-default-enabled"]),
-        (
-            [
-                "-c",
-                "features.x=true",
-                "app-server",
-                "--analytics-default-enabled",
-                "-c",
-                "plugins.y@z.enabled=true",
-            ],
-            ["-c", "--analytics-default-enabled"],
-        ),
-        (
-            ["--config", "k=sk-1", "--config=k2=sk-2", "-ck3=sk-3", "app-server", "--listen", "stdio://"],
-            ["--config", "-c"],
-        ),
-        (
-            ["app-server", "--strict-config", "--session-source", "sk-4", "--enable", "help", "--listen=stdio://"],
-            ["--strict-config", "--session-source", "--enable"],
-        ),
-        (["app-server", "proxy", "--sock", "sk-5"], ["--sock"]),
+        ([], []),
+        ([], ["--listen", "stdio://", "--no-start"]),
+        (["-c", "features.x=true"], ["--stdio", "--analytics-default-enabled", "-c", "plugins.y@z.enabled=true"]),
+        (["--config=k2=sk-2", "-ck3=sk-3"], ["--strict-config", "--session-source", "sk-4", "--enable", "help"]),
     ],
 )
-def test_what_clients_of_codex_start(path: Path, arguments: list[str], flags: list[str]) -> None:
-    """The daemon answers; flags it has no use for are named in one line, never their values."""
+def test_what_clients_of_codex_start(
+    path: Path, tmp_path: Path, codex: Path, before: list[str], after: list[str]
+) -> None:
+    """The daemon answers; and a codex is started with the flags on the side of the verb on which they stood."""
+    with AppServer(path, {"account/token/read": Refusal(-32600, "nobody"), "getAuthStatus": {"authMethod": None}}):
+        done = start(*before, "app-server", *after, asks=(HELLO, THREADS), codex=codex)
+    answers = {message["id"]: message for message in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == exits.OK
+    assert answers[1] == INITIALIZE
+    assert "ended with 3 as it was started" in answers[2]["error"]["message"]
+    assert done.stderr == "its own words\n"
+    theirs = [flag for flag in after if flag not in ("--listen", "stdio://", "--no-start", "--stdio")]
+    words = (tmp_path / "arguments").read_text().splitlines()
+    assert words[: len(before) + 1 + len(theirs)] == [*before, "app-server", *theirs]
+
+
+@pytest.mark.process
+def test_without_a_codex_the_account_is_there_all_the_same(path: Path) -> None:
+    """What needs one is told how to get it."""
     with AppServer(path):
-        done = start(*arguments)
-    assert (done.returncode, json.loads(done.stdout)) == (exits.OK, {"id": 1, "result": INITIALIZED})
-    note = f"accountd: app-server ignores {', '.join(flags)}; the daemon's settings are in config.toml\n"
-    assert done.stderr == (note if flags else "")
+        done = start("app-server", asks=(HELLO, THREADS))
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, first) == (exits.OK, INITIALIZE)
+    assert "npm install -g @openai/codex" in second["error"]["message"]
+
+
+@pytest.mark.process
+def test_what_needs_no_account_is_left_to_codex(path: Path, tmp_path: Path, codex: Path) -> None:
+    """It takes the place of this process, with the whole command line."""
+    done = start("-c", "a=b", "app-server", "generate-json-schema", "--out", "x", codex=codex)
+    assert (done.returncode, done.stdout) == (3, "")
+    words = (tmp_path / "arguments").read_text().splitlines()
+    assert words == ["-c", "a=b", "app-server", "generate-json-schema", "--out", "x"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (
-            ["--listen", "ws://127.0.0.1:4500"],
-            "unsupported --listen URL `ws://127.0.0.1:4500`; expected `stdio://`;",
-        ),
-        (["--listen", "unix:///tmp/s"], "use `accountd serve --listen unix://PATH`"),
+        (["--listen", "ws://127.0.0.1:4500"], "unsupported --listen URL `ws://127.0.0.1:4500`"),
         (["--listen", "off"], "unsupported --listen URL `off`"),
-        (["generate-json-schema", "--out", "x"], "app-server cannot do `generate-json-schema`"),
-        (["--strict-config", "daemon", "start"], "app-server cannot do `daemon`"),
-        (["--startup-sign-out"], "app-server cannot do `--startup-sign-out`"),
+        (["--listen", "stdio://", "--listen", "unix:///tmp/s"], "not both"),
+        (["--startup-sign-out"], "use `accountd logout`"),
     ],
 )
 def test_what_is_not_to_be_had_is_one_line(
     path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    """Another transport, or another work than to serve, is exit code 2; nothing is connected to or started."""
+    """Another transport, or what would delete the login, is exit code 2; nothing is connected to or started."""
     with AppServer(path) as server:
         assert main(["app-server", *arguments]) == exits.USAGE
     out, err = capsys.readouterr()
@@ -93,7 +115,7 @@ def test_what_is_not_to_be_had_is_one_line(
 def test_the_help_is_the_verbs_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     """Options in front of the verb do not hide it, and those of the command itself are still its own."""
     assert main(["--config", "k=v", "app-server", "--help"]) == exits.OK
-    assert "accountd has no agent" in capsys.readouterr().out
+    assert "never a refresh token" in capsys.readouterr().out
     assert main(["--help", "app-server"]) == exits.OK
     assert "exit codes:" in capsys.readouterr().out
 

@@ -187,7 +187,6 @@ def test_a_verb_starts_in_the_time_of_the_standard_library(path: Path) -> None:
         ["token", "--format", "env"],
         ["usage"],
         ["connect"],
-        ["app-server"],
         ["login", "--help"],
     ):
         with AppServer(path, script):

@@ -320,6 +320,7 @@ def test_every_notification_has_its_method() -> None:
         "AccountLoginCompleted": "account/login/completed",
         "AccountLoginProgress": "account/login/progress",
         "AccountUpdated": "account/updated",
+        "AccountTokenChanged": "account/token/changed",
     }
 
 

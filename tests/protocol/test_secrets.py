@@ -17,7 +17,7 @@ CANARY = "canary-5f0c"
         account.ChatgptAuthTokensRefreshResponse(CANARY, "account-1"),
         account.SubmitCallbackParams("id", f"http://127.0.0.1:1455/auth/callback?code={CANARY}"),
         account.GetAuthStatusResponse("chatgpt", CANARY),
-        account.ReadTokenResponse("chatgpt", CANARY, 1.5, "account-1"),
+        account.ReadTokenResponse("chatgpt", CANARY, 1.5, "account-1", "plus"),
     ],
     ids=lambda message: type(message).__name__,
 )

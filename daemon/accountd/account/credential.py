@@ -10,7 +10,7 @@ import trio
 from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import InvalidRequest, WorkspaceForbidden
 from accountd.oauth.refresh import find_due_time
-from accountd.protocol.account import AccountUpdated
+from accountd.protocol.account import AccountTokenChanged, AccountUpdated
 from accountd.storage.base import MalformedRecord
 
 if TYPE_CHECKING:
@@ -198,13 +198,15 @@ class Credential:
         self.publish()
 
     def adopt(self, record: AuthRecord | None) -> None:
-        """Have newer tokens of the same account. Clients hear of it only if they can see a difference."""
+        """Have newer tokens of the same account. Stock clients hear of it only if they can see a difference."""
         healed, self._refused = self._refused is not None, None
         self.hold(record)
         if self.is_news:
             self.publish()
         elif healed:  # those who were told of the refusal are told that it is over
             self._hub.publish(self.describe(), extension=True)
+        else:  # to those who hand tokens on
+            self._hub.publish(AccountTokenChanged())
 
     def refuse(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
         """Remember that the issuer has refused this login, and say so to those who would see it."""

@@ -99,9 +99,8 @@ class AccountReader:
             raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s")
         expiry = login.expires_at if login is not None else None
         self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
-        return ReadTokenResponse(
-            record.mode, status.auth_token, expiry, login.account_id if login is not None else None
-        )
+        account_id, plan = (login.account_id, login.plan) if login is not None else (None, None)
+        return ReadTokenResponse(record.mode, status.auth_token, expiry, account_id, plan)
 
     def _is_short(self, min_valid: float) -> bool:
         left = self._refresher.seconds_left()

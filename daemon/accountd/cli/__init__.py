@@ -6,6 +6,7 @@ line its options and names its `run(args)`, which gives the exit code.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import sys
@@ -19,7 +20,6 @@ from accountd.codex.version import CODEX_VERSION
 from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
 VERBS = (
@@ -83,12 +83,13 @@ def _run(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # both are text files, here as ever
     try:
-        argv = _put_verb_first(argv)
+        argv, before = _part_at_verb(argv)
         parser = build_parser(argv)
-        args, unknown = parser.parse_known_args(argv)
+        args, before = parser.parse_known_args([*argv[:1], *before]) if before else (argparse.Namespace(), [])
+        args, unknown = parser.parse_known_args(argv, args)
         if unknown and "ignores_unknown" not in args:
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        args.unknown = unknown
+        args.unknown, args.before = unknown, before
     except SystemExit as done:  # argparse has said what there was to say
         return int(done.code or 0)
     if args.verb is None:
@@ -109,12 +110,12 @@ def _run_verb(args: argparse.Namespace) -> int:
         raise Failure(str(error)) from error
 
 
-def _put_verb_first(argv: list[str]) -> list[str]:
-    """Move `app-server` before options that stand in front of it: some who start it put Codex's there."""
+def _part_at_verb(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Part a command line into `app-server` with what follows, and the flags before it, which Codex takes, too."""
     if argv and argv[0].startswith("-") and argv[0] not in _OWN_OPTIONS and "app-server" in argv:
         verb = argv.index("app-server")
-        return ["app-server", *argv[:verb], *argv[verb + 1 :]]
-    return argv
+        return argv[verb:], argv[:verb]
+    return argv, []
 
 
 def build_parser(argv: Sequence[str] = ()) -> Parser:

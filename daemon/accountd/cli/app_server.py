@@ -1,14 +1,14 @@
-"""`accountd app-server`: what editors and SDKs start in the place of `codex app-server`, with the flags of that."""
+"""`accountd app-server`: what is started in the place of `codex app-server`, with the flags of that."""
 
 from __future__ import annotations
 
-import re
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from accountd.cli.connecting import socket_path
 from accountd.cli.exits import USAGE, Failure
 from accountd.cli.options import add_client_options
-from accountd.cli.terminal import complain
 
 if TYPE_CHECKING:
     import argparse
@@ -16,30 +16,35 @@ if TYPE_CHECKING:
     from accountd.cli.parsing import Subparsers
 
 _STDIO = "stdio://"
+_SOCKET = "unix://"
+_SIGN_OUT = "--startup-sign-out"
 _OTHER_WORK = (
     "daemon",
+    "proxy",
     "generate-ts",
     "generate-json-schema",
     "help",
     "--print-startup-config",
-    "--startup-sign-out",
+    _SIGN_OUT,
 )
 """What asks Codex for something other than to serve: its caller would wait for it, or believe it done."""
-_TAKE_A_WORD = ("-c", "--config", "--enable", "--disable")
+_TAKE_A_WORD = ("-c", "--config", "--enable", "--disable", "--startup-client-info", "--cloud-skills-snapshot")
 """Flags whose value could read like one of those."""
-_FLAG = re.compile(r"--[a-z]+(?:-[a-z]+)*\d*(?==|$)|-[a-zA-Z]")
-"""The name of a flag, without the value that may follow it."""
 
 _EPILOG = """\
 Put the path of accountd where a client has an option for its codex program.
-The client then has the daemon's account, and shares it with all the others.
-accountd has no agent: threads and turns are not to be had here.
+The client then has the daemon's account, and shares it with all the others;
+everything else is done by a `codex app-server` that this starts when it is
+needed: $ACCOUNTD_CODEX, or the first `codex` on PATH. That one is given access
+tokens, and never a refresh token.
 
-The flags of `codex app-server`, before the verb or after it, are ignored with
-a note on stderr; the daemon takes its settings from config.toml.
+The flags of `codex app-server`, before the verb or after it, are those of the
+codex that is started.
 
 example:
-  accountd app-server --listen stdio://
+  accountd app-server
+  accountd app-server --listen unix://$HOME/codex.sock
+  codex --remote unix://$HOME/codex.sock
 """
 
 
@@ -47,35 +52,61 @@ def add_parser(subparsers: Subparsers) -> None:
     """Register the verb."""
     parser = subparsers.add_parser(
         "app-server",
-        help="connect in the place of `codex app-server`",
-        description="Stand in for `codex app-server`, for clients that start one: relay between\n"
-        "the daemon's socket and standard input and output.",
+        help="be a Codex app-server, with the daemon's account",
+        description="Be a whole Codex app-server: accounts by the daemon, all else by Codex.",
         epilog=_EPILOG,
     )
     parser.allow_abbrev = False  # a flag of Codex's could be the beginning of one of ours
-    parser.add_argument("--listen", metavar="URL", default=_STDIO, help="only stdio://, which is the default")
     parser.add_argument(
-        "--stdio", action="store_const", dest="listen", const=_STDIO, help="the same as --listen stdio://"
+        "--listen",
+        metavar="URL",
+        action="append",
+        help="stdio://, which is the default; or unix://PATH, repeatable; unix:// alone is the socket at which "
+        "plain `codex` looks",
+    )
+    parser.add_argument(
+        "--stdio", action="append_const", dest="listen", const=_STDIO, help="the same as --listen stdio://"
     )
     add_client_options(parser)
     parser.set_defaults(run=run, ignores_unknown=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Relay until one side ends. Raises Failure if something else was asked for."""
-    if args.listen != _STDIO:
-        advice = "to listen on a socket, use `accountd serve --listen unix://PATH`"
-        raise Failure(f"unsupported --listen URL `{args.listen}`; expected `{_STDIO}`; {advice}", USAGE)
+    """Serve until there is nobody left to serve, or a signal. Raises Failure if something else was asked for."""
     for before, word in pairwise(["", *args.unknown]):
         if word in _OTHER_WORK and before not in _TAKE_A_WORD:
-            raise Failure(f"app-server cannot do `{word}`; it only serves the account, over `{_STDIO}`", USAGE)
-    if flags := _name_flags(args.unknown):
-        complain(f"app-server ignores {', '.join(flags)}; the daemon's settings are in config.toml")
-    from accountd.cli.bridge import bridge_stdio  # --help needs none of it
+            return _leave_to_codex(args, word)
+    listen = args.listen or [_STDIO]
+    places = [_parse(url) for url in listen if url != _STDIO]
+    if places and _STDIO in listen:
+        raise Failure("--listen takes stdio:// or sockets, not both", USAGE)
+    from pathlib import Path
 
-    return bridge_stdio(args)
+    from accountd.front.launch import Launch
+    from accountd.front.serve import Front, main
+
+    launch = Launch(dict(os.environ), args.before, args.unknown)
+    front = Front(Path(socket_path(args)), launch, start=not args.no_start)
+    return main(front, [Path(place) for place in places])
 
 
-def _name_flags(words: list[str]) -> list[str]:
-    """List the flags among these words, each once. A value could be a secret, and is never named."""
-    return list(dict.fromkeys(match[0] for match in map(_FLAG.match, words) if match))
+def _parse(url: str) -> str:
+    from accountd import paths
+
+    path = url.removeprefix(_SOCKET)
+    if path == url:
+        advice = "listens on stdio:// or unix://PATH, and on no port"
+        raise Failure(f"unsupported --listen URL `{url}`; accountd app-server {advice}", USAGE)
+    return paths.expand(path, where="--listen") if path else paths.control_socket(os.environ)
+
+
+def _leave_to_codex(args: argparse.Namespace, word: str) -> int:
+    """Become Codex, for what needs no account. Raises Failure for what would touch one, and without a Codex."""
+    if word == _SIGN_OUT:
+        raise Failure(f"app-server does not do `{word}`; the login is the daemon's: use `accountd logout`", USAGE)
+    import trio
+
+    from accountd.front.program import find_program
+
+    program = trio.run(find_program, dict(os.environ))
+    os.execv(program.path, [program.path, *args.before, "app-server", *args.unknown])  # noqa: S606  # the person's own

@@ -9,7 +9,12 @@ import msgspec
 import trio
 
 from accountd.foreign_json import UNDECODABLE
-from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgress, AccountUpdated
+from accountd.protocol.account import (
+    AccountLoginCompleted,
+    AccountLoginProgress,
+    AccountTokenChanged,
+    AccountUpdated,
+)
 from accountd.protocol.methods import NOTIFICATIONS
 
 if TYPE_CHECKING:
@@ -27,7 +32,7 @@ class Gap(msgspec.Struct, frozen=True):
     """
 
 
-Notification = AccountLoginCompleted | AccountLoginProgress | AccountUpdated | Gap
+Notification = AccountLoginCompleted | AccountLoginProgress | AccountTokenChanged | AccountUpdated | Gap
 
 _TYPES: Final = {method: body for body, method in NOTIFICATIONS.items()}
 

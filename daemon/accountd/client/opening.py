@@ -39,7 +39,7 @@ async def connect(
     """
     path = Path(paths.socket_path(os.environ) if socket is None else socket)
     info = ClientInfo(name=name, title=title or name, version=__version__)
-    async with open_client(path, partial(_open_stream, path), info, start=start) as client:
+    async with open_client(path, partial(open_stream, path), info, start=start) as client:
         yield client
 
 
@@ -62,8 +62,11 @@ async def open_client(
         raise failure
 
 
-async def _open_stream(path: Path, start: bool) -> trio.SocketStream:
-    """Open a socket in a thread: starting a daemon blocks. Whoever is cancelled meanwhile leaves none open."""
+async def open_stream(path: Path, start: bool) -> trio.SocketStream:
+    """Connect to the daemon at `path`, or to one that is started. Raises what `connect` does of a socket.
+
+    It is opened in a thread: starting a daemon blocks. Whoever is cancelled meanwhile leaves none open.
+    """
     opened: list[sockets.socket] = []
     is_left = False
 

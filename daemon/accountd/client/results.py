@@ -52,6 +52,7 @@ class ReadTokenResponse(TypedDict):
     token: str
     expiresAt: float | None
     chatgptAccountId: str | None
+    planType: PlanType | None
 
 
 class AccountLoginProgress(TypedDict):

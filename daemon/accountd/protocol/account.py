@@ -292,12 +292,16 @@ class ReadTokenParams(Wire, frozen=True):
 
 
 class ReadTokenResponse(Wire, frozen=True):
-    """What to send as a bearer. `expires_at` is Unix seconds; null for an API key, or a token that does not say."""
+    """What to send as a bearer. `expires_at` is Unix seconds; null for an API key, or a token that does not say.
+
+    The account id and the plan are those of a ChatGPT login.
+    """
 
     auth_mode: AuthMode
     token: SecretText
     expires_at: float | None
     chatgpt_account_id: str | None
+    plan_type: PlanType | None
 
 
 # account/store/read: ours
@@ -332,3 +336,7 @@ class AccountUpdated(Wire, frozen=True):
     auth_mode: AuthMode | None
     plan_type: PlanType | None
     reason: Literal["workspaceRoutingReady"] | None = None
+
+
+class AccountTokenChanged(Wire, frozen=True):
+    """`account/token/changed`: ours. There is another token for the same account; `account/token/read` gives it."""

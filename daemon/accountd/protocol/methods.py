@@ -95,9 +95,12 @@ NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginCompleted: "account/login/completed",
     account.AccountLoginProgress: "account/login/progress",
     account.AccountUpdated: "account/updated",
+    account.AccountTokenChanged: "account/token/changed",
 }
 
-EXTENSION_NOTIFICATIONS: Final[frozenset[type[account.Wire]]] = frozenset({account.AccountLoginProgress})
+EXTENSION_NOTIFICATIONS: Final[frozenset[type[account.Wire]]] = frozenset(
+    {account.AccountLoginProgress, account.AccountTokenChanged}
+)
 """Those of NOTIFICATIONS that are ours by their kind, and told only to clients that declare the extension."""
 
 

@@ -10,7 +10,7 @@
 
 _shtab_accountd_commands() {
   local _commands=(
-    app-server:'connect in the place of `codex app-server`'
+    app-server:'be a Codex app-server, with the daemon'"'"'s account'
     completion:'print what a shell completes this command with'
     connect:'connect standard input and output to the daemon'
     doctor:'look for what is wrong, and say what to do'
@@ -38,8 +38,8 @@ _shtab_accountd_defaults_added=0
 
 _shtab_accountd_app_server_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--listen=[only stdio\:\/\/, which is the default]:URL:"
-  "--stdio[the same as --listen stdio\:\/\/]"
+  "*--listen=[stdio\:\/\/, which is the default\; or unix\:\/\/PATH, repeatable\; unix\:\/\/ alone is the socket at which plain \`codex\` looks]:URL:"
+  "*--stdio[the same as --listen stdio\:\/\/]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )

@@ -1,0 +1,161 @@
+"""One client's connection to the agent, opened when it first asks for something that is not about accounts.
+
+What waits for that, for the agent to come up, or for it to be given another login, waits here, in order.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import msgspec
+import trio
+
+from accountd.errors import AgentUnavailable, RequestFailed
+from accountd.foreign_json import UNDECODABLE
+from accountd.framing.websocket import WebSocketClientFraming
+from accountd.front.child import ANY_SIZE, AgentSilent, introduce
+from accountd.front.daemon_side import OURS
+from accountd.front.dead_login import DeadLogin
+from accountd.front.route import NEEDS_LOGIN, is_for_nobody
+from accountd.protocol.jsonrpc import render_error
+from accountd.rpc.endpoint import Endpoint
+from accountd.rpc.pending import ConnectionEnded
+
+if TYPE_CHECKING:
+    from accountd.front.asked import Asked
+    from accountd.front.child import Child
+    from accountd.front.sides import Sides
+    from accountd.protocol.jsonrpc import RequestId
+    from accountd.rpc.peek import Envelope
+
+ROOM: Final = 64 << 20
+"""Bytes that may wait for the agent before the client is not read any more: the largest message."""
+
+
+class AgentSide:
+    """The connection. `serve` is to run in a task of its own."""
+
+    def __init__(self, client: Endpoint, sides: Sides) -> None:
+        self._client = client
+        self._sides = sides
+        self._introduction: dict[str, Any] | None = None
+        self._is_answered = trio.Event()
+        self._endpoint: Endpoint | None = None
+        self._dead_login = DeadLogin(sides.feed)
+        self._asked: dict[RequestId, None] = {}  # in the order in which they were asked
+        self._waiting_bytes = 0
+        self._has_left = trio.Event()
+        self._put, self._waiting = trio.open_memory_channel[tuple[bytes, "Asked | None"]](math.inf)
+
+    @property
+    def is_introduced(self) -> bool:
+        """Return True once the client has said who it is; before that, the daemon tells it to."""
+        return self._introduction is not None
+
+    def begin(self) -> None:
+        """Let what waits be passed on: the client has been told that it is initialized."""
+        self._is_answered.set()
+
+    def introduce(self, request: Asked) -> None:
+        """Note the client's `initialize`, which the agent is sent too, without our extension in it."""
+        with suppress(TypeError, AttributeError, *UNDECODABLE):  # the daemon says what is wrong with it
+            params = msgspec.json.decode(request.params, type=dict[str, Any])
+            extensions = (params.get("capabilities") or {}).get("extensions") or {}
+            extensions.pop("accountd", None)
+            self._introduction = self._introduction or params
+
+    async def pass_on(self, payload: bytes, request: Asked | None = None) -> None:
+        """Pass on what the client says, after what it has said before. Waits while too much of that waits."""
+        while self._waiting_bytes > ROOM:
+            self._has_left = trio.Event()
+            await self._has_left.wait()
+        self._waiting_bytes += len(payload)
+        self._put.send_nowait((payload, request))
+
+    async def wait_answered(self) -> None:
+        """Wait until nothing waits, to be passed on or for its answer."""
+        while self._waiting_bytes or self._asked:
+            self._has_left = trio.Event()
+            await self._has_left.wait()
+
+    async def serve(self) -> NoReturn:
+        """Pass on what waits, until cancelled."""
+        await self._is_answered.wait()
+        async with trio.open_nursery() as nursery:
+            async for payload, request in self._waiting:
+                if request is not None:
+                    await self._ask(request, nursery)
+                else:
+                    await self._send(payload)
+                self._waiting_bytes -= len(payload)
+                self._has_left.set()
+        raise AssertionError("what a client says does not end")
+
+    async def _ask(self, request: Asked, nursery: trio.Nursery) -> None:
+        try:
+            if self._endpoint is None:
+                await self._open(nursery)
+            await self._sides.feed.wait_settled()
+            if request.method in NEEDS_LOGIN:
+                self._dead_login.check()
+        except (AgentUnavailable, RequestFailed) as error:
+            self._tell(render_error(request.id, RequestFailed(str(error))))
+        else:
+            self._asked[request.id] = None
+            await self._send(request.payload)
+
+    async def _open(self, nursery: trio.Nursery) -> None:
+        """Open the connection, and introduce the client on it. Raises AgentUnavailable."""
+        child, stream = await self._sides.open_agent()
+        endpoint = Endpoint(
+            stream,
+            WebSocketClientFraming(ANY_SIZE),
+            partial(self._hear, child),
+            prefix=OURS,
+            before_reading=self._client.wait_room,
+        )
+        try:
+            await nursery.start(self._live, endpoint)
+        except ConnectionEnded as error:
+            raise AgentUnavailable(f"the Codex agent {error}") from error
+        try:
+            await introduce(endpoint, self._introduction or {})
+        except AgentSilent:
+            self._sides.agent.distrust(child)
+            raise
+        self._endpoint = endpoint
+
+    async def _live(self, endpoint: Endpoint, task_status: trio.TaskStatus[None]) -> None:
+        """Live the connection to its end, which is the client's too: what it has there is gone."""
+        with self._sides.agent.use():
+            await endpoint.run(task_status)
+        failure = RequestFailed("the Codex agent has ended before it answered")
+        for request_id in self._asked:
+            self._tell(render_error(request_id, failure))
+        self._client.end("has lost its agent")
+
+    async def _send(self, payload: bytes) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.wait_room()
+            with suppress(ConnectionEnded):  # which all who wait are told
+                self._endpoint.send(payload)
+
+    def _hear(self, child: Child, envelope: Envelope | None, payload: bytes) -> None:
+        if envelope is None:
+            return
+        if envelope.kind == "response":
+            if isinstance(envelope.id, int | str):
+                self._asked.pop(envelope.id, None)
+                self._has_left.set()
+        elif is_for_nobody(str(envelope.method)):
+            return
+        else:
+            payload = self._dead_login.retell(child, envelope, payload)
+        self._tell(payload)
+
+    def _tell(self, payload: bytes) -> None:
+        with suppress(ConnectionEnded):
+            self._client.send(payload)

@@ -1,0 +1,138 @@
+"""The program: one client on standard input and output, or many on a socket, and one agent for all of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import trio
+
+from accountd import logs, paths
+from accountd.client.errors import ClientError
+from accountd.client.opening import connect
+from accountd.errors import AccountdError
+from accountd.framing.detect import DetectedFraming
+from accountd.framing.ndjson import NdjsonFraming
+from accountd.front.agent import Agent
+from accountd.front.agent_side import ROOM
+from accountd.front.control_socket import serve_control_socket
+from accountd.front.feed import Feed
+from accountd.front.launch import Launch, open_private_child, open_shared_child
+from accountd.front.router import Router
+from accountd.front.sides import Sides
+from accountd.supervisor import supervise
+from accountd.system.accepting import accept_clients
+from accountd.system.stdio import open_stdio
+from accountd.system.unix_socket import open_unix_listener, peer_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+_log = logging.getLogger(__name__)
+
+
+_TITLE: Final = "accountd app-server"
+
+SIGNALLED: Final = 128
+"""The exit code of a program that a signal has ended is this and its number."""
+
+
+class Front(msgspec.Struct, frozen=True):
+    """The daemon at `path`, which is started where there is none if `start` is set, and how agents are run."""
+
+    path: Path
+    launch: Launch
+    start: bool = True
+
+
+async def run_on_stdio(front: Front) -> None:
+    """Serve one client, until it has left. Raises ClientError where there is no daemon to be had."""
+    async with _open_sides(front, shared=False) as sides:
+        await Router(open_stdio(), NdjsonFraming(ROOM), sides).run()
+
+
+async def run_on_sockets(front: Front, places: Sequence[Path]) -> None:
+    """Serve whoever of this person connects to the sockets, until cancelled. Raises SocketError and ClientError."""
+    async with _open_sides(front, shared=True) as sides:
+        with ExitStack() as listening:
+            control = Path(paths.control_socket(front.launch.environ))
+            others = [place for place in places if place != control]
+            listeners = [listening.enter_context(open_unix_listener(place)) for place in others]
+            async with trio.open_nursery() as clients:
+                accept = partial(accept_clients, serve=partial(_serve, sides), clients=clients)
+                for listener, place in zip(listeners, others, strict=True):
+                    clients.start_soon(accept, listener)
+                    _log.info("serving unix://%s", place)
+                if control in places:
+                    clients.start_soon(serve_control_socket, control, front.launch.environ, sides.agent, accept)
+
+
+async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
+    peer = peer_credentials(stream.socket)
+    if peer is None or peer.uid not in (os.getuid(), 0):
+        await stream.aclose()
+        return
+    try:
+        await Router(stream, DetectedFraming(ROOM), sides).run()
+    except ClientError as error:
+        _log.error("%s", error)
+
+
+def main(front: Front, places: Sequence[Path]) -> int:
+    """Be the front on these sockets, or on standard input and output without any, and give the exit code."""
+    logs.set_up("info" if places else "warning")
+    return trio.run(_run, front, places)
+
+
+async def _run(front: Front, places: Sequence[Path]) -> int:
+    """Run until it is told to stop. What it has started is ended before it ends."""
+    code, failure = 0, None
+    async with trio.open_nursery() as nursery:
+
+        async def wait_signal() -> None:
+            nonlocal code
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                async for number in signals:
+                    code = SIGNALLED + number
+                    nursery.cancel_scope.cancel()
+
+        nursery.start_soon(wait_signal)
+        try:
+            await (run_on_sockets(front, places) if places else run_on_stdio(front))
+        except (AccountdError, ClientError) as error:
+            failure = error  # raised below, where no nursery makes a group of it
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return code
+
+
+@asynccontextmanager
+async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
+    """Have the daemon, the feed and the agent for the block. Raises ClientError if there is no daemon to be had."""
+    failure: ClientError | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            async with connect(
+                front.path, name="accountd-front", title="accountd app-server", start=front.start
+            ) as us:
+                feed = Feed(us)
+                open_child = open_shared_child if shared else open_private_child
+                agent = Agent(partial(open_child, front.launch, feed.answer), feed.start, ends_idle=shared)
+                sides = Sides(front.path, agent, feed, front.launch, start=front.start)
+                nursery.start_soon(sides.look_for_program)
+                nursery.start_soon(supervise, "feeding the agent", feed.follow)
+                nursery.start_soon(supervise, "having an agent", agent.serve)
+                yield sides
+                nursery.cancel_scope.cancel()
+        except ClientError as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,214 @@
+"""The agent has the login that the daemon has: what it is given when, and what it is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from accountd.client.errors import CallFailed
+from accountd.errors import AgentUnavailable
+from accountd.front.asked import Asked
+from accountd.front.child import Child
+from accountd.front.feed import BARRIER_TIMEOUT, FEED_TIMEOUT, RENEWAL_TIMEOUT, Feed
+from accountd.protocol.account import ReadTokenResponse
+
+LOGIN = {"type": "chatgptAuthTokens", "accessToken": "a1", "chatgptAccountId": "acc", "chatgptPlanType": "plus"}
+KEY = {"type": "apiKey", "apiKey": "sk-1"}
+ASKS = Asked("account/chatgptAuthTokens/refresh", 0, b"{}", b"")
+
+
+def token(text: str, account_id: str | None = "acc") -> ReadTokenResponse:
+    """Make what the daemon hands out; without an account it is a key."""
+    mode, plan = ("chatgpt", "plus") if account_id else ("apikey", None)
+    return ReadTokenResponse(mode, text, None, account_id, plan)  # type: ignore[arg-type]  # both are literals
+
+
+class FakeDaemon:
+    """A daemon as the client library gives it. `held` is its login; an error is a login that is dead."""
+
+    def __init__(self, held: ReadTokenResponse | CallFailed | None) -> None:
+        self.held = held
+        self.next = token("a2")
+        self.refreshes = 0
+        self.refresh_seconds = 0.1
+
+    async def read_token(self, *, min_valid: int) -> ReadTokenResponse:
+        """See Client."""
+        assert min_valid == 0
+        await trio.lowlevel.checkpoint()
+        if isinstance(self.held, ReadTokenResponse):
+            return self.held
+        raise self.held or CallFailed(-32600, "nobody is logged in")
+
+    async def call(self, method: str, _params: dict[str, Any]) -> dict[str, Any]:
+        """See Client."""
+        assert method == "getAuthStatus"
+        return {"authMethod": "chatgpt" if self.held else None}
+
+    async def read_account(self, *, refresh: bool) -> None:
+        """See Client."""
+        assert refresh
+        self.refreshes += 1
+        await trio.sleep(self.refresh_seconds)
+        self.held = self.next
+
+
+class FakeAgent:
+    """A child, which notes what it is asked and answered. `gate` holds its answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.answers: list[dict[str, Any]] = []
+        self.gate = trio.Event()
+        self.gate.set()
+        self.control = self
+
+    async def ask(self, method: str, params: dict[str, object]) -> None:
+        """See Child."""
+        self.asked.append(params if method == "account/login/start" else method)
+        await self.gate.wait()
+
+    def send(self, payload: bytes) -> None:
+        """See Endpoint."""
+        self.answers.append(json.loads(payload))
+
+
+async def start(held: ReadTokenResponse | CallFailed | None) -> tuple[Feed, FakeDaemon, FakeAgent]:
+    """Feed a new agent for the first time."""
+    daemon, agent = FakeDaemon(held), FakeAgent()
+    feed = Feed(daemon)  # type: ignore[arg-type]  # as much of a Client as is used
+    await feed.start(as_child(agent))
+    return feed, daemon, agent
+
+
+def as_child(agent: FakeAgent) -> Child:
+    """Take it for a child."""
+    return agent  # type: ignore[return-value]  # as much of one as is used
+
+
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [
+        (token("a1"), [LOGIN]),
+        (token("sk-1", None), ["account/logout", KEY]),
+        (None, []),
+        (CallFailed(-32603, "refused"), []),
+    ],
+    ids=["chatgpt", "key", "nobody", "dead"],
+)
+async def test_a_new_agent_is_given_what_the_daemon_has(
+    held: ReadTokenResponse | CallFailed | None, asked: list[Any]
+) -> None:
+    """A login, a key, or nothing."""
+    _, _, agent = await start(held)
+    assert agent.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("then", "asked"),
+    [
+        (token("a1"), []),
+        (token("a2"), [{**LOGIN, "accessToken": "a2"}]),
+        (token("a1", "other"), [{**LOGIN, "chatgptAccountId": "other"}]),
+        (token("sk-1", None), ["account/logout", KEY]),
+        (None, ["account/logout"]),
+        (CallFailed(-32603, "refused"), []),
+    ],
+    ids=["same", "rotated", "another", "key", "nobody", "dead"],
+)
+async def test_a_change_is_given_once(then: ReadTokenResponse | CallFailed | None, asked: list[Any]) -> None:
+    """However many have heard of it; and a login that is dead stays, or prompts would be sent without any."""
+    feed, daemon, agent = await start(token("a1"))
+    agent.asked.clear()
+    daemon.held = then
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(feed.sync)
+    assert agent.asked == asked
+    assert feed.refusal == (str(then) if isinstance(then, CallFailed) else None)
+
+
+async def test_an_agent_that_does_not_take_it_keeps_nobody_waiting(autojump_clock: trio.testing.MockClock) -> None:
+    """Clients are told of the change after a while, and requests go on to the agent."""
+    feed, daemon, agent = await start(token("a1"))
+    agent.gate, daemon.held = trio.Event(), token("a2")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed.sync)
+        await trio.testing.wait_all_tasks_blocked()
+        before = trio.current_time()
+        await feed.wait_settled()
+        assert trio.current_time() - before == pytest.approx(min(FEED_TIMEOUT, BARRIER_TIMEOUT))
+
+
+async def test_a_new_agent_that_refuses_its_login_is_not_used() -> None:
+    """Its start fails, with what it said."""
+
+    class Refusing(FakeAgent):
+        async def ask(self, method: str, params: dict[str, object]) -> None:
+            raise AgentUnavailable("no")
+
+    feed = Feed(FakeDaemon(token("a1")))  # type: ignore[arg-type]  # as above
+    with pytest.raises(AgentUnavailable):
+        await feed.start(as_child(Refusing()))
+
+
+async def test_threads_that_are_refused_together_cost_one_refresh(autojump_clock: trio.testing.MockClock) -> None:
+    """And a moment later another one is made: that token was refused too."""
+    feed, daemon, agent = await start(token("a1"))
+    async with trio.open_nursery() as nursery:
+        for _ in range(6):
+            nursery.start_soon(feed.answer, as_child(agent), ASKS)
+    assert daemon.refreshes == 1
+    told = {"accessToken": "a2", "chatgptAccountId": "acc", "chatgptPlanType": "plus"}
+    assert agent.answers == [{"id": 0, "result": told}] * 6
+    await trio.sleep(3)
+    await feed.answer(as_child(agent), ASKS)
+    assert daemon.refreshes == 2
+
+
+async def test_a_token_that_the_agent_has_not_seen_is_the_answer() -> None:
+    """The daemon has refreshed meanwhile, so it need not again; and the agent need not be given it again."""
+    feed, daemon, agent = await start(token("a1"))
+    daemon.held = token("a2")
+    await feed.answer(as_child(agent), ASKS)
+    await feed.sync()
+    assert daemon.refreshes == 0
+    assert agent.answers[0]["result"]["accessToken"] == "a2"
+    assert agent.asked == [LOGIN]
+
+
+@pytest.mark.parametrize("held", [None, token("sk-1", None), CallFailed(-32603, "refused")])
+async def test_without_a_token_the_answer_is_an_error_at_once(held: ReadTokenResponse | CallFailed | None) -> None:
+    """An agent that is not answered waits for a minute and a half."""
+    feed, daemon, agent = await start(token("a1"))
+    daemon.held = daemon.next = held  # type: ignore[assignment]  # a refresh changes nothing
+    daemon.refresh_seconds = 0
+    await feed.answer(as_child(agent), ASKS)
+    assert agent.answers[0]["error"]["code"] == -32603
+
+
+async def test_a_refresh_that_takes_long_is_an_error_in_time(autojump_clock: trio.testing.MockClock) -> None:
+    """The agent waits for ten seconds. Meanwhile its other requests go on."""
+    feed, daemon, agent = await start(token("a1"))
+    daemon.refresh_seconds = 60
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed.answer, as_child(agent), ASKS)
+        await trio.testing.wait_all_tasks_blocked()
+        begun = trio.current_time()
+        await feed.wait_settled()
+        assert trio.current_time() == begun
+    assert trio.current_time() - begun == pytest.approx(RENEWAL_TIMEOUT)
+    assert agent.answers[0]["error"]["code"] == -32603
+
+
+async def test_what_else_an_agent_asks_is_refused() -> None:
+    """It is on the connection of ours, where nobody can answer it."""
+    feed, _, agent = await start(None)
+    await feed.answer(as_child(agent), Asked("item/tool/call", 4, b"{}", b""))
+    assert agent.answers == [
+        {"id": 4, "error": {"code": -32601, "message": "accountd does not answer `item/tool/call`"}}
+    ]
