@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,14 +43,6 @@ REST = (
     "handshake hangs",
     "silence",
 )
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_clear(error: str | None) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,18 +22,10 @@ from accountd.sandbox import Claims, Fault, Script
 from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 DEVICE = {"type": "chatgptDeviceCode"}
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def serve(home: Path, path: Path) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,14 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +53,6 @@ if libc.ptrace(16, pid, None, None):  # PTRACE_ATTACH
 os.waitpid(pid, 0x40000000)  # __WALL
 libc.ptrace(17, pid, None, None)  # PTRACE_DETACH
 """
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def alone(program: str, *arguments: str) -> list[str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,18 +22,10 @@ from accountd.system.descriptors import KEPT_BACK
 from fakes.processes import PATIENCE, PORTS, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="prlimit and /proc are Linux's")
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def descriptors(pid: int) -> int:

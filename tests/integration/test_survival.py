@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +18,10 @@ from fakes.bundles import bundle
 from fakes.processes import PATIENCE, Daemon, environment, running, sandbox_on_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 STRANGE = Claims(account_id="é", plan="enterprise")
 """Somebody whose workspace cannot be named in a header, and whose organisation is asked what it requires."""
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Case:

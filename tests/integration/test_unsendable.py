@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +14,10 @@ from accountd.sandbox import Sandbox, Script
 from fakes.processes import PATIENCE, running, running_with_sandbox, sandbox_on_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 READS = ("account/rateLimits/read", "account/usage/read", "account/workspaceMessages/read")
 SPOILT = ("{}\n", "{}\0", "{}é", " {}", "{}" + "a" * 1_000_000)
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a CODEX_HOME with a short path."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 class Supplier(Client):

@@ -6,10 +6,8 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -163,14 +161,6 @@ async def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypat
     with pytest.raises(StorageError, match=r"cannot lock the credentials: No locks available"):
         async with CredentialLocks(tmp_path).hold(30):
             pass
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Give a folder that every user can get at, as one's home usually is."""
-    folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.mark.process
