@@ -24,8 +24,7 @@ class Frames:
     portion: Final = 128
     """Bytes to feed at once: twenty frames without a payload, each of which takes ten times as long as a line."""
 
-    def __init__(self, max_message: int, *, is_client: bool) -> None:
-        self.max_message = max_message
+    def __init__(self, *, is_client: bool) -> None:
         self._ws = Connection(ConnectionType.CLIENT if is_client else ConnectionType.SERVER)
         self._partial = bytearray()  # of a fragmented message
         self._farewell = ws.CloseConnection(_NORMAL)
@@ -40,12 +39,12 @@ class Frames:
         """Whether messages can still be sent."""
         return self._ws.state is ConnectionState.OPEN
 
-    def receive(self, data: bytes) -> list[Event]:
+    def receive(self, data: bytes, max_message: int) -> list[Event]:
         """Take some bytes, b"" when no more will come; nothing follows an Ended."""
         events: list[Event] = []
         self._ws.receive_data(data or None)
         for event in self._ws.events():
-            translated = self._translate(event)
+            translated = self._translate(event, max_message)
             if translated is not None:
                 events.append(translated)
             if isinstance(translated, Ended):
@@ -56,10 +55,10 @@ class Frames:
         """Give the close frame that has not been sent yet: the other's own code, what it broke, or good-bye."""
         return self._send(self._farewell)
 
-    def _translate(self, event: ws.Event) -> Event | None:
+    def _translate(self, event: ws.Event, max_message: int) -> Event | None:
         match event:
             case ws.TextMessage() | ws.BytesMessage():
-                return self._collect(event)
+                return self._collect(event, max_message)
             case ws.Ping():
                 pong = self._send(event.response())
                 return Reply(pong) if pong else None
@@ -71,10 +70,10 @@ class Frames:
             case _:
                 return None
 
-    def _collect(self, event: ws.TextMessage | ws.BytesMessage) -> Event | None:
+    def _collect(self, event: ws.TextMessage | ws.BytesMessage, max_message: int) -> Event | None:
         self._partial += event.data.encode() if isinstance(event, ws.TextMessage) else event.data
-        if len(self._partial) > self.max_message:
-            complaint = too_large(self.max_message)
+        if len(self._partial) > max_message:
+            complaint = too_large(max_message)
             return self._end(complaint, ws.CloseConnection(_TOO_LARGE, complaint))
         if not event.message_finished:
             return None

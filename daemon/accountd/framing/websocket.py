@@ -32,24 +32,13 @@ class _WebSocket:
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self.portion = PORTION
-        self._max_message = max_message
+        self.max_message = max_message
         self._head: bytearray | None = bytearray()  # of the other side; None when it has been taken
         self._rest = bytearray()  # the beginning of one more text frame
         self._wanted = 0  # bytes that it must have before it is looked at again
         self._frames: Frames | None = None  # reads all from the first frame on that is none
         self._ended = False
         self._open = False
-
-    @property
-    def max_message(self) -> int:
-        """See Framing."""
-        return self._max_message
-
-    @max_message.setter
-    def max_message(self, size: int) -> None:
-        self._max_message = size
-        if self._frames is not None:
-            self._frames.max_message = size
 
     @property
     def held(self) -> int:
@@ -92,7 +81,7 @@ class _WebSocket:
 
     def _receive_frames(self, data: bytes) -> list[Event]:
         if self._frames is not None:
-            return self._frames.receive(data)
+            return self._frames.receive(data, self.max_message)
         if self._rest:
             self._rest += data
             if data and len(self._rest) < self._wanted:
@@ -100,7 +89,7 @@ class _WebSocket:
             stream = bytes(self._rest)
         else:
             stream = data
-        messages, rest, self._wanted = split_text_frames(stream, self._max_message, masked=not self._is_client)
+        messages, rest, self._wanted = split_text_frames(stream, self.max_message, masked=not self._is_client)
         events: list[Event] = [Message(message) for message in messages]
         if not data:  # the other side has left, be it in the middle of a frame; it will not hear a farewell
             self._open = False
@@ -114,9 +103,9 @@ class _WebSocket:
         from accountd.framing.frames import Frames  # which most connections never need
 
         rest, self._rest = bytes(self._rest), bytearray()
-        self._frames = Frames(self._max_message, is_client=self._is_client)
+        self._frames = Frames(is_client=self._is_client)
         self.portion = self._frames.portion
-        return self._frames.receive(rest) if rest else []
+        return self._frames.receive(rest, self.max_message) if rest else []
 
     def send(self, payload: bytes) -> bytes:
         """See Framing.send."""
