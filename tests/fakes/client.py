@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import trio
 import trio.testing
 
+from accountd.config.limits import Limits
 from accountd.config.settings import Config
 from accountd.framing.detect import DetectedFraming
 from accountd.server.connection import Connection
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 CONFIG = Config(codex_home=Path("/home/ada/.codex"))
 NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 READ = {"id": 7, "method": "account/read", "params": {}}
+OVERLOADED = {"code": -32001, "message": "Server overloaded; retry later."}
+HELLO = b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}'
 DEVICE = {"id": 8, "method": "account/login/start", "params": {"type": "chatgptDeviceCode"}}
 
 
@@ -92,16 +96,32 @@ class Client:
 
 
 @asynccontextmanager
+async def connected(
+    services: Services, door: Door | None = None, **limits: int
+) -> AsyncIterator[tuple[MemoryStream, Connection]]:
+    """Give the client's end of a connection, by the main door unless told; it must end by itself."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    config = msgspec.structs.replace(CONFIG, limits=Limits(**limits))
+    framing = DetectedFraming(config.limits.message_bytes)
+    connection = Connection(theirs, framing, services, config, door=door)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        yield ours, connection
+        await ours.aclose()
+
+
+@asynccontextmanager
 async def open_client(
     services: Services, *, initialize: bool = True, door: Door | None = None, **capabilities: object
 ) -> AsyncIterator[Client]:
-    """Connect a client for the block, by the main door unless told; after it, the connection must end by itself."""
-    ours, theirs = trio.testing.memory_stream_pair()
-    connection = Connection(theirs, DetectedFraming(), services, CONFIG, door=door)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(connection.run)
-        client = Client(ours, connection)
+    """Connect a client for the block, by the main door unless told."""
+    async with connected(services, door) as (stream, connection):
+        client = Client(stream, connection)
         if initialize:
             await client.initialize(**capabilities)
         yield client
-        await ours.aclose()
+
+
+async def rest_of(stream: MemoryStream) -> bytes:
+    """Give all that comes until the end."""
+    return b"".join([bytes(data) async for data in stream])

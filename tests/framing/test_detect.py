@@ -12,15 +12,13 @@ from accountd.framing.base import Ended, Message, Reply
 from accountd.framing.detect import DetectedFraming, detect_framing
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
+from fakes.frames import request
 
 if TYPE_CHECKING:
     from accountd.framing.base import Framing
 
 REQUEST = b"GET / HTTP/1.1\r\n"
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+UPGRADE = request()
 TEXT, CLOSE = b"\x81\x82mask\x16\x1c", b"\x88\x80mask"
 
 
@@ -72,12 +70,6 @@ def test_a_framing_detects_itself() -> None:
     assert (websocket.answers_pings, websocket.ping()) == (True, b"\x89\x00")
     assert websocket.close() == b"\x88\x02\x03\xe8"
     assert websocket.ping() == b""
-
-
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,13 @@ from accountd.framing.base import Ended, Event, Message, Rejected, Reply, too_la
 from accountd.framing.detect import DetectedFraming
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
+from fakes.frames import request
 from fuzz.pieces import choose, chunkings, heard
 
 LIMIT: Final = 200
 """Bytes of a message. Small, so that inputs come to it; beyond 125, so that lengths of two bytes do."""
 
-UPGRADE: Final = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
+UPGRADE: Final = request()
 _MAX_HEAD: Final = 16 << 10
 
 

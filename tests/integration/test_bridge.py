@@ -12,11 +12,11 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws
 
+from fakes.client import NOBODY
 from fakes.processes import PATIENCE, stop_daemon
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
 
-NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 HELLO = {"clientInfo": {"name": "x", "version": "1"}}
 
 

@@ -19,13 +19,13 @@ from wsproto import events as ws
 from accountd.client.blocking import Client
 from accountd.client.errors import ClientError
 from accountd.sandbox import Claims, Fault, Script
+from fakes.client import NOBODY
 from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
 
 if TYPE_CHECKING:
     pass
 
 DEVICE = {"type": "chatgptDeviceCode"}
-NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 
 
 def serve(home: Path, path: Path) -> subprocess.CompletedProcess[str]:

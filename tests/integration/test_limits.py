@@ -19,12 +19,12 @@ from accountd.client.errors import ClientError
 from accountd.config.toml import MAX_VALUES
 from accountd.login.loopback import MAX_CONNECTIONS
 from accountd.system.descriptors import KEPT_BACK
+from fakes.client import NOBODY
 from fakes.processes import PATIENCE, PORTS, running
 
 if TYPE_CHECKING:
     pass
 
-NOBODY = {"account": None, "userId": None, "requiresOpenaiAuth": True, "workspaceRouting": None}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="prlimit and /proc are Linux's")
 
 

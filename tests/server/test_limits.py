@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,58 +16,17 @@ import trio.testing
 from accountd.config.limits import FIRST_MESSAGE, Limits
 from accountd.framing.detect import DetectedFraming
 from accountd.sandbox import Script
-from accountd.server.connection import DRAIN_TIMEOUT, Connection
+from accountd.server.connection import Connection
 from accountd.server.door import Door, make_token_door
 from accountd.server.guests import Guests
-from accountd.server.rejection import PATIENCE, render_no_place, turn_away
 from accountd.server.serve import Server
 from accountd.system.unix_socket import open_unix_listener
-from fakes.client import CONFIG, DEVICE, READ, Client, open_client
+from fakes.client import CONFIG, DEVICE, HELLO, OVERLOADED, READ, Client, connected, open_client, rest_of
+from fakes.frames import CONTINUATION, TEXT, frame, request
 from fakes.world import open_world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from accountd.server.call import Services
-    from fakes.client import MemoryStream
-
-OVERLOADED = {"code": -32001, "message": "Server overloaded; retry later."}
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
-HELLO = b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"a","version":"1"}}}'
-PING, PONG = b"\x89\x00", b"\x8a\x80mask"
-
-
-@asynccontextmanager
-async def connected(
-    services: Services, door: Door | None = None, **limits: int
-) -> AsyncIterator[tuple[MemoryStream, Connection]]:
-    """Give the client's end of a connection with these limits."""
-    ours, theirs = trio.testing.memory_stream_pair()
-    config = msgspec.structs.replace(CONFIG, limits=Limits(**limits))
-    framing = DetectedFraming(config.limits.message_bytes)
-    connection = Connection(theirs, framing, services, config, door=door or Door("main", config.limits))
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(connection.run)
-        yield ours, connection
-        await ours.aclose()
-
-
-async def rest_of(stream: MemoryStream) -> bytes:
-    """Give all that comes until the end."""
-    return b"".join([bytes(data) async for data in stream])
-
-
-def frame(payload: bytes, *, opcode: int = 1, fin: bool = True) -> bytes:
-    """Write a frame of a client, with a mask that changes nothing."""
-    size = len(payload)
-    if size < 126:
-        length = bytes((0x80 | size,))
-    else:
-        length = bytes((0xFE,)) + size.to_bytes(2) if size < 1 << 16 else bytes((0xFF,)) + size.to_bytes(8)
-    return bytes((fin << 7 | opcode,)) + length + bytes(4) + payload
+    pass
 
 
 async def test_requests_of_all_clients_together_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
@@ -124,12 +83,12 @@ async def test_a_message_may_be_as_large_as_configured(
             async with connected(world.services, door, message_bytes=200_000) as (stream, _):
                 hello = HELLO if who != "stranger" else b"{}"
                 message = b'{"id":1,"method":"x"'.ljust(size - 1) + b"}"
-                first, second = message[:100], message[100:]
+                parts = frame(TEXT, message[:100], fin=False) + frame(CONTINUATION, message[100:])
                 await stream.send_all(
                     {
                         "lines": hello + b"\n" + message + b"\n",
-                        "text frames": UPGRADE + frame(hello) + frame(message),
-                        "fragments": UPGRADE + frame(hello) + frame(first, fin=False) + frame(second, opcode=0),
+                        "text frames": request() + frame(TEXT, hello) + frame(TEXT, message),
+                        "fragments": request() + frame(TEXT, hello) + parts,
                     }[framing]
                 )
                 await stream.send_eof()
@@ -138,19 +97,19 @@ async def test_a_message_may_be_as_large_as_configured(
                 assert (b'"id":1' in told) == (size <= limit)
 
 
-@pytest.mark.parametrize("upgrade", [b"", UPGRADE], ids=["lines", "WebSocket"])
+@pytest.mark.parametrize("upgrade", [b"", request()], ids=["lines", "WebSocket"])
 async def test_messages_whose_end_does_not_come_are_charged(upgrade: bytes) -> None:
     """Who comes when there is no room is told so; small messages are served, and who leaves gives all back."""
     door = Door("main", Limits(kept_bytes=8 << 20))
     load = door.load
-    start = upgrade + (frame(b"x" * 60_000, fin=False) if upgrade else b"x" * 60_000)
+    start = upgrade + (frame(TEXT, b"x" * 60_000, fin=False) if upgrade else b"x" * 60_000)
     async with open_world() as world:
         async with connected(world.services, door) as (stream, _), connected(world.services, door) as (other, two):
             await stream.send_all(start)
             await trio.testing.wait_all_tasks_blocked()
             assert 50_000 < (8 << 20) - load.spare <= 60_000
             spare, load.spare = load.spare, 0
-            await stream.send_all(b"x" * 2000 if not upgrade else frame(b"x" * 2000, opcode=0, fin=False))
+            await stream.send_all(b"x" * 2000 if not upgrade else frame(CONTINUATION, b"x" * 2000, fin=False))
             assert b'"error":{"code":-32001,"message":"Server overloaded; retry later."}' in await rest_of(stream)
             client = Client(other, two)
             await client.initialize()
@@ -210,106 +169,6 @@ async def test_an_answer_that_is_not_read_is_no_reason_to_be_cut(autojump_clock:
         nursery.cancel_scope.cancel()
 
 
-async def test_who_never_initializes_is_shown_out(autojump_clock: trio.testing.MockClock) -> None:
-    """Neither silence nor rubbish gains time: after the handshake's seconds the client is told why, and is gone."""
-    complaint = b'"message":"not initialized within 60 seconds"'
-    async with open_world() as world:
-        async with connected(world.services) as (stream, _):
-            assert complaint not in await rest_of(stream)  # it is not known what the client would understand
-            assert trio.current_time() == pytest.approx(60)
-        async with connected(world.services) as (stream, _):
-            start = trio.current_time()
-            for _ in range(5):
-                await stream.send_all(b"{}\n")
-                await trio.sleep(11)
-            assert (await rest_of(stream)).endswith(b'"error":{"code":-32600,' + complaint + b"}}\n")
-            assert trio.current_time() - start == pytest.approx(60)
-        async with connected(world.services) as (stream, _):
-            start = trio.current_time()
-            await stream.send_all(UPGRADE)
-            told = await rest_of(stream)
-            assert complaint in told
-            assert told.endswith(b"\x88\x02\x03\xe8")  # a close, as WebSocket has it
-            assert trio.current_time() - start == pytest.approx(60)
-
-
-async def test_who_neither_initializes_nor_reads_is_cut(autojump_clock: trio.testing.MockClock) -> None:
-    """An answer that cannot leave does not keep the connection."""
-    ours, theirs = trio.testing.lockstep_stream_pair()  # where nothing leaves that is not read
-    async with open_world() as world:
-        with trio.fail_after(60 + 2 * DRAIN_TIMEOUT):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(Connection(theirs, DetectedFraming(), world.services, CONFIG).run)
-                await ours.send_all(b"rubbish\n")
-
-
-async def test_a_client_that_is_initialized_may_be_silent(autojump_clock: trio.testing.MockClock) -> None:
-    """For ever, if it writes lines; it costs no timer."""
-    async with open_world() as world, connected(world.services) as (stream, connection):
-        client = Client(stream, connection)
-        await client.initialize()
-        await trio.testing.wait_all_tasks_blocked()
-        assert connection._keepalive.deadline == connection._whole.cancel_scope.deadline == float("inf")
-        await trio.sleep(86_000)
-        assert "result" in await client.call("account/read", {})
-
-
-async def open_websocket(stream: MemoryStream) -> None:
-    """Upgrade and initialize, and read the answers."""
-    await stream.send_all(UPGRADE + frame(HELLO))
-    seen = b""
-    while b'"platformOs"' not in seen:
-        seen += bytes(await stream.receive_some())
-
-
-async def test_a_silent_websocket_is_asked_whether_it_is_there(autojump_clock: trio.testing.MockClock) -> None:
-    """A ping after five minutes of silence; whatever the client says then gains it another five."""
-    async with open_world() as world, connected(world.services) as (stream, connection):
-        await open_websocket(stream)
-        start = trio.current_time()
-        for answer in (PONG, frame(b"{}"), PONG):
-            assert bytes(await stream.receive_some(2)) == PING
-            assert trio.current_time() - start == pytest.approx(300)
-            await trio.sleep(100)
-            start = trio.current_time()
-            await stream.send_all(answer)
-            if answer != PONG:
-                await stream.receive_some()
-        await trio.testing.wait_all_tasks_blocked()
-        assert connection._framing._framing._frames is None  # type: ignore[attr-defined]  # still read the fast way
-
-
-async def test_a_websocket_that_does_not_answer_is_closed(autojump_clock: trio.testing.MockClock) -> None:
-    """It is told why, in case it is only slow."""
-    async with open_world() as world, connected(world.services, ping_seconds=10, pong_seconds=20) as (stream, _):
-        await open_websocket(stream)
-        start = trio.current_time()
-        told = await rest_of(stream)
-        assert trio.current_time() - start == pytest.approx(30)
-        assert told.startswith(PING)
-        assert b"no answer to a ping within 20 seconds" in told
-
-
-async def test_a_websocket_that_does_not_even_read_is_closed(autojump_clock: trio.testing.MockClock) -> None:
-    """Neither the ping nor the reason can be sent to it, and nobody waits for that."""
-    ours, theirs = trio.testing.lockstep_stream_pair()
-    async with open_world() as world, trio.open_nursery() as nursery:
-        nursery.start_soon(Connection(theirs, DetectedFraming(), world.services, CONFIG).run)
-        await open_websocket(ours)  # type: ignore[arg-type]  # a stapled stream of another kind
-        with trio.fail_after(600 + 2 * DRAIN_TIMEOUT):
-            await trio.testing.wait_all_tasks_blocked()
-            while nursery.child_tasks:  # noqa: ASYNC110 - the clock is to jump
-                await trio.sleep(1)
-
-
-async def test_pings_can_be_turned_off(autojump_clock: trio.testing.MockClock) -> None:
-    """Then a WebSocket costs no timer either."""
-    async with open_world() as world, connected(world.services, ping_seconds=0) as (stream, connection):
-        await open_websocket(stream)
-        await trio.testing.wait_all_tasks_blocked()
-        assert connection._keepalive.deadline == float("inf")
-
-
 async def test_too_many_small_messages_are_too_much(autojump_clock: trio.testing.MockClock) -> None:
     """A client that does not read is cut by their number, too, though their bytes would do."""
     ours, theirs = trio.testing.lockstep_stream_pair()
@@ -326,46 +185,13 @@ async def test_too_many_small_messages_are_too_much(autojump_clock: trio.testing
         assert connection._whole.cancel_scope.cancel_called
 
 
-@pytest.mark.parametrize(
-    ("first", "request_id"),
-    [
-        (HELLO + b"\n", 0),
-        (b'{"id":"a","method":"x"}\n{"id":2', "a"),
-        (b"rubbish", None),
-        (b'{"id":1,"result":{}}\n', None),
-    ],
-)
-def test_who_has_no_place_is_told_so(first: bytes, request_id: object) -> None:
-    """With the id of what was asked, where it has one."""
-    answer = render_no_place(first)
-    assert answer.endswith(b"\n")
-    assert json.loads(answer) == {"id": request_id, "error": OVERLOADED}
-
-
-def test_a_websocket_that_has_no_place_is_told_so_in_http() -> None:
-    """The upgrade is refused, with the reason as its page."""
-    head, _, body = render_no_place(UPGRADE).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n")
-    assert body == b"Server overloaded; retry later.\n"
-    assert b"Content-Length: %d" % len(body) in head
-
-
-async def test_who_has_no_place_and_says_nothing_is_hung_up_on(autojump_clock: trio.testing.MockClock) -> None:
-    """After a second; nothing is said to who says nothing, as nobody knows which framing they speak."""
-    ours, theirs = trio.testing.memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(turn_away, theirs)
-        assert await rest_of(ours) == b""
-    assert trio.current_time() == pytest.approx(PATIENCE)
-
-
 async def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
     """On a real socket, in both framings, polite or not: no task, descriptor, subscription or object stays."""
 
     async def come_and_go(number: int) -> None:
         stream = await trio.open_unix_socket(tmp_path / "s")
         if number % 3 == 0:
-            await stream.send_all(UPGRADE + frame(HELLO) + frame(b'{"id":1,"method":"account/read"}'))
+            await stream.send_all(request() + frame(TEXT, HELLO) + frame(TEXT, b'{"id":1,"method":"account/read"}'))
         elif number % 3 == 1:
             await stream.send_all(HELLO + b"\n" + json.dumps(READ).encode() + b'\n{"half')
         if number % 2:
