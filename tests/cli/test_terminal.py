@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.app_server import Answer, AppServer, Message, Refusal, Script, Then
+from fakes.app_server import LOGIN_ID, STARTED, Answer, AppServer, Message, Refusal, Script, Then, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,24 +19,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.process
 
-LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
-STARTED = {
-    "type": "chatgptDeviceCode",
-    "loginId": LOGIN_ID,
-    "verificationUrl": "https://auth.example.com/codex/device",
-    "userCode": "ABCD-12345",
-}
 WHO: Script = {
     "account/read": {"account": {"type": "chatgpt", "email": "dev@example.com", "planType": "pro"}},
     "getAuthStatus": {"authMethod": "chatgpt"},
 }
-COMPLETED = ("account/login/completed", {"loginId": LOGIN_ID, "success": True, "error": None})
+COMPLETED = completed()
 PAGE = {"type": "chatgpt", "loginId": LOGIN_ID, "authUrl": "https://auth.example.com/oauth/authorize?state=s"}
 CALLBACK = "http://127.0.0.1:1455/auth/callback?code=c&state=s"
-NOT_COMPLETED = (
-    "account/login/completed",
-    {"loginId": LOGIN_ID, "success": False, "error": "Login was not completed"},
-)
+NOT_COMPLETED = completed("Login was not completed")
 
 
 def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) -> None:
@@ -93,7 +83,7 @@ def test_a_cancel_that_comes_too_late_says_so(path: Path, run: type[Terminal]) -
 
 def test_a_cancel_of_a_login_that_just_failed_says_why(path: Path, run: type[Terminal]) -> None:
     """If the login ended in failure before its cancel, its error is told; the exit code is that of the signal."""
-    failed = ("account/login/completed", {"loginId": LOGIN_ID, "success": False, "error": "code expired"})
+    failed = completed("code expired")
     late = Then({"status": "notFound"}, (failed,))
     with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": late}):
         terminal = run("login")
@@ -218,7 +208,7 @@ def test_a_login_ends_while_an_address_is_typed(
         terminal.wait_for("> ")
         terminal.type("rm -r")
         terminal.wait_for("rm -r")
-        server.notify("account/login/completed", {"loginId": LOGIN_ID, "success": error is None, "error": error})
+        server.notify(*completed(error))
         assert terminal.wait() == code
     last = "accountd: the login failed: Login timed out" if error else "Logged in with ChatGPT as dev@example.com."
     assert terminal.screen.endswith(f"> rm -r\r\n{last}\r\n")

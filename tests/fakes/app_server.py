@@ -52,6 +52,20 @@ Answer = Message | Refusal | Raw | Then | None
 Script = dict[str, "Answer | Callable[[Message], Answer]"]
 """Method → answer, or a function of the params that gives one. None never answers."""
 
+LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
+STARTED: Message = {
+    "type": "chatgptDeviceCode",
+    "loginId": LOGIN_ID,
+    "verificationUrl": "https://auth.example.com/codex/device",
+    "userCode": "ABCD-12345",
+}
+"""A login with a code that has begun."""
+
+
+def completed(error: str | None = None, login_id: str = LOGIN_ID) -> tuple[str, Message]:
+    """Write the notification that ends a login."""
+    return "account/login/completed", {"loginId": login_id, "success": error is None, "error": error}
+
 
 class AppServer:
     """Listens while it is entered. Every connection sees the same script; `notify` reaches all of them."""

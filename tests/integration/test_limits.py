@@ -196,7 +196,7 @@ def test_what_a_crowd_made_it_keep_is_bounded_and_given_back(home: Path) -> None
         with ExitStack() as crowd:
             for number in range(100):
                 sock = crowd.enter_context(socket.socket(socket.AF_UNIX))
-                sock.settimeout(0.2)
+                sock.settimeout(0.05)
                 sock.connect(str(daemon.path))
                 with suppress(OSError):  # it has been hung up on, or its answers are not taken in any more
                     sock.sendall(hoards[number % len(hoards)])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HELLO = b'{"id":0,"method":"initialize","params":{"clientInfo":{"name":"guest","version":"1"}}}\n'
-FLOOD = 2.0
+FLOOD = 1.0
 """Seconds of it."""
 
 GUESTS = 8

@@ -10,20 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.cli import main
-from fakes.app_server import AppServer, Message, Refusal, Script, Then
+from fakes.app_server import LOGIN_ID, AppServer, Refusal, Script, Then, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
 URL = "https://auth.example.com/oauth/authorize?response_type=code&state=s%20t"
 STARTED = {"type": "chatgpt", "loginId": LOGIN_ID, "authUrl": URL}
 WHO: Script = {"account/read": {"account": {"type": "apiKey"}}, "getAuthStatus": {"authMethod": "apikey"}}
-
-
-def completed(error: str | None = None) -> tuple[str, Message]:
-    """Write the notification that ends the login."""
-    return "account/login/completed", {"loginId": LOGIN_ID, "success": error is None, "error": error}
 
 
 SUCCEEDS: Script = {"account/login/start": Then(STARTED, (completed(),)), **WHO}

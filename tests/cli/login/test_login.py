@@ -12,27 +12,15 @@ import pytest
 from accountd.cli import main
 from accountd.cli.login import course as login_course
 from accountd.cli.login import ways as login_ways
-from fakes.app_server import AppServer, Message, Raw, Refusal, Script, Then
+from fakes.app_server import LOGIN_ID, STARTED, AppServer, Message, Raw, Refusal, Script, Then, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOGIN_ID = "0b2d0f5e-6c1c-4c4e-9d8e-0a4a4bd6a0f1"
-STARTED = {
-    "type": "chatgptDeviceCode",
-    "loginId": LOGIN_ID,
-    "verificationUrl": "https://auth.example.com/codex/device",
-    "userCode": "ABCD-12345",
-}
 ACCOUNT = {
     "account": {"type": "chatgpt", "email": "dev@example.com", "planType": "pro", "workspaceName": "Personal"}
 }
 WHO: Script = {"account/read": ACCOUNT, "getAuthStatus": {"authMethod": "chatgpt"}}
-
-
-def completed(error: str | None = None, login_id: str = LOGIN_ID) -> tuple[str, Message]:
-    """Write the notification that ends a login."""
-    return "account/login/completed", {"loginId": login_id, "success": error is None, "error": error}
 
 
 def test_a_login_is_told_from_its_code_to_its_end(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
