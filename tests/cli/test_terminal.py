@@ -69,38 +69,33 @@ def test_ctrl_c_cancels_the_login(path: Path, run: type[Terminal]) -> None:
     assert "Traceback" not in terminal.screen
 
 
-def test_a_cancel_that_comes_too_late_says_so(path: Path, run: type[Terminal]) -> None:
-    """If the login is complete before its cancel, the person is told, and who is logged in; exit code 0."""
-    late = Then({"status": "notFound"}, (COMPLETED,))
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": late, **WHO}):
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        (
+            Then({"status": "notFound"}, (COMPLETED,)),
+            0,
+            "Too late to cancel: the login was already complete.\nLogged in with ChatGPT as dev@example.com.",
+        ),
+        (
+            Then({"status": "notFound"}, (completed("code expired"),)),
+            130,
+            "accountd: the login failed: code expired",
+        ),
+        (Refusal(-32603, "oops"), 1, "accountd: oops"),
+    ],
+    ids=["complete", "failed", "refused"],
+)
+def test_a_cancel_that_ends_otherwise_says_how(
+    answer: Answer, code: int, told: str, path: Path, run: type[Terminal]
+) -> None:
+    """It came too late, for a login that was complete or had failed, with the signal's exit code; or is refused."""
+    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": answer, **WHO}):
         terminal = run("login")
         terminal.wait_for("15:00 left")
         terminal.type("\x03")
-        assert terminal.wait() == 0
-    assert "Too late to cancel: the login was already complete." in terminal.screen
-    assert "Logged in with ChatGPT as dev@example.com." in terminal.screen
-
-
-def test_a_cancel_of_a_login_that_just_failed_says_why(path: Path, run: type[Terminal]) -> None:
-    """If the login ended in failure before its cancel, its error is told; the exit code is that of the signal."""
-    failed = completed("code expired")
-    late = Then({"status": "notFound"}, (failed,))
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": late}):
-        terminal = run("login")
-        terminal.wait_for("15:00 left")
-        terminal.type("\x03")
-        assert terminal.wait() == 130
-    assert "accountd: the login failed: code expired" in terminal.screen
-
-
-def test_a_daemon_that_dies_while_cancelling_is_one_line(path: Path, run: type[Terminal]) -> None:
-    """A cancel that is refused, or that nobody answers any more, is an error and no success."""
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": Refusal(-32603, "oops")}):
-        terminal = run("login")
-        terminal.wait_for("15:00 left")
-        terminal.type("\x03")
-        assert terminal.wait() == 1
-    assert "accountd: oops" in terminal.screen
+        assert terminal.wait() == code
+    assert all(line in terminal.screen for line in told.splitlines())
 
 
 def test_a_second_ctrl_c_leaves_at_once(path: Path, run: type[Terminal]) -> None:

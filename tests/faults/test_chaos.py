@@ -11,6 +11,8 @@ import pytest
 
 from faults import chaos, network
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prlimit and /proc are Linux's")
 def test_a_moment_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:

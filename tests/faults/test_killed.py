@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from accountd.storage.base import MalformedRecord, parse_record, render_record
 from accountd.storage.file import FileStore
 from fakes.records import log_in, refresh
+
+pytestmark = pytest.mark.process
 
 STORED = log_in()
 LATER = refresh(STORED)

@@ -21,7 +21,10 @@ from faults.daemon import Case, open_case, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="prlimit, /proc and mounts are Linux's")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(sys.platform != "linux", reason="prlimit, /proc and mounts are Linux's"),
+]
 
 QUICK = ("reset in the handshake", "plain HTTP", "certificate expired", "closed before the request", "portal")
 REST = (
