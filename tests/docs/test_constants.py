@@ -97,7 +97,7 @@ def write(value: float, field: str) -> str:
     unit = re.sub(r"^(?:word|each|last) ", "", field)
     number = round(value / (_SCALES.get(unit) or _SCALES.get(unit.removesuffix("s")) or 1), 6)
     if field.startswith("word "):
-        return f"{'an' if number == 1 and unit == 'hour' else _WORDS[number]} {unit}"
+        return f"{'an' if number == 1 and unit == 'hour' else _WORDS.get(number, number)} {unit}"
     if field != unit:
         return field if number == 1 else f"{number} times {field}"
     return f"{number:,.15g}" if unit == "," else f"{number:.15g} {unit}".rstrip()
@@ -144,6 +144,7 @@ def test_a_page_tells_the_constants_of_the_code(page: str) -> None:
 def test_what_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant that has changed, in a phrase and in a table; a phrase that is gone; a number of nobody's."""
     limits = "REVOKE_TIMEOUT in web/issuer.py"
+    monkeypatch.setattr("accountd.web.issuer.REVOKE_TIMEOUT", 10.0)
     monkeypatch.setitem(HELD, "page", {"for {s} at most": limits, "in {word seconds}": limits})
     row = "| revocation | 10 s | | | `REVOKE_TIMEOUT` in `web/issuer.py` |\n"
     assert find_faults("page", f"for 10 s at most, in ten seconds, a second socket, RFC 7009\n{row}") == []

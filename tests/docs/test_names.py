@@ -95,3 +95,12 @@ def test_the_requests_in_turn_are_those_of_the_table() -> None:
     told = re.search(r"(`initialize`, .*) are \*\*in turn\*\*", section("protocol.md", "Order"))
     assert told is not None
     assert set(re.findall(r"`([\w/]+)`", told[1])) == {name for name, method in METHODS.items() if method.in_turn}
+
+
+def test_what_is_codexs_is_in_the_code() -> None:
+    """Each path, parameter, member and word that the page has for the peer's."""
+    told = re.findall(r"`(?:[A-Z]+ )?([a-z_A-Z/ .-]+)`", section("protocol.md", "What is Codex's"))
+    words = {word for word in told if not word.endswith((".py", ".json"))}
+    code = "\n".join(CODE.values())
+    assert len(words) >= 40
+    assert sorted(word for word in words if not re.search(rf"[\"}} ]{re.escape(word)}[\":]", code)) == []
