@@ -122,7 +122,7 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
             # Also the last to end: neither a signal nor a watchdog may go through a refresh that is waited for.
             open_signals(accepting, staying, hang_up_ends=listeners.main is None) as hang_ups,
             _open_watchdog(manager),
-            open_http_client(user_agent, config.ca_file) as http,
+            open_http_client(user_agent, os.environ) as http,
             open_services(
                 config,
                 policy,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from accountd.account.account import Shared, open_account
 from accountd.account.accounts import Accounts
 from accountd.backend.client import Backend
-from accountd.config.environment import describe_environment
 from accountd.config.settings import DEFAULT_BACKEND
 from accountd.counters import Counters
 from accountd.hub import Hub
@@ -23,6 +22,7 @@ from accountd.requirements.file import BundleFile
 from accountd.requirements.service import RequirementsService, parse_bundle_in_thread, this_machine
 from accountd.server.call import Services
 from accountd.storage.base import Provenance
+from accountd.web.environment import describe_environment
 from accountd.web.issuer import Issuer
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from accountd.backend.payloads import MessagesPayload, SecuritySetupPayload, Thr
 from accountd.backend.rate_limits import UsagePayload
 from accountd.errors import RemoteRefused, RemoteUnreachable
 from accountd.secret import Secret
-from accountd.web.http import REQUEST_TIMEOUT, HttpClient
+from accountd.web.http import REQUEST_TIMEOUT, HttpClient, Way
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -141,7 +141,7 @@ class Server:
     def backend(self, url: str = BACKEND) -> Backend:
         """Make a backend that asks this server."""
 
-        async def open_httpx(direct: bool) -> httpx.AsyncClient:
+        async def open_httpx(_way: Way) -> httpx.AsyncClient:
             return httpx.AsyncClient(transport=httpx.MockTransport(self.handle))
 
         return Backend(HttpClient("agent/1", open_httpx), url)

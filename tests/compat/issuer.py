@@ -21,8 +21,10 @@ import trio
 import trustme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
+
+    OpenTunnel = Callable[[trio.SocketStream], Awaitable[str | None]]
 
 Json = dict[str, Any]
 
@@ -206,13 +208,32 @@ class Served(NamedTuple):
     ca_file: Path
 
 
+async def open_tunnel(stream: trio.SocketStream) -> str | None:
+    """Take a CONNECT, and give the host that it is for; None for what is none."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = await stream.receive_some()
+        if not data:
+            return None
+        head += bytes(data)
+    method, target, *_ = head.decode("latin-1").split()
+    if method != "CONNECT":
+        await stream.send_all(b"HTTP/1.1 501 Not Implemented\r\n\r\n")
+        return None
+    await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
+    return target.partition(":")[0]
+
+
 @contextmanager
-def serve_issuer(folder: Path) -> Iterator[Served]:
-    """Serve one from a thread, on a free port of loopback, with its authority's certificate in a folder."""
+def serve_issuer(folder: Path, open_tunnel: OpenTunnel = open_tunnel) -> Iterator[Served]:
+    """Serve one from a thread, on a free port of loopback, with its authority's certificate in a folder.
+
+    `open_tunnel` is how the proxy before it is asked for a host; it gives None where that fails.
+    """
     issuer, authority = Issuer(), trustme.CA()
     ca_file = folder / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
-    proxy = _Proxy(issuer, authority)
+    proxy = _Proxy(issuer, authority, open_tunnel)
     thread = threading.Thread(target=trio.run, args=(proxy.serve,))
     thread.start()
     assert proxy.ready.wait(10)
@@ -226,10 +247,11 @@ def serve_issuer(folder: Path) -> Iterator[Served]:
 class _Proxy:
     """The proxy: whichever host is asked for, the issuer is behind it."""
 
-    def __init__(self, issuer: Issuer, authority: trustme.CA) -> None:
+    def __init__(self, issuer: Issuer, authority: trustme.CA, open_tunnel: OpenTunnel) -> None:
         self.ready = threading.Event()
         self._issuer = issuer
         self._authority = authority
+        self._open_tunnel = open_tunnel
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     async def serve(self) -> None:
@@ -243,18 +265,9 @@ class _Proxy:
 
     async def _accept(self, stream: trio.SocketStream) -> None:
         with suppress(trio.BrokenResourceError, ssl.SSLError, h11.RemoteProtocolError):  # whoever has gone, has
-            head = b""
-            while b"\r\n\r\n" not in head:
-                data = await stream.receive_some()
-                if not data:
-                    return
-                head += bytes(data)
-            method, target, *_ = head.decode("latin-1").split()
-            if method != "CONNECT":
-                await stream.send_all(b"HTTP/1.1 501 Not Implemented\r\n\r\n")
+            host = await self._open_tunnel(stream)
+            if host is None:
                 return
-            await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
-            host = target.partition(":")[0]
             async with trio.SSLStream(stream, self._context(host), server_side=True, https_compatible=True) as tls:
                 await self._answer_all(tls, host)
 

@@ -56,7 +56,6 @@ def test_without_anything_configured_the_real_services_are_used(tmp_path: Path) 
         client_id="app_EMoamEEZ73f0CkXaXp7hrann",
         revoke_url="https://auth.openai.com/oauth/revoke",
         backend="https://chatgpt.com/backend-api",
-        ca_file=None,
         originator=None,
         forced_login_method=None,
         allowed_workspaces=(),
@@ -140,8 +139,6 @@ REFRESH, REVOKE = "CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OV
         ({REFRESH: "https://b.example:1/oauth/token"}, {"revoke_url": "https://b.example:1/oauth/revoke"}),
         ({REFRESH: "https://b.example/t", ISSUER: "https://a/"}, {"revoke_url": "https://b.example/oauth/revoke"}),
         ({REFRESH: "https://b.example/t", REVOKE: "https://c/r"}, {"revoke_url": "https://c/r"}),
-        ({"CODEX_CA_CERTIFICATE": "/a.pem", "SSL_CERT_FILE": "/b.pem"}, {"ca_file": Path("/a.pem")}),
-        ({"SSL_CERT_FILE": " /b.pem "}, {"ca_file": Path("/b.pem")}),
         ({"CODEX_INTERNAL_ORIGINATOR_OVERRIDE": " me "}, {"originator": "me"}),
     ],
 )
@@ -216,15 +213,6 @@ def test_what_is_sent_must_be_a_text(name: str, text: str, tmp_path: Path) -> No
     """Bytes of the environment that are no UTF-8 could be written into no address, and no message."""
     assert complaint(tmp_path, **{name: text}) == f"{name} must be printable text in UTF-8"
     assert read(tmp_path, **{name: "Éditeur 漢字"})
-
-
-@pytest.mark.parametrize("name", ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"])
-def test_a_certificate_in_nobodys_home_is_refused(name: str, tmp_path: Path) -> None:
-    """The error names the variable."""
-    assert complaint(tmp_path, **{name: "~nobody-here/ca.pem"}).startswith(f"{name} must be an absolute path")
-
-
-# config.toml
 
 
 @pytest.mark.parametrize(

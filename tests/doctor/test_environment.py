@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROXY = {"HTTPS_PROXY": "http://ada:hunter2@proxy:3128"}
-TOLD = {"HTTPS_PROXY": "http://proxy:3128"}
+TOLD = {"HTTPS_PROXY": "http://proxy:3128 (fingerprint c0e2)"}
 
 
 @pytest.mark.parametrize(
     ("there", "here", "verdict", "words"),
     [
         ({}, {}, "ok", "the daemon has nothing unusual"),
-        (TOLD, PROXY, "ok", "the daemon has HTTPS_PROXY=http://proxy:3128"),
-        (TOLD, {}, "warn", "HTTPS_PROXY is http://proxy:3128 in the daemon, and not set here"),
-        ({}, PROXY, "warn", "HTTPS_PROXY is not set in the daemon, and http://proxy:3128 here"),
+        (TOLD, PROXY, "ok", "the daemon has HTTPS_PROXY=http://proxy:3128 (fingerprint c0e2)"),
+        (TOLD, {}, "warn", "HTTPS_PROXY is http://proxy:3128 (fingerprint c0e2) in the daemon, and not set here"),
+        ({}, PROXY, "warn", "HTTPS_PROXY is not set in the daemon, and http://proxy:3128 (fingerprint c0e2) here"),
         (
             {"SSL_CERT_FILE": "/a"},
             {"CODEX_CA_CERTIFICATE": "/a"},
@@ -51,5 +51,5 @@ async def test_without_a_daemon_that_tells_it_is_that_of_here(daemon: Daemon, tm
     found = await check_environment(surroundings(tmp_path, daemon=daemon, environ=PROXY))
     assert (found.verdict, found.summary) == (
         "ok",
-        "the daemon cannot be asked; this shell has HTTPS_PROXY=http://proxy:3128",
+        "the daemon cannot be asked; this shell has HTTPS_PROXY=http://proxy:3128 (fingerprint c0e2)",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 
 ISSUER = "https://auth.openai.com"
 CA = trustme.CA(organization_name="Example Corp Inspection")
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def secure(stream: trio.abc.Stream, *names: str) -> trio.SSLStream[trio.abc.Stream]:
@@ -81,12 +75,12 @@ async def serving(serve: Serve) -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-async def fault_of(url: str, ca_file: Path | None = None, environ: Mapping[str, str] | None = None) -> Fault:
+async def fault_of(url: str, environ: Mapping[str, str] = MappingProxyType({})) -> Fault:
     """Send a request that must fail, and find out where."""
-    async with open_http_client("tests", ca_file) as http:
+    async with open_http_client("tests", environ) as http:
         with pytest.raises(RemoteUnreachable) as caught:
             await http.request("GET", url)
-    return await find_fault(url, environ or {}, caught.value)
+    return await find_fault(url, environ, caught.value)
 
 
 async def test_a_name_that_nobody_knows() -> None:
@@ -132,7 +126,7 @@ async def test_a_certificate_of_somebody_else(tmp_path: Path) -> None:
 
     CA.cert_pem.write_to_path(tmp_path / "ca.pem")
     async with serving(serve) as port:
-        fault = await fault_of(f"https://127.0.0.1:{port}", tmp_path / "ca.pem")
+        fault = await fault_of(f"https://127.0.0.1:{port}", {"CODEX_CA_CERTIFICATE": str(tmp_path / "ca.pem")})
     assert fault.stage == "tls"
     assert fault.remedy.startswith("see who answers for 127.0.0.1 here")
 
@@ -144,21 +138,20 @@ async def test_who_hangs_up_is_told_of_as_http() -> None:
     assert fault.stage == "http"
 
 
-async def proxied(monkeypatch: pytest.MonkeyPatch, proxy: str) -> Fault:
-    """Send a request to the issuer through a proxy of this environment."""
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    return await fault_of(ISSUER, None, {"HTTPS_PROXY": proxy})
+async def proxied(proxy: str) -> Fault:
+    """Send a request to the issuer through a proxy."""
+    return await fault_of(ISSUER, {"HTTPS_PROXY": proxy})
 
 
-async def test_a_proxy_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_cannot_be_reached() -> None:
     """It is the proxy that is named, and its variable; without its password."""
     async with serving(serve_tls) as port:
         pass
-    fault = await proxied(monkeypatch, f"http://ada:s3cret@127.0.0.1:{port}")
+    fault = await proxied(f"http://ada:s3cret@127.0.0.1:{port}")
     assert fault.stage == "connection"
-    assert fault.text == f"the proxy http://127.0.0.1:{port}, of HTTPS_PROXY, cannot be reached: Connection refused"
+    assert fault.text == f"the proxy http://127.0.0.1:{port} of HTTPS_PROXY cannot be reached: Connection refused"
     assert fault.remedy == "correct HTTPS_PROXY, or unset it"
-    named = await proxied(monkeypatch, "http://no-such-proxy.invalid:3128")
+    named = await proxied("http://no-such-proxy.invalid:3128")
     assert named.stage == "name"
 
 
@@ -182,23 +175,23 @@ async def test_a_proxy_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -
         ),
     ],
 )
-async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str, remedy: str) -> None:
+async def test_a_proxy_that_refuses(answer: bytes, said: str, remedy: str) -> None:
     """What it answers is told, and whether it wants a password."""
     async with serving(partial(serve_text, answer=answer)) as port:
-        fault = await proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        fault = await proxied(f"http://127.0.0.1:{port}")
     assert (fault.stage, said in fault.text, fault.remedy) == ("proxy", True, remedy)
 
 
-async def test_a_proxy_that_looks_into_the_traffic_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_looks_into_the_traffic_is_named() -> None:
     """Its certificate for the issuer is signed by the company: that name is what the person needs to hear."""
     async with serving(serve_proxy) as port:
-        fault = await proxied(monkeypatch, f"http://127.0.0.1:{port}")
+        fault = await proxied(f"http://127.0.0.1:{port}")
     assert fault.stage == "tls"
     assert "the certificate of auth.openai.com is not trusted" in fault.text
     assert "signed by Example Corp Inspection" in fault.text
 
 
-async def test_a_proxy_of_another_kind_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_of_another_kind_is_not_gone_through() -> None:
     """Through SOCKS nobody looks: what the request itself said is told."""
     async with serving(partial(serve_text, answer=b"")) as port:
         environ = {"HTTPS_PROXY": f"socks5://127.0.0.1:{port}"}

@@ -18,7 +18,7 @@ from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import AuthRecord, ChatgptLogin
 from accountd.storage.memory import MemoryStore
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 from fakes.world import open_world
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def open_scene(record: AuthRecord | None, answers: dict[str, object] | Non
     """Give the service with this credential stored, and this backend."""
     server = Server(**(answers or {}))
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(server.handle))
 
     backend = Backend(HttpClient("agent/1", open_httpx), "https://chatgpt.com/backend-api")

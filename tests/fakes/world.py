@@ -18,7 +18,7 @@ from accountd.requirements.layers import NO_REQUIREMENTS
 from accountd.sandbox import Sandbox, Script
 from accountd.services import open_services
 from accountd.storage.memory import MemoryStore
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 from fakes.bundles import parse_here
 from fakes.sandbox_transport import SandboxTransport
 
@@ -174,7 +174,7 @@ async def open_world(
         world = World(sandbox, store if store is not None else MemoryStore(), clock, answer_for or {})
     clock = world.clock
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=world.transport)
 
     config = Config(

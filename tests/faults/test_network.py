@@ -16,8 +16,8 @@ import trio.testing
 
 from accountd.protocol.usage import GetAccountRateLimitsParams
 from accountd.sandbox import server
-from accountd.web.ca_bundle import SystemTrust
-from accountd.web.http import _open_httpx
+from accountd.web.ca_bundle import Trust
+from accountd.web.http import Way, _open_httpx
 from fakes.client import open_client
 from fakes.world import open_world
 from faults.certificates import write_authority
@@ -63,7 +63,8 @@ async def open_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         network = Network(world.sandbox, nursery)
         monkeypatch.setattr(trio, "open_tcp_stream", network.connect)
         http = world.services.issuer._http
-        http._clients[True] = _open_httpx(SystemTrust(), write_authority(tmp_path), direct=True)
+        trust = Trust({"CODEX_CA_CERTIFICATE": str(write_authority(tmp_path))})
+        http._clients[Way()] = _open_httpx(trust, Way())
         async with open_client(world.services, experimentalApi=True, extensions={"accountd": {}}) as client:
             yield Bench(world, network, client)
         await http.aclose()

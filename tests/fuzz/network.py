@@ -15,8 +15,8 @@ import httpx
 import trio
 import trio.testing
 
-from accountd.web.ca_bundle import SystemTrust
-from accountd.web.http import HttpClient, _open_httpx
+from accountd.web.ca_bundle import Trust
+from accountd.web.http import HttpClient, Way, _open_httpx
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -83,21 +83,21 @@ class _Stream(httpcore.AsyncNetworkStream):
         return ("127.0.0.1", 443) if info == "server_addr" else None
 
 
-class _Trust(SystemTrust):
+class _Trust(Trust):
     """Reads no certificates, which takes its time."""
 
     def read_again(self) -> None:
         pass
 
 
-_TRUST: Final = _Trust()
+_TRUST: Final = _Trust({})
 
 
 def ask(server: Server, request: Callable[[HttpClient], Awaitable[T]], user_agent: str = "fuzz/1") -> T:
     """Make one request of a client that knows of no proxy, and leave nothing open."""
 
     async def run() -> T:
-        http = HttpClient(user_agent, partial(_open, server))
+        http = HttpClient(user_agent, partial(_open, server), {}, _TRUST)
         try:
             return await request(http)
         finally:
@@ -106,9 +106,8 @@ def ask(server: Server, request: Callable[[HttpClient], Awaitable[T]], user_agen
     return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-async def _open(server: Server, direct: bool) -> httpx.AsyncClient:
-    del direct  # where it is not, there may be proxies in the environment
-    client = _open_httpx(_TRUST, None, direct=True)
+async def _open(server: Server, _way: Way) -> httpx.AsyncClient:
+    client = _open_httpx(_TRUST, Way(in_clear=True))
     transport = client._transport
     assert isinstance(transport, httpx.AsyncHTTPTransport)
     network: Network = transport._pool._network_backend  # type: ignore[assignment]  # it was put there

@@ -14,7 +14,7 @@ from accountd.backend.payloads import (
 )
 from accountd.backend.rate_limits import render_reset_credits
 from accountd.sandbox import Claims, Script
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 from fakes.sandbox_transport import SandboxTransport
 from sandbox.caller import ACCOUNTS, USAGE, Caller, Clock, error_code, read
 
@@ -98,7 +98,7 @@ async def test_usage_has_two_windows(caller: Caller, clock: Clock) -> None:
 async def test_the_daemon_understands_all_of_it(caller: Caller) -> None:
     """What the daemon asks of a backend is answered in ways that it can make messages of."""
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=SandboxTransport(caller.sandbox))
 
     http = HttpClient("tests", open_httpx)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ssl
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from accountd.web import ca_bundle as trust
-from accountd.web.ca_bundle import SystemTrust, add_authorities
+from accountd.web.ca_bundle import Trust, UnusableBundle, add_authorities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="macOS asks its keychain")
 
 CA = trustme.CA()
+STRANGER = trustme.CA()
 
 
 def shake_hands(client: ssl.SSLContext) -> None:
@@ -41,18 +44,15 @@ def shake_hands(client: ssl.SSLContext) -> None:
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a file with the authority, on a system that has no other that OpenSSL would find."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nowhere"))
+    nowhere = SimpleNamespace(openssl_cafile=str(tmp_path / "none"), openssl_capath=str(tmp_path / "nowhere"))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     CA.cert_pem.write_to_path(str(tmp_path / "bundle.pem"))
     return tmp_path / "bundle.pem"
 
 
-def test_the_system_s_file_is_read_once_and_not_for_each_connection(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_read_once_and_not_for_each_connection(bundle: Path) -> None:
     """It has a hundred authorities, and nobody would be served while they are read."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    context = SystemTrust().open()
+    context = Trust({"SSL_CERT_FILE": str(bundle)}).open()
     bundle.unlink()
     for _ in range(2):
         shake_hands(context)
@@ -61,18 +61,73 @@ def test_the_system_s_file_is_read_once_and_not_for_each_connection(
 def test_what_openssl_would_not_find_is_found(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python that was built for another system takes the first bundle of those that systems are known to have."""
     monkeypatch.setattr(trust, "_BUNDLES", (f"{bundle}.gone", str(bundle), "/never/read"))
-    shake_hands(SystemTrust().open())
+    shake_hands(Trust({}).open())
 
 
-def test_who_names_a_folder_trusts_nobody_else(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Authorities in SSL_CERT_DIR are all that there are, even if they are strangers here."""
-    folder = bundle.parent / "folder"
-    folder.mkdir()
-    (folder / "01234567.0").write_text("")
-    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+@pytest.mark.parametrize(
+    ("environ", "is_trusted"),
+    [
+        ({}, True),
+        ({"CODEX_CA_CERTIFICATE": "own"}, True),
+        ({"CODEX_CA_CERTIFICATE": "stranger"}, True),  # besides the system's
+        ({"SSL_CERT_FILE": "stranger"}, False),  # in its place
+        ({"SSL_CERT_DIR": "strangers"}, False),
+        ({"SSL_CERT_FILE": " own "}, True),
+        ({"SSL_CERT_DIR": "folder"}, True),
+        ({"SSL_CERT_DIR": "missing:folder"}, True),
+        ({"SSL_CERT_FILE": "stranger", "SSL_CERT_DIR": "folder"}, True),
+        ({"SSL_CERT_FILE": "own", "SSL_CERT_DIR": "missing"}, True),
+        ({"CODEX_CA_CERTIFICATE": "own", "SSL_CERT_FILE": "missing"}, True),
+        ({"CODEX_CA_CERTIFICATE": "stranger", "SSL_CERT_FILE": "missing"}, True),
+        ({"CODEX_CA_CERTIFICATE": "stranger", "SSL_CERT_FILE": "stranger"}, False),
+    ],
+)
+def test_who_is_trusted_is_what_the_variables_say(
+    environ: dict[str, str], is_trusted: bool, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's, unless a file or folders stand in for it that can be used; and one file besides."""
+    root = bundle.parent
     monkeypatch.setattr(trust, "_BUNDLES", (str(bundle),))
-    with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(SystemTrust().open())
+    for place, authority in (("own", CA), ("stranger", STRANGER), ("folder/a.pem", CA), ("strangers/a", STRANGER)):
+        (root / place).parent.mkdir(exist_ok=True)
+        authority.cert_pem.write_to_path(str(root / place))
+    (root / "folder" / "README").write_text("not one")
+    absolute = {
+        name: ":".join(str(root / part) for part in value.strip().split(":")) for name, value in environ.items()
+    }
+    with nullcontext() if is_trusted else pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(Trust(absolute).open())
+
+
+@pytest.mark.parametrize("variable", ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, r"cannot be read: No such file or directory \(os error 2\)"),
+        ("rubbish", r"has no certificate that can be read"),
+        ("", r"has no certificate that can be read"),
+    ],
+)
+def test_what_is_named_and_cannot_be_used_is_named(
+    variable: str, content: str | None, words: str, tmp_path: Path
+) -> None:
+    """By its path, its variable and what is wrong with it; and it is read again at the next try."""
+    path = tmp_path / "named"
+    file = path
+    if variable == "SSL_CERT_DIR":
+        file = path / "a.pem"
+        if content is not None:
+            path.mkdir()
+    if content is not None:
+        file.write_text(content)
+    trusting = Trust({variable: str(path)})
+    with pytest.raises(
+        UnusableBundle, match=rf"^{path}, of {variable}, {words}\. Set {variable} to a .* or unset it"
+    ):
+        trusting.open()
+    file.parent.mkdir(exist_ok=True)
+    CA.cert_pem.write_to_path(str(file))
+    shake_hands(trusting.open())
 
 
 @pytest.mark.parametrize("label", [b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"])
@@ -93,28 +148,35 @@ def test_a_bundle_without_a_certificate_is_an_error(text: str, bundle: Path) -> 
         add_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), bundle)
 
 
-def test_a_bundle_that_cannot_be_read_is_trusted_for_nobody(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no error of its own: the connection says what it misses."""
+def test_a_bundle_of_the_system_that_cannot_be_read_is_trusted_for_nobody(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has named it: it is no error of its own, and the connection says what it misses."""
     bundle.write_text("rubbish")
     monkeypatch.setattr(trust, "_BUNDLES", (str(bundle),))
+    system = Trust({})
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(SystemTrust().open())
+        shake_hands(system.open())
+    assert system.is_empty()
 
 
-def test_where_nobody_is_trusted_there_is_no_connection(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any authority a certificate is not believed."""
-    monkeypatch.setattr(trust, "_BUNDLES", ())
-    with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(SystemTrust().open())
-
-
-def test_an_authority_that_is_added_later_is_trusted_when_it_is_read_again(bundle: Path) -> None:
+def test_an_authority_that_is_added_later_is_trusted_when_it_is_read_again(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A daemon lives longer than what its machine trusts at first."""
+    monkeypatch.setattr(trust, "_BUNDLES", (str(bundle),))
     added = bundle.rename(bundle.with_name("added"))
-    system = SystemTrust()
+    system = Trust({})
     context = system.open()
-    added.rename(bundle.with_name("none"))  # where SSL_CERT_FILE says
+    added.rename(bundle)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(context)
     system.read_again()
     shake_hands(context)
+    assert not system.is_empty()
+
+
+def test_a_file_in_nobodys_home_leads_nowhere() -> None:
+    """It is the variable that says so, and nothing is made of it."""
+    with pytest.raises(UnusableBundle, match=r"^~nobody-here/a, of SSL_CERT_FILE, leads nowhere"):
+        Trust({"SSL_CERT_FILE": "~nobody-here/a"}).open()

@@ -58,7 +58,7 @@ class Bystander:
 async def test_nothing_is_said_in_clear_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that leads elsewhere, by /etc/hosts or a resolver, is found out once it is connected to."""
     monkeypatch.setattr(network, "is_loopback_address", lambda address: address != "127.0.0.1")
-    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (url, heard), open_http_client("agent/1", None) as http:
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (url, heard), open_http_client("agent/1", {}) as http:
         with pytest.raises(RemoteUnreachable, match=r"leads to 127\.0\.0\.1, another machine, which needs https"):
             await http.request("GET", url, headers={"Authorization": "Bearer token"})
         await trio.testing.wait_all_tasks_blocked(0.01)
@@ -80,7 +80,7 @@ async def test_an_answer_without_an_end_is_ended(kind: str) -> None:
     """Whatever a server sends for ever, it is soon too much; and meanwhile others have had their turns."""
     parts, words = ENDLESS[kind]
     bystander = Bystander()
-    async with answering(*parts, endless=True) as (url, _), open_http_client("agent/1", None) as http:
+    async with answering(*parts, endless=True) as (url, _), open_http_client("agent/1", {}) as http:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bystander.run)
             with pytest.raises(RemoteUnreachable, match=words):
@@ -93,7 +93,7 @@ async def test_between_two_pieces_others_have_a_turn() -> None:
     """Five hundred pieces that come in one read are as many turns for everybody else."""
     body = b"1\r\nx\r\n" * 500 + b"0\r\n\r\n"
     bystander = Bystander()
-    async with answering(CHUNKED + body) as (url, _), open_http_client("agent/1", None) as http:
+    async with answering(CHUNKED + body) as (url, _), open_http_client("agent/1", {}) as http:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bystander.run)
             answer = await http.request("GET", url)
@@ -108,7 +108,7 @@ async def test_an_honest_answer_is_within_the_bounds() -> None:
     fields = b"".join(b"x-%d: %s\r\n" % (number, b"v" * 100) for number in range(100))
     body = b"\n" * 100_000
     answer = interim + b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(body) + fields + b"\r\n" + body
-    async with answering(answer) as (url, heard), open_http_client("agent/1", None) as http:
+    async with answering(answer) as (url, heard), open_http_client("agent/1", {}) as http:
         for _ in range(2):
             assert (await http.request("GET", url)).body == body
     assert len(heard) == 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from accountd.backend.client import Access, Backend
 from accountd.secret import Secret
 from accountd.web.edge_cookies import MAX_COOKIES, EdgeCookies
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 
 URL = "https://chatgpt.com/backend-api/wham/usage"
 ADA, BOB = Secret("token-of-ada"), Secret("token-of-bob")
@@ -140,7 +140,7 @@ async def test_the_backend_gets_its_own_back_and_only_with_the_same_login() -> N
             200, json={}, headers=[("Set-Cookie", "__cf_bm=1; Path=/"), ("Set-Cookie", "session=1")]
         )
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(handle))
 
     backend = Backend(HttpClient("agent/1", open_httpx), "https://chatgpt.com/backend-api")

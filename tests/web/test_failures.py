@@ -16,7 +16,7 @@ import trio
 import trio.testing
 
 from accountd.errors import RemoteUnreachable
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,8 +56,12 @@ FAILURES: dict[Exception, str] = {
     httpx.ReadError(CANARY): CUT_OFF,
     httpx.WriteError(CANARY): CUT_OFF,
     httpx.CloseError(CANARY): CUT_OFF,
-    httpx.ProxyError(CANARY): SENDING + "the proxy does not let it through",
-    httpx.ProxyError(f"407 {CANARY}"): SENDING + "the proxy answers 407 Proxy Authentication Required",
+    httpx.ProxyError(CANARY): SENDING + "it does not let the request through",
+    httpx.ProxyError(f"407 {CANARY}"): SENDING + "it answers 407 Proxy Authentication Required",
+    httpx.ProxyError("Proxy Server could not connect: Connection refused."): (
+        SENDING + "it could not connect: Connection refused"
+    ),
+    httpx.ProxyError(f"Proxy Server could not connect: {CANARY}."): SENDING + "it does not let the request through",
     httpx.LocalProtocolError(f"Illegal header value b'Bearer {CANARY}\\n'"): CANNOT_BE_SENT,
     httpx.RemoteProtocolError(f"illegal chunk header: bytearray(b'{CANARY}')"): NOT_HTTP,
     httpx.DecodingError(CANARY): CUT_OFF,
@@ -65,7 +69,7 @@ FAILURES: dict[Exception, str] = {
     httpx.StreamConsumed(): unforeseen("StreamConsumed"),
     httpcore.ConnectTimeout(CANARY): SENDING + "no connection within 10 s",
     httpcore.ReadError(CANARY): CUT_OFF,
-    httpcore.ProxyError(CANARY): SENDING + "the proxy does not let it through",
+    httpcore.ProxyError(CANARY): SENDING + "it does not let the request through",
     httpcore.LocalProtocolError(CANARY): CANNOT_BE_SENT,
     httpcore.ConnectionNotAvailable(CANARY): unforeseen("ConnectionNotAvailable"),
     h11.LocalProtocolError(CANARY): CANNOT_BE_SENT,
@@ -150,7 +154,7 @@ async def test_any_failure_is_one_of_ours(
 ) -> None:
     """Each class of exception, wherever it is raised, becomes RemoteUnreachable, and quotes nothing."""
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return place(error)
 
     http = HttpClient("agent/1", open_httpx)
@@ -164,7 +168,7 @@ async def test_a_library_that_cannot_be_loaded_fails_the_request() -> None:
     """What goes wrong before there is a client is told as well, and the next request tries again."""
     failures = [ImportError(CANARY), httpx.InvalidURL(CANARY)]
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         if failures:
             raise failures.pop()
         return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
@@ -181,7 +185,7 @@ async def test_a_library_that_cannot_be_loaded_fails_the_request() -> None:
 async def test_what_is_no_url_is_told(url: str) -> None:
     """An address that no configuration could have is refused in words."""
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(trust_env=False)
 
     http = HttpClient("agent/1", open_httpx)
@@ -201,7 +205,7 @@ async def test_a_cancellation_is_none_of_them(autojump_clock: trio.testing.MockC
             finally:
                 raise ValueError(CANARY)
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(handle))
 
     with trio.move_on_after(1) as scope:
@@ -219,7 +223,7 @@ async def test_closing_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
         async def aclose(self) -> None:
             raise Odd(CANARY)
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=Transport())
 
     http = HttpClient("agent/1", open_httpx)

@@ -12,7 +12,7 @@ import pytest
 from accountd.errors import RefreshFailed, RemoteRefused
 from accountd.oauth.device import DeviceCode
 from accountd.secret import Secret
-from accountd.web.http import HttpClient
+from accountd.web.http import HttpClient, Way
 from accountd.web.issuer import Issuer
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def issuer_answering(answer: Answer) -> Issuer:
     """Make an issuer whose server is a function."""
 
-    async def open_httpx(direct: bool) -> httpx.AsyncClient:
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
     http = HttpClient("agent/1", open_httpx)

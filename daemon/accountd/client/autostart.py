@@ -30,8 +30,8 @@ _LOSERS_PATIENCE = 0.25
 """Seconds that a daemon which lost a race is given for the winner to listen."""
 _LAST_WORDS = 1 << 16
 """Bytes at the end of a log in which the last line of a daemon that gave up is looked for."""
-_PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
-"""Variables that may hold a path relative to this folder, which is not the daemon's."""
+_PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables that may hold a path relative to this folder, which is not the daemon's; the last one, several."""
 
 
 def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) -> socket.socket:
@@ -66,7 +66,7 @@ def _start(path: str | Path, environ: Mapping[str, str], log_path: Path) -> subp
     import subprocess  # takes as long to import as a verb takes to run
 
     named = {name: environ[name].strip() for name in _PATHS if environ.get(name, "").strip()}
-    absolute = {name: paths.expand(value, where=name) for name, value in named.items()}
+    absolute = {name: _expand(value, where=name) for name, value in named.items()}
     with _open_log(log_path) as log:
         return subprocess.Popen(  # noqa: S603  # this very Python, and a path that is no option
             daemon_command(path),
@@ -77,6 +77,11 @@ def _start(path: str | Path, environ: Mapping[str, str], log_path: Path) -> subp
             env={**environ, **absolute},
             start_new_session=True,
         )
+
+
+def _expand(value: str, where: str) -> str:
+    several = value.split(os.pathsep) if where == _PATHS[-1] else [value]
+    return os.pathsep.join(paths.expand(path, where=where) for path in several if path)
 
 
 def _wait_until_it_listens(

@@ -43,7 +43,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     refresh_url: str = DEFAULT_ISSUER + "/oauth/token"
     revoke_url: str = DEFAULT_ISSUER + "/oauth/revoke"
     backend: str = DEFAULT_BACKEND
-    ca_file: Path | None = None
     originator: str | None = None
     forced_login_method: LoginMethod | None = None
     allowed_workspaces: tuple[str, ...] = ()
@@ -76,10 +75,6 @@ def load(environ: Mapping[str, str]) -> Config:
             raise ConfigError(f"{name} {fault}")
         return value and value.rstrip("/")
 
-    def path(name: str) -> Path | None:
-        value = variable(name)
-        return Path(paths.expand(value, where=name)) if value else None
-
     issuer = url("CODEX_APP_SERVER_LOGIN_ISSUER") or DEFAULT_ISSUER
     refresh_url = url("CODEX_REFRESH_TOKEN_URL_OVERRIDE")
     # An override of the refresh URL alone moves revocation to the same origin, as in Codex.
@@ -91,7 +86,6 @@ def load(environ: Mapping[str, str]) -> Config:
         refresh_url=refresh_url or issuer + "/oauth/token",
         revoke_url=url("CODEX_REVOKE_TOKEN_URL_OVERRIDE") or token_origin + "/oauth/revoke",
         backend=file.backend("chatgpt_base_url") or DEFAULT_BACKEND,
-        ca_file=path("CODEX_CA_CERTIFICATE") or path("SSL_CERT_FILE"),
         originator=text("CODEX_INTERNAL_ORIGINATOR_OVERRIDE"),
         forced_login_method=file.choice("forced_login_method", get_args(LoginMethod)),
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),

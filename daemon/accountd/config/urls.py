@@ -35,7 +35,7 @@ def find_url_fault(value: str) -> str | None:
         return "must be a URL with a host, and without user, query and fragment"
     if len(value) > MAX_URL:
         return f"must be a URL of {MAX_URL} characters at most"
-    if not _is_host(host, bracketed="[" in parts.netloc):
+    if not is_host(host, bracketed="[" in parts.netloc):
         return "must be a URL whose host is an IP address, or a name in ASCII; other letters are written as xn--"
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         return "must be an https URL; http is for loopback addresses only"
@@ -56,17 +56,6 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def split_proxy(value: str) -> SplitResult:
-    """Take apart what names a proxy, whose scheme may be left out. Raises ValueError, also where a password may be.
-
-    One with a slash in it ends the host too early, so that what follows is taken for the host or the path.
-    """
-    parts = split_url(value if "://" in value else f"http://{value}")
-    if not parts.hostname or "@" in parts.path + parts.query + parts.fragment:
-        raise ValueError("no host, or one that may be a part of a password")
-    return parts
-
-
 def is_loopback(host: str) -> bool:
     """Say whether a URL's host names this machine's loopback interface, without asking a resolver."""
     return host == "localhost" or is_loopback_address(host)
@@ -82,7 +71,7 @@ def is_loopback_address(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _is_host(host: str, *, bracketed: bool) -> bool:
+def is_host(host: str, *, bracketed: bool) -> bool:
     """Say whether a host, as urlsplit gives it, is a name that can be looked up, or an address."""
     try:
         if bracketed:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.config.environment import describe_environment, find_differences
 from accountd.doctor.findings import ok, warn
+from accountd.web.environment import describe_environment, find_differences
 
 if TYPE_CHECKING:
     from accountd.doctor.findings import Finding

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.doctor.findings import fail, ok, warn
-from accountd.doctor.route import MalformedProxy, find_fault, find_proxy
-from accountd.errors import RemoteUnreachable, describe_os_error, describe_status
-from accountd.files.ownership import UnsafePath
-from accountd.web.ca_bundle import add_authorities
+from accountd.doctor.route import find_fault
+from accountd.errors import RemoteUnreachable, describe_status
+from accountd.web.ca_bundle import NOBODY, Trust, UnusableBundle, add_file, find_file
+from accountd.web.proxies import UnusableProxy, choose_proxy
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from accountd.doctor.findings import Finding
     from accountd.doctor.surroundings import Surroundings
@@ -28,37 +28,34 @@ SKEW: Final = 60.0
 async def check_proxy(surroundings: Surroundings) -> Finding:
     """Say which proxy a request to the issuer goes through, without its password."""
     try:
-        proxy = find_proxy((await surroundings.config()).issuer, surroundings.environ)
-    except MalformedProxy as error:
-        return fail(str(error), f"set {error.variable} to http://HOST:PORT, or unset it")
+        proxy = choose_proxy((await surroundings.config()).issuer, surroundings.environ)
+    except UnusableProxy as error:
+        return fail(str(error), error.remedy)
     if proxy is None:
         return ok("requests to the issuer go through no proxy")
-    return ok(f"requests to the issuer go through {proxy.shown}, of {proxy.variable}", proxy=proxy.shown)
+    return ok(f"requests to the issuer go through {proxy}", proxy=proxy.url)
 
 
 async def check_ca(surroundings: Surroundings) -> Finding:
-    """Read the file of certificates that the environment names, besides the system's."""
-    path = (await surroundings.config()).ca_file
-    if path is None:
-        return ok("those of the system")
-    chosen = surroundings.environ.get("CODEX_CA_CERTIFICATE", "").strip()
-    variable = "CODEX_CA_CERTIFICATE" if chosen else "SSL_CERT_FILE"
-    return await trio.to_thread.run_sync(_look_at_certificates, path, variable, abandon_on_cancel=True)
+    """Read the certificates of authorities: those that the environment names, and the system's."""
+    return await trio.to_thread.run_sync(_look_at_certificates, surroundings.environ, abandon_on_cancel=True)
 
 
-def _look_at_certificates(path: Path, variable: str) -> Finding:
-    remedy = f"set {variable} to a PEM file that you can read, or unset it"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _look_at_certificates(environ: Mapping[str, str]) -> Finding:
+    trust = Trust(environ)
     try:
-        add_authorities(context, path)
-    except ssl.SSLError:
-        return fail(f"{path}, of {variable}, has no certificate that can be read", remedy)
-    except UnsafePath as error:
-        return fail(f"{path}, of {variable}, is not used: {error.problem}", error.remedy)
-    except OSError as error:
-        return fail(f"{path}, of {variable}, cannot be read: {describe_os_error(error)}", remedy)
+        trust.open()
+        named = find_file(environ)
+        if trust.is_empty():
+            return fail("nobody is trusted", NOBODY)
+        if named is None:
+            return ok("those of the system, or what stands for them")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        add_file(context, named)
+    except UnusableBundle as error:
+        return fail(error.problem, error.remedy)
     count = context.cert_store_stats()["x509"]
-    return ok(f"{count} of {path}, besides those of the system", variable=variable)
+    return ok(f"{count} of {named.path}, besides those of the system", variable=named.variable)
 
 
 async def check_issuer(surroundings: Surroundings) -> Finding:

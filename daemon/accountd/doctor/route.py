@@ -7,20 +7,21 @@ import os
 import re
 import ssl
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 import trio
 
-from accountd.config.urls import is_loopback, split_proxy
 from accountd.doctor.certificate import read_issuer
 from accountd.errors import describe_foreign
 from accountd.web.failures import find_distrust
+from accountd.web.proxies import UnusableProxy, choose_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from accountd.errors import RemoteUnreachable
+    from accountd.web.proxies import Proxy
 
 Stage = Literal["name", "connection", "proxy", "tls", "http"]
 
@@ -39,68 +40,12 @@ class Fault(msgspec.Struct, frozen=True):
     remedy: str
 
 
-class MalformedProxy(Exception):
-    """The variable that names a proxy does not. What it says may have a password in it, and is not repeated."""
-
-    def __init__(self, variable: str) -> None:
-        super().__init__(f"{variable} is not the URL of a proxy")
-        self.variable = variable
-
-
-class Proxy(msgspec.Struct, frozen=True):
-    """A proxy, and which variable names it."""
-
-    variable: str
-    scheme: str
-    host: str
-    port: int
-    authorization: str | None = None
-
-    @property
-    def shown(self) -> str:
-        """The proxy without its password."""
-        return f"{self.scheme}://{self.host}:{self.port}"
-
-    def __repr__(self) -> str:
-        return f"<Proxy {self.shown}>"
-
-
-def find_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Find the proxy for a URL, as the HTTP client does. Raises MalformedProxy."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-    variable = next((name for name in names if environ.get(name, "").strip()), None)
-    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    if variable is None or parts.scheme != "https" or is_loopback(host) or _is_exempt(host, no_proxy):
-        return None
-    value = environ[variable].strip()
-    try:
-        proxy = split_proxy(value)
-        port = proxy.port or {"https": 443, "socks5": 1080, "socks5h": 1080}.get(proxy.scheme, 80)
-    except ValueError:
-        raise MalformedProxy(variable) from None
-    if proxy.scheme not in ("http", "https", "socks5", "socks5h"):
-        raise MalformedProxy(variable)
-    credentials = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}"
-    authorization = base64.b64encode(credentials.encode()).decode() if proxy.username else None
-    return Proxy(variable, proxy.scheme, proxy.hostname or "", port, authorization)
-
-
-def _is_exempt(host: str, no_proxy: str) -> bool:
-    """Say whether NO_PROXY names a host, or a domain that it is in; with a leading dot, only what is in it."""
-    for entry in (entry.strip().lower() for entry in no_proxy.split(",")):
-        if entry and (entry in ("*", host) or host.endswith(entry if entry.startswith(".") else f".{entry}")):
-            return True
-    return False
-
-
 async def find_fault(url: str, environ: Mapping[str, str], error: RemoteUnreachable) -> Fault:
     """Go the way of a request that failed with this error, step by step, to where it fails."""
     try:
-        proxy = find_proxy(url, environ)
-    except MalformedProxy as malformed:
-        return Fault("proxy", str(malformed), f"set {malformed.variable} to http://HOST:PORT, or unset it")
+        proxy = choose_proxy(url, environ)
+    except UnusableProxy as unusable:
+        return Fault("proxy", str(unusable), unusable.remedy)
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     first = (proxy.host, proxy.port) if proxy is not None else (host, port)
@@ -115,7 +60,7 @@ async def find_fault(url: str, environ: Mapping[str, str], error: RemoteUnreacha
     async with stream:
         if proxy is not None and parts.scheme == "https":
             if proxy.scheme != "http":
-                return Fault("proxy", f"{proxy.shown}, of {proxy.variable}: {error}", f"correct {proxy.variable}")
+                return Fault("proxy", str(error), f"correct {proxy.variable}, or unset it")
             refusal = await _open_tunnel(stream, proxy, host, port)
             if refusal is not None:
                 return refusal
@@ -135,7 +80,7 @@ async def _find_fault_of_name(host: str, proxy: Proxy | None) -> Fault | None:
     else:
         return None
     if proxy is not None:
-        text = f"the proxy {proxy.shown}, of {proxy.variable}, has no address: {reason}"
+        text = f"{proxy} has no address: {reason}"
         return Fault("name", text, f"correct {proxy.variable}, or unset it")
     text = f"{host} has no address: {reason}"
     return Fault(
@@ -151,7 +96,7 @@ def _describe_unreachable(place: tuple[str, int], proxy: Proxy | None, error: Ex
         number = getattr(first, "errno", None)
         reason = os.strerror(number) if isinstance(number, int) else describe_foreign(error)
     if proxy is not None:
-        text = f"the proxy {proxy.shown}, of {proxy.variable}, cannot be reached: {reason}"
+        text = f"{proxy} cannot be reached: {reason}"
         return Fault("connection", text, f"correct {proxy.variable}, or unset it")
     host, port = place
     text = f"{host}, port {port}, cannot be reached: {reason}"
@@ -161,8 +106,9 @@ def _describe_unreachable(place: tuple[str, int], proxy: Proxy | None, error: Ex
 async def _open_tunnel(stream: trio.SocketStream, proxy: Proxy, host: str, port: int) -> Fault | None:
     """Have the proxy connect (RFC 9110 section 9.3.6)."""
     head = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-    if proxy.authorization is not None:
-        head += f"Proxy-Authorization: Basic {proxy.authorization}\r\n"
+    if proxy.user is not None:
+        credentials = base64.b64encode(f"{proxy.user}:{proxy.password.reveal()}".encode()).decode()
+        head += f"Proxy-Authorization: Basic {credentials}\r\n"
     answer = b""
     with trio.move_on_after(_PATIENCE):
         try:
@@ -178,9 +124,9 @@ async def _open_tunnel(stream: trio.SocketStream, proxy: Proxy, host: str, port:
     if status is not None and status[1].startswith(b"2"):
         return None
     said = f"answers {status[1].decode()}" if status is not None else "does not answer as a proxy does"
-    text = f"the proxy {proxy.shown}, of {proxy.variable}, {said} when it is asked for {host}"
+    text = f"{proxy} {said} when it is asked for {host}"
     if status is not None and status[1] == b"407":
-        verb = "correct the user and password in" if proxy.authorization else "put user and password into"
+        verb = "correct the user and password in" if proxy.user else "put user and password into"
         return Fault("proxy", text, f"{verb} {proxy.variable}: http://USER:PASSWORD@HOST:PORT")
     return Fault("proxy", text, f"correct {proxy.variable}, or have the proxy let {host} through")
 

@@ -130,7 +130,7 @@ class Surroundings:
     async def _get(self, url: str) -> HttpAnswer:
         config = await self.config()
         user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
-        async with open_http_client(user_agent, config.ca_file) as http:
+        async with open_http_client(user_agent, self.environ) as http:
             return await http.request("GET", url)
 
 

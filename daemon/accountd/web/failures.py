@@ -18,6 +18,8 @@ from accountd.errors import describe_shortage, describe_status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from accountd.web.proxies import Proxy
+
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for name resolution, TCP, proxy and TLS together; then the network is taken to be down."""
 
@@ -34,7 +36,8 @@ _WORDS: Final = {
     "InvalidURL": "its address cannot be used",
     "UnsupportedProtocol": "its address cannot be used",
     "RemoteProtocolError": "the connection was cut off, or what came is not HTTP",
-    "ProxyError": "the proxy does not let it through",
+    "ProxyError": "it does not let the request through",
+    "SOCKSError": "what came is not SOCKS",
     "ConnectError": "no connection could be made",
     "HTTPError": _CUT_OFF,
     "NetworkError": _CUT_OFF,
@@ -50,11 +53,22 @@ _LOOKUPS: Final = {
 }
 
 
-def describe_failure(error: BaseException, host: str) -> str:
-    """Say in a line why there is no answer of a host."""
+_SOCKS: Final = re.compile(r"Proxy Server could not connect: ([A-Z][A-Za-z /]{3,40})\.")
+"""httpcore's words for what a SOCKS proxy answers, which are of its own table (RFC 1928 section 6)."""
+
+
+def describe_failure(error: BaseException, host: str, proxy: Proxy | None = None, *, at_proxy: bool = False) -> str:
+    """Say in a line why there is no answer of a host. With `at_proxy`, it is the proxy itself that fails."""
     if (shortage := describe_shortage(error)) is not None:
         return f"there is no room for a request now: {shortage}"
-    return f"error sending request to {host}: {_find_reason(error)}"
+    reason = _find_reason(error)
+    if proxy is None:
+        return f"error sending request to {host}: {reason}"
+    if not at_proxy:
+        return f"error sending request to {host}: {reason} (by {proxy})"
+    if " 407 " in reason:
+        reason += f"; its user and password go into {proxy.variable}: {proxy.scheme}://USER:PASSWORD@HOST:PORT"
+    return f"error sending request to {host}: {proxy}: {reason}"
 
 
 def find_distrust(error: BaseException) -> ssl.SSLCertVerificationError | None:
@@ -77,7 +91,9 @@ def _find_reason(error: BaseException) -> str:
                 case OSError(errno=int(number)):
                     return f"{os.strerror(number)} (os error {number})"
     if "ProxyError" in _names(error) and (status := re.match(r"[45]\d\d\b", str(error))):
-        return f"the proxy answers {describe_status(int(status[0]))}"
+        return f"it answers {describe_status(int(status[0]))}"
+    if "ProxyError" in _names(error) and (answer := _SOCKS.fullmatch(str(error))):
+        return f"it could not connect: {answer[1]}"
     known = (_WORDS[name] for name in _names(error) if name in _WORDS)
     return next(known, f"it failed in a way that was not foreseen ({type(error).__name__})")
 

@@ -7,59 +7,76 @@ loaded on the first request, in a thread, and a daemon that only reads a stored 
 from __future__ import annotations
 
 import logging
-import ssl
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 import trio
 
-from accountd.config.urls import is_loopback, split_url
-from accountd.errors import RemoteUnreachable, describe_os_error, describe_shortage
+from accountd.config.urls import split_url
+from accountd.errors import RemoteUnreachable
 from accountd.web.answer import HttpAnswer, read_body
-from accountd.web.ca_bundle import SystemTrust, add_authorities
+from accountd.web.ca_bundle import NOBODY, Trust
 from accountd.web.failures import CONNECT_TIMEOUT, READ_TIMEOUT, describe_failure, find_distrust
+from accountd.web.proxies import Proxy, choose_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from pathlib import Path
 
     import httpx
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds for a request from its first step to the last byte of its answer, however it dribbles."""
 
-_CA_HINT: Final = (
-    "If you set CODEX_CA_CERTIFICATE or SSL_CERT_FILE, ensure it points to a PEM file containing one or more "
-    "CERTIFICATE blocks, or unset it to use system roots."
-)
-
 _log = logging.getLogger(__name__)
 
 
+class Way(NamedTuple):
+    """How a request leaves: by which proxy, or directly; and whether in clear, which no other machine may hear."""
+
+    proxy: Proxy | None = None
+    in_clear: bool = False
+
+
+class _Passage:
+    """How far a request is on its way, as httpcore tells: whose fault a failure is."""
+
+    def __init__(self, proxy: Proxy | None) -> None:
+        self.proxy = proxy
+        self.at_proxy = False
+        """It is connecting to the proxy, and has no tunnel yet. A connection that is used again has one."""
+
+    async def trace(self, event: str, _info: Mapping[str, object]) -> None:
+        if event.endswith("connect_tcp.started"):
+            self.at_proxy = self.proxy is not None
+        elif event in ("proxy.start_tls.started", "socks.start_tls.started"):
+            self.at_proxy = False
+
+
 class HttpClient:
-    """Requests, over two pools of connections. To other machines they go by the proxies of the environment.
+    """Requests, over a pool of connections for each way out: to other machines by the proxies of the environment.
 
     What is for this machine goes there directly, and what is plain HTTP nowhere else: no proxy is told of it.
     Redirects are never followed, since a request carries credentials that are meant for its own host alone.
-    `open_httpx` gives a client that goes directly, or one that does not. `read_trust` is called before the next
-    request after a certificate was not believed.
     """
 
     def __init__(
         self,
         user_agent: str,
-        open_httpx: Callable[[bool], Awaitable[httpx.AsyncClient]],
-        read_trust: Callable[[], None] = lambda: None,
+        open_httpx: Callable[[Way], Awaitable[httpx.AsyncClient]],
+        environ: Mapping[str, str] = MappingProxyType({}),
+        trust: Trust | None = None,
     ) -> None:
         # Compressed answers are not asked for: they are small, and what unfolds has to be watched.
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._open_httpx = open_httpx
-        self._read_trust = read_trust
+        self._environ = environ
+        self._trust = trust if trust is not None else Trust(environ)
         self._distrusts = False
         self._opening = trio.Lock()
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients: dict[Way, httpx.AsyncClient] = {}
 
     async def request(
         self,
@@ -76,23 +93,40 @@ class HttpClient:
         not trusted, and to nothing besides, since what is raised below may quote what was to be sent.
         """
         host = _find_host(url)
+        in_clear = not url.lower().startswith("https:")
+        passage = _Passage(None if in_clear else choose_proxy(url, self._environ))
         try:
             with trio.fail_after(REQUEST_TIMEOUT):
-                return await self._request(host, method, url, headers=headers or {}, json=json, form=form)
+                return await self._request(
+                    Way(passage.proxy, in_clear),
+                    passage,
+                    host,
+                    method,
+                    url,
+                    headers=headers or {},
+                    json=json,
+                    form=form,
+                )
         except RemoteUnreachable:
             raise
         except trio.TooSlowError:
             words, distrusted = f"{host} did not answer in {REQUEST_TIMEOUT:.0f} s", None
+            if passage.proxy is not None:
+                words += f" (by {passage.proxy})"
         except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - anything: see above
             if isinstance(error, BaseExceptionGroup) and (vital := error.split(Exception)[1]) is not None:
                 raise vital from None  # a cancellation, beside which something failed
-            words, distrusted = describe_failure(error, host), find_distrust(error)
+            words = describe_failure(error, host, passage.proxy, at_proxy=passage.at_proxy)
+            distrusted = find_distrust(error)
         if distrusted is not None:
             self._distrusts = True
+            words += f"; {NOBODY}" if self._trust.is_empty() else ""
         raise RemoteUnreachable(words) from distrusted  # here, where no foreign error is its context
 
     async def _request(
         self,
+        way: Way,
+        passage: _Passage,
         host: str,
         method: str,
         url: str,
@@ -101,15 +135,16 @@ class HttpClient:
         json: Mapping[str, object] | None,
         form: Mapping[str, str] | None,
     ) -> HttpAnswer:
-        client = await self._client(direct=is_loopback(host) or not url.lower().startswith("https:"))
+        client = await self._client(way)
         if self._distrusts:
-            self._read_trust()  # whoever was told may have added the authority since
+            self._trust.read_again()  # whoever was told may have added the authority since
             self._distrusts = False
         sent = dict(self._headers, **headers)
         content = None
         if json is not None:
             content, sent["Content-Type"] = msgspec.json.encode(json), "application/json"
-        request = client.build_request(method, url, headers=sent, content=content, data=form)
+        extensions = {"trace": passage.trace} if way.proxy is not None else {}
+        request = client.build_request(method, url, headers=sent, content=content, data=form, extensions=extensions)
         answer = await client.send(request, stream=True)
         try:
             if (connection := answer.extensions.get("network_stream")) is not None:
@@ -131,23 +166,23 @@ class HttpClient:
             except Exception as error:  # noqa: BLE001 - whatever a library raises, the daemon ends in order
                 _log.info("the connections were not closed in order: %s", type(error).__name__)
 
-    async def _client(self, *, direct: bool) -> httpx.AsyncClient:
+    async def _client(self, way: Way) -> httpx.AsyncClient:
         async with self._opening:
-            if direct not in self._clients:
+            if way not in self._clients:
                 from http.cookiejar import DefaultCookiePolicy
 
-                client = self._clients[direct] = await self._open_httpx(direct)
+                client = self._clients[way] = await self._open_httpx(way)
                 client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))  # it keeps none by itself
-            return self._clients[direct]
+            return self._clients[way]
 
 
 @asynccontextmanager
-async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterator[HttpClient]:
+async def open_http_client(user_agent: str, environ: Mapping[str, str]) -> AsyncIterator[HttpClient]:
     """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
-    trust = SystemTrust()
+    trust = Trust(environ)
     # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
-    open_httpx = partial(_open_httpx, trust, ca_file)
-    client = HttpClient(user_agent, partial(trio.to_thread.run_sync, open_httpx), trust.read_again)
+    open_httpx = partial(trio.to_thread.run_sync, partial(_open_httpx, trust))
+    client = HttpClient(user_agent, open_httpx, environ, trust)
     try:
         yield client
     finally:
@@ -155,38 +190,26 @@ async def open_http_client(user_agent: str, ca_file: Path | None) -> AsyncIterat
             await client.aclose()
 
 
-def _open_httpx(trust: SystemTrust, ca_file: Path | None, direct: bool) -> httpx.AsyncClient:
-    """Build an httpx client; unless it is `direct`, with the proxies of the environment.
-
-    Raises RemoteUnreachable for a proxy or certificate file that cannot be used.
-    """
+def _open_httpx(trust: Trust, way: Way) -> httpx.AsyncClient:
+    """Build an httpx client for one way out; it reads no variables by itself. Raises UnusableBundle."""
     import httpx
 
     from accountd.web.network import take_over
 
-    context = trust.open()
-    if ca_file is not None:
-        try:
-            add_authorities(context, ca_file)
-        except ssl.SSLError:
-            raise RemoteUnreachable(f"cannot read certificates from {ca_file}. {_CA_HINT}") from None
-        except OSError as error:
-            reason = describe_os_error(error)
-            raise RemoteUnreachable(f"cannot read certificates from {ca_file}: {reason}. {_CA_HINT}") from None
-    try:
-        client = httpx.AsyncClient(
-            verify=context,
-            timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-            follow_redirects=False,
-            trust_env=not direct,
-        )
-    except Exception as error:  # httpx parses the variables here; what it raises then may quote a password
-        if describe_shortage(error) is not None:
-            raise
-        raise RemoteUnreachable("what HTTPS_PROXY, ALL_PROXY, HTTP_PROXY or NO_PROXY says cannot be used") from None
+    context, proxy = trust.open(), None
+    if way.proxy is not None:
+        user, password = way.proxy.user, way.proxy.password.reveal()
+        proxy = httpx.Proxy(way.proxy.url, auth=None if user is None else (user, password))
+    client = httpx.AsyncClient(
+        verify=context,
+        timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
+        follow_redirects=False,
+        trust_env=False,
+        proxy=proxy,
+    )
     for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 - httpx has no word for it
         if isinstance(transport, httpx.AsyncHTTPTransport):
-            take_over(transport._pool, context, loopback_alone=direct)  # noqa: SLF001 - likewise
+            take_over(transport._pool, context, loopback_alone=way.in_clear)  # noqa: SLF001 - likewise
     return client
 
 

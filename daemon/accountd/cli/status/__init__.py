@@ -14,7 +14,7 @@ from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.client.errors import CallFailed
-from accountd.config.environment import describe_environment, find_differences
+from accountd.web.environment import describe_environment, find_differences
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accountd.config.environment import describe_environment, find_differences
+from accountd.web.environment import describe_environment, find_differences
 
 
 def test_where_all_is_as_usual_nothing_is_told() -> None:
@@ -25,8 +25,9 @@ def test_each_variable_that_counts_is_told_with_its_value() -> None:
         "HTTPS_PROXY": "http://upper:1",
         "https_proxy": "http://lower:2",
         "HTTP_PROXY": "http://unused:3",
-        "ALL_PROXY": "socks5h://[::1]:1080",
+        "ALL_PROXY": "socks5h://unused:1080",
         "NO_PROXY": "localhost,.example.com",
+        "SSL_CERT_DIR": "/c",
     }
     assert describe_environment(environ) == {
         "CODEX_APP_SERVER_LOGIN_ISSUER": "http://127.0.0.1:4500",
@@ -34,35 +35,32 @@ def test_each_variable_that_counts_is_told_with_its_value() -> None:
         "CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://a.example/t",
         "CODEX_REVOKE_TOKEN_URL_OVERRIDE": "https://a.example/r",
         "CODEX_CA_CERTIFICATE": "/x/a.pem",
-        "https_proxy": "http://lower:2",
-        "ALL_PROXY": "socks5h://[::1]:1080",
+        "HTTPS_PROXY": "http://upper:1",
         "NO_PROXY": "localhost,.example.com",
+        "SSL_CERT_DIR": "/c",
     }
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("proxy", "http://proxy"),
-        ("proxy:3128", "http://proxy:3128"),
-        ("http://ada:hunter2@proxy:3128/", "http://proxy:3128"),
-        ("ada:hunter2@proxy:3128", "http://proxy:3128"),
-        ("http://ada:hun@ter2@proxy", "http://proxy"),
-        ("http://ada:12/hunter2@proxy:3128", "not the URL of a proxy"),
-        ("http://ada:12?hunter2@proxy:3128", "not the URL of a proxy"),
-        ("http://ada:12#hunter2@proxy:3128", "not the URL of a proxy"),
-        ("http://ada:hunter2", "not the URL of a proxy"),
-        ("http://[hunter2", "not the URL of a proxy"),
-        ("http://", "not the URL of a proxy"),
+        ("proxy", "http://proxy:80"),
+        ("socks5h://[::1]", "socks5h://[::1]:1080"),
+        ("http://ada:hunter2@proxy:3128/", "http://proxy:3128 (fingerprint 4c4d)"),
+        ("ada:hunter2@proxy:3128", "http://proxy:3128 (fingerprint 8a92)"),
+        ("ada:hunter3@proxy:3128", "http://proxy:3128 (fingerprint fcb1)"),
+        ("http://ada:12/hunter2@proxy:3128", "not the URL of a proxy (fingerprint f0c7)"),
+        ("http://ada:hunter2", "not the URL of a proxy (fingerprint 7a87)"),
     ],
 )
 def test_of_a_proxy_its_place_is_told_and_no_password(value: str, told: str) -> None:
-    """Nor a part of one, where the value is no URL."""
+    """Nor a part of one, where the value is no URL; that it is another one is seen all the same."""
     assert describe_environment({"HTTPS_PROXY": value}) == {"HTTPS_PROXY": told}
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("a\x1b[2J\nb", "a�[2J�b"), ("a\udcffb", "a�b"), ("x" * 1000, "x" * 200)]
+    ("value", "told"),
+    [("a\x1b[2J\nb", "a�[2J�b"), ("a\udcffb", "a�b"), ("x" * 1000, f"{'x' * 200}… (fingerprint 44f8)")],
 )
 def test_whatever_is_set_is_short_plain_text(value: str, told: str) -> None:
     """It goes to clients as JSON, and to terminals."""

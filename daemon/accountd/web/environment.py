@@ -26,23 +26,24 @@ _PLAIN: Final = (
 _CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
 """Files of certificates, of which the first counts."""
 
-_PROXIES: Final = ("https_proxy", "all_proxy")
-"""Proxies, in both cases, of which the lower one counts. `http_proxy` decides nothing: none is used for `http`."""
+_FOLDERS: Final = "SSL_CERT_DIR"
 
 _LONGEST: Final = 200
 """Characters of a value that are told."""
 
 
 def describe_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give each variable that is set and counts, with what is to be told of it; nothing where all is as usual."""
+    """Give each variable that is set and counts, with what is to be told of it; nothing where all is as usual.
+
+    What is not told itself has a fingerprint, so that another password, say, is seen to be another.
+    """
     found = {name: value.rstrip("/") for name in _PLAIN if (value := _value(environ, name))}
-    if name := _first(environ, *_CERTIFICATES):
+    if name := next((name for name in _CERTIFICATES if _value(environ, name)), None):
         found[name] = _describe_path(name, _value(environ, name))
-    for proxy in _PROXIES:
-        if name := _first(environ, proxy, proxy.upper()):
-            found[name] = _describe_proxy(_value(environ, name))
-    if name := _first(environ, "no_proxy", "NO_PROXY"):
-        found[name] = _value(environ, name)
+    if folders := _value(environ, _FOLDERS):
+        found[_FOLDERS] = folders
+    if any(name.upper().endswith("_PROXY") for name in environ):
+        found |= _describe_proxies(environ)
     return {name: _make_plain(value) for name, value in found.items()}
 
 
@@ -55,10 +56,6 @@ def _value(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name, "").strip()
 
 
-def _first(environ: Mapping[str, str], *names: str) -> str | None:
-    return next((name for name in names if _value(environ, name)), None)
-
-
 def _describe_path(name: str, value: str) -> str:
     try:
         return paths.expand(value, where=name)
@@ -66,19 +63,32 @@ def _describe_path(name: str, value: str) -> str:
         return value
 
 
-def _describe_proxy(value: str) -> str:
-    """Give scheme, host and port of a proxy; of what is no URL nothing, since it may be a password."""
-    from accountd.config.urls import split_proxy  # takes long to import, and few have a proxy
+def _describe_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    from accountd.web import proxies  # takes long to import, and few have a proxy
 
-    try:
-        parts = split_proxy(value)
-    except ValueError:
-        return "not the URL of a proxy"
-    host, port = parts.hostname or "", parts.port
-    place = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{place}" + (f":{port}" if port is not None else "")
+    found = {}
+    if name := proxies.find_proxy_variable("https", environ):  # none is used for `http`
+        value = environ[name].strip()
+        try:
+            proxy = proxies.read_proxy(name, value)
+        except proxies.UnusableProxy:
+            found[name] = f"not the URL of a proxy ({_take_fingerprint(value)})"
+        else:
+            found[name] = proxy.url + (f" ({_take_fingerprint(value)})" if proxy.user is not None else "")
+    if (name := proxies.find_exemptions(environ)) and _value(environ, name):
+        found[name] = _value(environ, name)
+    return found
+
+
+def _take_fingerprint(text: str) -> str:
+    """Make of a text what tells it from another: too little to find out a password by trying."""
+    import hashlib  # see paths.socket_path
+
+    return f"fingerprint {hashlib.sha256(os.fsencode(text)).hexdigest()[:4]}"
 
 
 def _make_plain(text: str) -> str:
-    told = os.fsencode(text).decode("utf-8", "replace")[:_LONGEST]
+    told = os.fsencode(text).decode("utf-8", "replace")
+    if len(told) > _LONGEST:
+        told = f"{told[:_LONGEST]}… ({_take_fingerprint(text)})"
     return "".join(character if character.isprintable() else "�" for character in told)
