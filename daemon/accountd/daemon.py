@@ -17,6 +17,7 @@ from accountd import logs, paths
 from accountd.audit.log import open_audit_log
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
+from accountd.config.env_file import read_env_file
 from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
@@ -112,6 +113,10 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
     """
     if trusts_unsafe_paths():
         _log.warning("%s is set: paths are used that other users may write to", OPT_OUT)
+    env_file = read_env_file(os.environ)
+    if env_file.fault is not None:
+        _log.warning("%s", env_file.fault)
+    environ = {**os.environ, **env_file.values}
     system = read_system_layer()
     policy = PolicyHolder(make_policy(config, system))  # it may not permit anything: said before anything is open
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
@@ -122,7 +127,7 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
             # Also the last to end: neither a signal nor a watchdog may go through a refresh that is waited for.
             open_signals(accepting, staying, hang_up_ends=listeners.main is None) as hang_ups,
             _open_watchdog(manager),
-            open_http_client(user_agent, os.environ) as http,
+            open_http_client(user_agent, environ) as http,
             open_services(
                 config,
                 policy,
@@ -131,7 +136,7 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
                 http=http,
                 store=open_store(config),
                 audit=audit,
-                environ=os.environ,
+                environ=environ,
                 token_socket=listeners.token,
             ) as services,
             trio.open_nursery() as watching,

@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 
 
 def codex_home(environ: Mapping[str, str]) -> str:
-    """Give the folder that holds `auth.json` and `config.toml`: `CODEX_HOME`, else `~/.codex`."""
-    return expand(environ.get("CODEX_HOME", "").strip() or "~/.codex", where="CODEX_HOME")
+    """Give the folder that holds `auth.json` and `config.toml`: `CODEX_HOME`, else `~/.codex`.
+
+    Raises ConfigError for one that is not there and looks as if somebody should have expanded it: such as
+    `$HOME/.codex`, from a file of variables that no shell reads. It would be made, by that name, anywhere.
+    """
+    named = environ.get("CODEX_HOME", "").strip()
+    home = expand(named or "~/.codex", where="CODEX_HOME")
+    is_odd = not named.startswith(("/", "~")) or not {*named}.isdisjoint("\"'`$")
+    if named and is_odd and not os.path.isdir(home):
+        raise ConfigError(
+            f'CODEX_HOME points to "{named}", but that path does not exist; it must be an absolute path, without '
+            "quotes and variables"
+        )
+    return home
 
 
 def user_home() -> str | None:

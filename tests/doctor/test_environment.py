@@ -53,3 +53,14 @@ async def test_without_a_daemon_that_tells_it_is_that_of_here(daemon: Daemon, tm
         "ok",
         "the daemon cannot be asked; this shell has HTTPS_PROXY=http://proxy:3128 (fingerprint c0e2)",
     )
+
+
+async def test_what_env_file_says_is_of_here_as_well(tmp_path: Path) -> None:
+    """The daemon reads it at its start; one that cannot be used is told of first."""
+    (tmp_path / ".env").write_text("HTTPS_PROXY=http://proxy:3128\n")
+    daemon = daemon_with(tmp_path, environment={})
+    found = await check_environment(surroundings(tmp_path, daemon=daemon))
+    assert found.summary == "HTTPS_PROXY is not set in the daemon, and http://proxy:3128 here"
+    (tmp_path / ".env").write_bytes(b"\xff")
+    found = await check_environment(surroundings(tmp_path, daemon=daemon))
+    assert (found.verdict, found.summary) == ("warn", f"{tmp_path}/.env is not read: it is no UTF-8")

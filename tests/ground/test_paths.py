@@ -34,7 +34,21 @@ def socket_name(**environ: str) -> str:
 )
 def test_codex_home_is_configured_or_usual(value: str | None, expected: str, home: Path) -> None:
     """`CODEX_HOME` is trimmed and made absolute; blank is unset."""
+    (home / "a").mkdir()
     assert Path(paths.codex_home({} if value is None else {"CODEX_HOME": value})) == home / expected
+
+
+@pytest.mark.parametrize(
+    "value", ["$HOME/.codex", "${HOME}/.codex", "/home/$USER/.codex", '"/home/a"', "'~/.codex'", '/home/a"', "a/b"]
+)
+def test_a_home_that_nobody_has_expanded_is_refused(value: str, home: Path) -> None:
+    """Files of variables that no shell reads expand nothing: no folder is made of it; one that is there is used."""
+    with pytest.raises(ConfigError) as caught:
+        paths.codex_home({"CODEX_HOME": value})
+    assert str(caught.value).startswith(f'CODEX_HOME points to "{value}", but that path does not exist')
+    if not value.startswith("/"):
+        (home / value).mkdir(parents=True)
+        assert Path(paths.codex_home({"CODEX_HOME": value})) == home / value
 
 
 @pytest.mark.parametrize("name", ["CODEX_HOME", "ACCOUNTD_SOCKET"])

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 async def check_environment(surroundings: Surroundings) -> Finding:
     """Tell what the daemon's environment has that is not usual, and what this one has otherwise."""
-    here, daemon = describe_environment(surroundings.environ), await surroundings.daemon()
+    env_file = await surroundings.env_file()
+    if env_file.fault is not None:
+        return warn(env_file.fault, f"let {env_file.path} be a file of yours that nobody else may write to")
+    here, daemon = describe_environment(await surroundings.network_environ()), await surroundings.daemon()
     there = (daemon.status or {}).get("environment")
     if not isinstance(there, dict):
         return ok(_tell("the daemon cannot be asked; this shell", here), **here)

@@ -28,7 +28,7 @@ SKEW: Final = 60.0
 async def check_proxy(surroundings: Surroundings) -> Finding:
     """Say which proxy a request to the issuer goes through, without its password."""
     try:
-        proxy = choose_proxy((await surroundings.config()).issuer, surroundings.environ)
+        proxy = choose_proxy((await surroundings.config()).issuer, await surroundings.network_environ())
     except UnusableProxy as error:
         return fail(str(error), error.remedy)
     if proxy is None:
@@ -38,7 +38,8 @@ async def check_proxy(surroundings: Surroundings) -> Finding:
 
 async def check_ca(surroundings: Surroundings) -> Finding:
     """Read the certificates of authorities: those that the environment names, and the system's."""
-    return await trio.to_thread.run_sync(_look_at_certificates, surroundings.environ, abandon_on_cancel=True)
+    environ = await surroundings.network_environ()
+    return await trio.to_thread.run_sync(_look_at_certificates, environ, abandon_on_cancel=True)
 
 
 def _look_at_certificates(environ: Mapping[str, str]) -> Finding:
@@ -75,7 +76,7 @@ async def _check_endpoint(surroundings: Surroundings, url: str) -> Finding:
             return warn("no request can be sent", f"see {name} first", url=url)
     probe = await surroundings.probe(url)
     if isinstance(probe.answer, RemoteUnreachable):
-        fault = await find_fault(url, surroundings.environ, probe.answer)
+        fault = await find_fault(url, await surroundings.network_environ(), probe.answer)
         return fail(fault.text, fault.remedy, url=url, stage=fault.stage)
     answer = probe.answer
     status = describe_status(answer.status)

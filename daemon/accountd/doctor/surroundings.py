@@ -18,6 +18,7 @@ from accountd.client.errors import CallFailed, ClientError, NothingListens
 from accountd.client.unix_socket import open_socket
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
+from accountd.config.env_file import EnvFile, read_env_file
 from accountd.errors import RemoteUnreachable
 from accountd.web.answer import HttpAnswer
 from accountd.web.http import open_http_client
@@ -89,6 +90,8 @@ class Surroundings:
         self._ask = ask or ask_daemon
         load = partial(settings.load, environ)
         self._config = Once(partial(trio.to_thread.run_sync, load, abandon_on_cancel=True))
+        read = partial(read_env_file, environ)
+        self._env_file = Once(partial(trio.to_thread.run_sync, read, abandon_on_cancel=True))
         self._daemon = Once(self._ask_daemon)
         self._probes: dict[str, Once[Probe]] = {}
 
@@ -101,6 +104,14 @@ class Surroundings:
     def socket(self) -> Path:
         """Where the daemon is to be found."""
         return Path(self._socket or paths.socket_path(self.environ))
+
+    async def env_file(self) -> EnvFile:
+        """Read `.env` in CODEX_HOME. Raises ConfigError."""
+        return await self._env_file.get()
+
+    async def network_environ(self) -> Mapping[str, str]:
+        """Give the variables that decide the way to the network, those of `.env` among them. Raises ConfigError."""
+        return {**self.environ, **(await self.env_file()).values}
 
     async def config(self) -> Config:
         """Read the settings. Raises ConfigError."""
@@ -130,7 +141,7 @@ class Surroundings:
     async def _get(self, url: str) -> HttpAnswer:
         config = await self.config()
         user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
-        async with open_http_client(user_agent, self.environ) as http:
+        async with open_http_client(user_agent, await self.network_environ()) as http:
             return await http.request("GET", url)
 
 

@@ -1,0 +1,65 @@
+"""`.env` in CODEX_HOME: each line as codex 0.171 was seen to take it, and what is taken of them at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from accountd.config.env_file import join_env_file, parse_env_file, read_env_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A=http://p:1", "http://p:1"),
+        ("export A=x", "x"),
+        ("  A = x  ", "x"),
+        ('A="x y"', "x y"),
+        ("A='x # y' # z", "x # y"),
+        ("A=x # y", "x"),
+        ("A=x#y", "x#y"),
+        ("# A=y\r\nA=x\r\n", "x"),
+        ("A=y\nA=x", "x"),
+        ("!!! no line\nA=x\n!!!", "x"),
+        ("\ufeffA=x", None),
+        ("B=x\nA=${B}/$B", "x/x"),
+        ("A=$SET$UNSET", "y"),
+        ("SET=x\nA=$SET", "y"),
+        ("A='$SET'", "$SET"),
+        (r"A=\$SET", "$SET"),
+        (r'A="x\"\\\ny"', 'x"\\\ny'),
+        ("A=", ""),
+        ("A=''", ""),
+        ("A=x y", None),
+        ('A="x', None),
+        ("A: x", None),
+    ],
+)
+def test_a_line_is_read_as_codex_reads_it(text: str, value: str | None) -> None:
+    """With quotes, comments and other variables; one that is no assignment spoils no other."""
+    assert parse_env_file(text, {"SET": "y"}).get("A") == value
+
+
+def test_the_way_to_the_network_is_taken_and_goes_before_the_environment(tmp_path: Path) -> None:
+    """Nothing else is, so that nobody moves the issuer or the socket there."""
+    (tmp_path / ".env").write_text(
+        "\ufeffHTTPS_PROXY=http://file:1\nno_proxy=x\nCODEX_CA_CERTIFICATE=/x\nACCOUNTD_SOCKET=/x\nSSL_CERT_FILE=/f\n"
+    )
+    environ = {"CODEX_HOME": str(tmp_path), "HTTPS_PROXY": "http://environment:1"}
+    taken = {"HTTPS_PROXY": "http://file:1", "no_proxy": "x", "SSL_CERT_FILE": "/f"}
+    assert join_env_file(environ) == {**environ, **taken}
+
+
+def test_one_that_cannot_be_used_is_told_of_and_not_taken(tmp_path: Path) -> None:
+    """Such as one that others may write to, or that is none; none at all is as usual."""
+    environ = {"CODEX_HOME": str(tmp_path)}
+    assert read_env_file(environ).fault is None
+    (tmp_path / ".env").write_bytes(b"HTTPS_PROXY=http://p\xff\n")
+    assert read_env_file(environ).fault == f"{tmp_path}/.env is not read: it is no UTF-8"
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").mkdir()
+    assert str(read_env_file(environ).fault).startswith(f"{tmp_path}/.env is not read: ")
