@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from accountd.config.env_file import TAKEN
 from fakes.processes import PORTS
 from fakes.turns import turn
 
@@ -83,7 +84,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     It is an empty folder with a short name, since a socket's path has room for some hundred bytes.
     """
     folder = Path(tempfile.mkdtemp(prefix="accountd-"))
-    for name in ("ACCOUNTD_SOCKET", "CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", *BROWSERS, *TERMINALS):
+    for name in ("ACCOUNTD_SOCKET", "CODEX_HOME", "CODEX_CA_CERTIFICATE", *TAKEN, *BROWSERS, *TERMINALS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BROWSER", "none")
     monkeypatch.setenv("HOME", str(folder))

@@ -9,7 +9,7 @@ doors     server · client                        the socket seen from inside, a
 services  supervisor · hub · audit · account · requirements.service · login      what lives
 outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file
 paper     protocol · framing · oauth · backend · requirements · foreign_json      bytes and values in and out
-ground    errors · unforeseen · secret · redaction · files · config · codex · paths · counters · logs
+ground    errors · installation · unforeseen · secret · redaction · files · config · codex · paths · counters · logs
 """
 
 __version__ = "0.1.0"

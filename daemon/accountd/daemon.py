@@ -22,6 +22,7 @@ from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
+from accountd.installation import INSTALLATION
 from accountd.listeners import choose_listeners, describe_place, open_listener
 from accountd.reload import Reloader, make_policy
 from accountd.requirements.service import read_system_layer
@@ -55,6 +56,9 @@ if TYPE_CHECKING:
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
 
+UPGRADE_GRACE: Final = 1.0
+"""Seconds that a daemon waits for more clients when it has been upgraded and the last one has left."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +71,7 @@ def main(
     token_socket: Path | None = None,
     audit: bool = True,
     exit_when_idle: float | None = None,
+    on_demand: bool = False,
 ) -> int:
     """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
 
@@ -78,7 +83,15 @@ def main(
     try:
         harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
-            listeners = choose_listeners(given, listen, token_socket, stdio=stdio, exit_when_idle=exit_when_idle)
+            is_managed = manager.is_there or given.main is not None
+            listeners = choose_listeners(
+                given,
+                listen,
+                token_socket,
+                stdio=stdio,
+                exit_when_idle=exit_when_idle,
+                started_by="serviceManager" if is_managed else "client" if on_demand else "person",
+            )
             config = settings.load(os.environ)
             limits = config.limits
             bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
@@ -138,6 +151,7 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
                 audit=audit,
                 environ=environ,
                 token_socket=listeners.token,
+                started_by=listeners.started_by,
             ) as services,
             trio.open_nursery() as watching,
         ):
@@ -179,7 +193,7 @@ async def _admit(
     services: Services,
     listeners: Listeners,
 ) -> None:
-    """Let clients in until cancelled, or until nobody has been there for so long.
+    """Let clients in until cancelled, or until nobody has been there for so long; see `_wait_idle`.
 
     Who comes at that very moment either got in, and it goes on, or waits in the service manager's socket.
     """
@@ -194,7 +208,8 @@ async def _admit(
             await supervise("waiting for an idle moment", _wait_idle, server, services, listeners.exit_when_idle)
             admitting.cancel_scope.cancel()
         if not connections.child_tasks:
-            _log.info("stopping, since nobody has been here for %g seconds", listeners.exit_when_idle)
+            change, seconds = INSTALLATION.describe_change(), listeners.exit_when_idle
+            _log.info("stopping, since %s", change or f"nobody has been here for {seconds:g} seconds")
             return
 
 
@@ -204,12 +219,18 @@ async def _accept(server: Server, listener: trio.SocketListener, connections: tr
 
 
 async def _wait_idle(server: Server, services: Services, seconds: float | None) -> None:
-    """Wait until nobody has been there for so long, no login is under way, and nothing is in memory alone."""
-    if seconds is None:
-        await trio.sleep_forever()
-    await server.idle_exit.wait(seconds)
-    while services.logins.under_way() or not all(account.outlasts_the_daemon for account in services.accounts):
-        await server.idle_exit.wait(seconds)
+    """Wait until nobody has been there for so long, no login is under way, and nothing is in memory alone.
+
+    Without a number of seconds, one that has been upgraded waits no longer than for the last client to leave.
+    """
+    while True:
+        if seconds is None:
+            await server.idle_exit.wait_left()
+            if INSTALLATION.describe_change() is None:
+                continue
+        await server.idle_exit.wait(UPGRADE_GRACE if seconds is None else seconds)
+        if not services.logins.under_way() and not services.holds_only_copy:
+            return
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import trio
 
+    from accountd.protocol.status import StartedBy
     from accountd.system.activation import Activated
 
 Place = Path | socket.socket
@@ -32,10 +33,17 @@ class Listeners(NamedTuple):
     main: Place | None
     token: TokenSocket | None = None
     exit_when_idle: float | None = None
+    started_by: StartedBy = "person"
 
 
 def choose_listeners(
-    given: Activated, listen: Path | None, token_socket: Path | None, *, stdio: bool, exit_when_idle: float | None
+    given: Activated,
+    listen: Path | None,
+    token_socket: Path | None,
+    *,
+    stdio: bool,
+    exit_when_idle: float | None,
+    started_by: StartedBy = "person",
 ) -> Listeners:
     """Choose between what a service manager gave, what was asked for, and the default of this environment.
 
@@ -46,7 +54,7 @@ def choose_listeners(
     if (given.main and (listen or stdio)) or (given.token and token_socket):
         raise SocketError("a service manager gave the socket, and the command line names another")
     usual = None if stdio else listen or Path(paths.socket_path(os.environ))
-    return Listeners(given.main or usual, _find_token_socket(given.token, token_socket), exit_when_idle)
+    return Listeners(given.main or usual, _find_token_socket(given.token, token_socket), exit_when_idle, started_by)
 
 
 def _find_token_socket(given: socket.socket | None, path: Path | None) -> TokenSocket | None:

@@ -25,8 +25,9 @@ def codex_home(environ: Mapping[str, str]) -> str:
     home = expand(named or "~/.codex", where="CODEX_HOME")
     is_odd = not named.startswith(("/", "~")) or not {*named}.isdisjoint("\"'`$")
     if named and is_odd and not os.path.isdir(home):
+        shown = named.replace('"', '\\"')
         raise ConfigError(
-            f'CODEX_HOME points to "{named}", but that path does not exist; it must be an absolute path, without '
+            f'CODEX_HOME points to "{shown}", but that path does not exist; it must be an absolute path, without '
             "quotes and variables"
         )
     return home

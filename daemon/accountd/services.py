@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from accountd.audit.log import AuditLog
     from accountd.config.policy import PolicyHolder
     from accountd.config.settings import Config
+    from accountd.protocol.status import StartedBy
     from accountd.requirements.layers import Layer
     from accountd.requirements.service import ParseBundle
     from accountd.server.token_socket import TokenSocket
@@ -51,6 +52,7 @@ async def open_services(
     audit: AuditLog,
     environ: Mapping[str, str],
     token_socket: TokenSocket | None = None,
+    started_by: StartedBy = "person",
     parse_bundle: ParseBundle = parse_bundle_in_thread,
 ) -> AsyncIterator[Services]:
     """Give the services for a block. `system` is what the machine requires of every account.
@@ -86,4 +88,5 @@ async def open_services(
                 environment=describe_environment(environ),
                 backend_url=config.backend if config.backend != DEFAULT_BACKEND else None,
                 token_socket=token_socket,
+                started_by=started_by,
             )

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from accountd.errors import AccountdError, describe_shortage
+from accountd.installation import INSTALLATION
 
 if TYPE_CHECKING:
     import logging
@@ -41,7 +42,9 @@ def report(log: logging.Logger, what: str, error: BaseException) -> str:
 def explain(error: BaseException) -> str:
     """Give the words for a client that waits for what has failed."""
     shortage = describe_shortage(error)
-    return INTERNAL_ERROR if shortage is None else f"accountd has no room for this now: {shortage}"
+    if shortage is not None:
+        return f"accountd has no room for this now: {shortage}"
+    return INSTALLATION.describe_change() or INTERNAL_ERROR
 
 
 def explain_end(error: BaseException) -> str:

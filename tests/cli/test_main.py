@@ -134,7 +134,7 @@ def test_another_persons_daemon_is_no_daemon(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that is served by a stranger is exit code 5, and no daemon is started in its place."""
-    monkeypatch.setattr("accountd.client.unix_socket._peer_uid", lambda connection: 4_000_000)
+    monkeypatch.setattr("accountd.client.unix_socket._ask_peer", lambda connection: (4_000_000, 1))
     with AppServer(path):
         assert main(["status"]) == exits.NO_DAEMON
     assert "served by another user (uid 4000000)" in capsys.readouterr().err
@@ -210,7 +210,7 @@ def test_ctrl_c_before_anything_happened_is_quiet(path: Path, monkeypatch: pytes
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("accountd.cli.logout.connect", interrupt)
+    monkeypatch.setattr("accountd.cli.logout.connect_for_network", interrupt)
     assert main(["logout"]) == 130
 
 

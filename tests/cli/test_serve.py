@@ -14,15 +14,16 @@ from accountd.cli import main
 @pytest.mark.parametrize(
     ("arguments", "asked_for"),
     [
-        ([], (None, False, "info", None, None, True, None)),
-        (["--listen", "stdio://", "--log-level", "debug"], (None, True, "debug", None, None, True, None)),
-        (["--listen", "unix:///run/a/s"], (Path("/run/a/s"), False, "info", None, None, True, None)),
-        (["--listen", "unix://s"], (Path.cwd() / "s", False, "info", None, None, True, None)),
-        (["--listen", "unix://~/s"], (Path.home() / "s", False, "info", None, None, True, None)),
-        (["--log-format", "json"], (None, False, "info", "json", None, True, None)),
-        (["--no-audit-log"], (None, False, "info", None, None, False, None)),
-        (["--token-socket", "unix://t"], (None, False, "info", None, Path.cwd() / "t", True, None)),
-        (["--exit-when-idle", "600"], (None, False, "info", None, None, True, 600)),
+        ([], (None, False, "info", None, None, True, None, False)),
+        (["--listen", "stdio://", "--log-level", "debug"], (None, True, "debug", None, None, True, None, False)),
+        (["--listen", "unix:///run/a/s"], (Path("/run/a/s"), False, "info", None, None, True, None, False)),
+        (["--listen", "unix://s"], (Path.cwd() / "s", False, "info", None, None, True, None, False)),
+        (["--listen", "unix://~/s"], (Path.home() / "s", False, "info", None, None, True, None, False)),
+        (["--log-format", "json"], (None, False, "info", "json", None, True, None, False)),
+        (["--no-audit-log"], (None, False, "info", None, None, False, None, False)),
+        (["--token-socket", "unix://t"], (None, False, "info", None, Path.cwd() / "t", True, None, False)),
+        (["--on-demand"], (None, False, "info", None, None, True, None, True)),
+        (["--exit-when-idle", "600"], (None, False, "info", None, None, True, 600, False)),
     ],
 )
 def test_the_daemon_gets_what_was_asked_for(

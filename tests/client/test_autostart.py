@@ -91,18 +91,30 @@ def test_relative_paths_in_the_environment_mean_the_same_to_the_daemon(
 ) -> None:
     """CODEX_HOME and the certificate files are made absolute, since the daemon's folder is another."""
     monkeypatch.chdir(home)
+    (home / "other").mkdir()
     monkeypatch.setenv("CODEX_HOME", "other")
     monkeypatch.setenv("SSL_CERT_FILE", "~/ca.pem")
+    monkeypatch.setenv("SSL_CERT_DIR", "a:/b")
     main(["status"])
     environ = facts(daemon)["environ"]
     assert (environ["CODEX_HOME"], environ["SSL_CERT_FILE"]) == (str(home / "other"), str(home / "ca.pem"))
+    assert environ["SSL_CERT_DIR"] == f"{home}/a:/b"
     assert "CODEX_CA_CERTIFICATE" not in environ
 
 
 def test_the_real_daemon_is_this_python_and_this_package(tmp_path: Path) -> None:
     """What is started is `accountd serve` on the verb's socket."""
     command = autostart.daemon_command(tmp_path / "s")
-    assert command == [sys.executable, "-P", "-m", "accountd", "serve", "--listen", f"unix://{tmp_path}/s"]
+    assert command == [
+        sys.executable,
+        "-P",
+        "-m",
+        "accountd",
+        "serve",
+        "--on-demand",
+        "--listen",
+        f"unix://{tmp_path}/s",
+    ]
 
 
 def test_no_start_refuses(path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -208,7 +208,7 @@ def test_a_full_queue_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that is served by neither this user nor root is left before anything is said to it."""
-    monkeypatch.setattr(unix_socket, "_peer_uid", lambda connection: os.geteuid() + 1)
+    monkeypatch.setattr(unix_socket, "_ask_peer", lambda connection: (os.geteuid() + 1, 1))
     with AppServer(path) as server:
         with pytest.raises(DaemonUnreachable, match=f"served by another user .uid {os.geteuid() + 1}"):
             Client(path)
@@ -217,9 +217,9 @@ def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.M
 
 
 def test_the_kernel_says_whose_daemon_it_is(path: Path) -> None:
-    """The peer's uid is the one of the process that listens."""
+    """The peer's uid is the one of the process that listens, and so is its id."""
     with AppServer(path), Client(path) as client:
-        assert unix_socket._peer_uid(client._socket) == os.geteuid()
+        assert unix_socket._ask_peer(client._socket) == (os.geteuid(), os.getpid())
 
 
 def test_a_wait_can_be_interrupted_and_taken_up_again(path: Path) -> None:

@@ -53,7 +53,8 @@ async def test_another_daemon_is_told_with_how_to_end_it(
     found = await check_daemon(surroundings(tmp_path, daemon=daemon))
     assert found.verdict == verdict
     assert found.summary.startswith(text)
-    assert ("kill 7" in (found.remedy or "")) == (daemon.home is None)
+    assert ("kill 7" in (found.remedy or "")) == (daemon.trouble is not None)
+    assert ("accountd restart" in (found.remedy or "")) == (verdict == "warn")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import trustme
 from accountd.doctor.network import check_backend, check_ca, check_clock, check_issuer, check_proxy
 from accountd.errors import RemoteUnreachable
 from accountd.web.answer import HttpAnswer
+from accountd.web.ca_bundle import Trust
 from fakes.surroundings import surroundings
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ async def test_a_file_of_certificates_is_read(tmp_path: Path) -> None:
     assert (found.verdict, found.details["variable"]) == ("ok", "CODEX_CA_CERTIFICATE")
     assert found.summary.startswith("1 of ")
     assert (await check_ca(surroundings(tmp_path))).verdict == "ok"
+
+
+async def test_a_system_without_authorities_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a slim container: that is what to mend, and no certificate of the issuer's is to be trusted for it."""
+    monkeypatch.setattr(Trust, "is_empty", lambda _: True)
+    made_up = surroundings(tmp_path)
+    found = await check_ca(made_up)
+    assert (found.verdict, found.summary) == ("fail", "this system has no certificates of authorities")
+    assert (await check_issuer(made_up)).remedy == "see network.ca first"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"rubbish", b"-----BEGIN CERTIFICATE-----\nx\n"])

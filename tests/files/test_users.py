@@ -102,7 +102,7 @@ def test_a_client_that_cannot_tell_whose_daemon_it_is_sends_nothing(
         sock.bind(str(path))
         sock.listen()
         for uid in (os.geteuid(), 12345):
-            monkeypatch.setattr("accountd.client.unix_socket._peer_uid", lambda _, uid=uid: uid)
+            monkeypatch.setattr("accountd.client.unix_socket._ask_peer", lambda _, uid=uid: (uid, 1))
             monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
             monkeypatch.setattr(users, "read_namespace", lambda uid=uid: UserNamespace((), uid))
             if uid == 0:

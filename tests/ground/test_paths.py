@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_a_home_that_nobody_has_expanded_is_refused(value: str, home: Path) -> N
     """Files of variables that no shell reads expand nothing: no folder is made of it; one that is there is used."""
     with pytest.raises(ConfigError) as caught:
         paths.codex_home({"CODEX_HOME": value})
-    assert str(caught.value).startswith(f'CODEX_HOME points to "{value}", but that path does not exist')
+    assert str(caught.value).startswith(f"CODEX_HOME points to {json.dumps(value)}, but that path does not exist")
     if not value.startswith("/"):
         (home / value).mkdir(parents=True)
         assert Path(paths.codex_home({"CODEX_HOME": value})) == home / value

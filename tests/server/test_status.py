@@ -59,6 +59,8 @@ async def test_a_daemon_that_has_just_started_counts_nothing(autojump_clock: tri
             CODEX_VERSION,
             os.getpid(),
         )
+        assert (status["installedVersion"], status["startedBy"]) == (__version__, "person")
+        assert status["holdsOnlyCopy"] is False
         assert status["startedAt"] == pytest.approx(started)
         assert status["uptimeSeconds"] >= 0
         assert status["credential"] == {

@@ -32,6 +32,8 @@ VERBS = (
     "connect",
     "app-server",
     "serve",
+    "stop",
+    "restart",
     "service",
     "sandbox",
     "schema",
@@ -99,6 +101,19 @@ def _run(argv: list[str]) -> int:
 
 
 def _run_verb(args: argparse.Namespace) -> int:
+    try:
+        return _try_verb(args)
+    except Failure as failure:
+        if failure.code != ERROR or "asks_network" not in args:
+            raise
+        from accountd.cli.replacing import explain_failure  # for those that fail
+
+        if (words := explain_failure(args, str(failure))) is not None:
+            raise Failure(words) from failure
+    return _try_verb(args)
+
+
+def _try_verb(args: argparse.Namespace) -> int:
     from accountd.client.errors import ClientError, DaemonUnreachable  # --help needs neither
     from accountd.errors import AccountdError
 

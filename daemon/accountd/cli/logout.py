@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.cli.connecting import connect
 from accountd.cli.exits import OK
 from accountd.cli.options import add_client_options
+from accountd.cli.replacing import connect_for_network
 from accountd.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
-    with connect(args) as client:
+    with connect_for_network(args) as client:
         client.call("account/forget" if args.forget else "account/logout", timeout=_PATIENCE)
     say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
     return OK

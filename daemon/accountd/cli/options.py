@@ -8,14 +8,19 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_client_options(parser: argparse.ArgumentParser) -> None:
-    """Give a verb the options that say which daemon it means."""
+def add_socket_option(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Give a verb the option that says at which socket the daemon is, and give the group that it is in."""
     group = parser.add_argument_group("daemon")
     group.add_argument(
         "--socket",
         metavar="PATH",
         help="the daemon's Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)",
     )
-    group.add_argument(
+    return group
+
+
+def add_client_options(parser: argparse.ArgumentParser) -> None:
+    """Give a verb the options that say which daemon it means."""
+    add_socket_option(parser).add_argument(
         "--no-start", action="store_true", help="do not start a daemon if none is running; exit with 5 instead"
     )

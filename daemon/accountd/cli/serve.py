@@ -69,6 +69,11 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="SECONDS",
         help="end when nobody has been there for so long; only with a socket from systemd or launchd",
     )
+    parser.add_argument(
+        "--on-demand",
+        action="store_true",
+        help="be what a client starts by itself: another one may replace it while nothing is under way",
+    )
     parser.set_defaults(run=run)
 
 
@@ -91,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         token_socket=token_socket,
         audit=args.audit,
         exit_when_idle=args.exit_when_idle,
+        on_demand=args.on_demand,
     )
 
 

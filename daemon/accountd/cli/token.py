@@ -83,7 +83,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help=f"how to print it: {', '.join(_FORMATS)} (default: %(default)s)",
     )
     add_client_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, asks_network=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ def open_socket(path: str | Path, timeout: float) -> socket.socket:
     try:
         connection.settimeout(timeout)
         _connect(connection, str(path), timeout)
-        _check_owner(_peer_uid(connection), path)
+        _check_owner(_ask_peer(connection)[0], path)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
         connection.close()
         raise NothingListens(f"nothing listens on {path}") from error
@@ -56,14 +56,25 @@ def _connect(connection: socket.socket, path: str, timeout: float) -> None:
         time.sleep(_PAUSE)
 
 
-def _peer_uid(connection: socket.socket) -> int:
-    """Ask the kernel whose process listens."""
+def find_listener(path: str | Path, timeout: float = 4.0) -> int | None:
+    """Ask the kernel for the process that listens, which may not answer; None where there is none to be seen."""
+    try:
+        with open_socket(path, timeout) as connection:
+            return _ask_peer(connection)[1] or None
+    except (DaemonUnreachable, OSError):
+        return None
+
+
+def _ask_peer(connection: socket.socket) -> tuple[int, int]:
+    """Ask the kernel whose process listens, and for its id; 0 where that one is in no namespace of ours."""
     if sys.platform == "darwin":
-        local_peercred, sol_local = 1, 0
+        local_peercred, local_peerpid, sol_local = 1, 2, 0
         credentials = connection.getsockopt(sol_local, local_peercred, 76)  # version, uid, …
+        pid = connection.getsockopt(sol_local, local_peerpid)
     else:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
-    return int.from_bytes(credentials[4:8], sys.byteorder)
+        pid = int.from_bytes(credentials[:4], sys.byteorder)
+    return int.from_bytes(credentials[4:8], sys.byteorder), pid
 
 
 def _check_owner(owner: int, path: str | Path) -> None:

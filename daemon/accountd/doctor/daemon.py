@@ -43,7 +43,8 @@ async def check_daemon(surroundings: Surroundings) -> Finding:
     version = str(status.get("version") or "of an older version")
     details = {"socket": path, "version": version, "pid": str(daemon.pid)}
     if version != __version__:
-        return warn(f"the daemon is {version}, this command is {__version__}", _how_to_end(daemon), **details)
+        text = f"the daemon is {version}, this command is {__version__}"
+        return warn(text, "`accountd restart`", **details)
     return ok(f"accountd {version} answers, pid {daemon.pid}", **details)
 
 

@@ -28,8 +28,7 @@ async def check_environment(surroundings: Surroundings) -> Finding:
         f"{name} is {_tell_value(there.get(name))} in the daemon, and {_tell_value(here.get(name))} here"
         for name in differing
     )
-    remedy = f"end the daemon with `kill {daemon.pid}`: the next one has what is set here, or in its service"
-    return warn(text, remedy, **there)
+    return warn(text, "`accountd restart`: the next daemon has what is set here, or in its service", **there)
 
 
 def _tell(who: str, environment: dict[str, str]) -> str:

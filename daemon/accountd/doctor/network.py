@@ -12,7 +12,7 @@ import trio
 from accountd.doctor.findings import fail, ok, warn
 from accountd.doctor.route import find_fault
 from accountd.errors import RemoteUnreachable, describe_status
-from accountd.web.ca_bundle import NOBODY, Trust, UnusableBundle, add_file, find_file
+from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust, UnusableBundle, add_file, find_file
 from accountd.web.proxies import UnusableProxy, choose_proxy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _look_at_certificates(environ: Mapping[str, str]) -> Finding:
         trust.open()
         named = find_file(environ)
         if trust.is_empty():
-            return fail("nobody is trusted", NOBODY)
+            return fail(NOBODY, NOBODY_REMEDY)
         if named is None:
             return ok("those of the system, or what stands for them")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -15,7 +15,7 @@ import trio
 from accountd import paths
 from accountd.client.blocking import Client
 from accountd.client.errors import CallFailed, ClientError, NothingListens
-from accountd.client.unix_socket import open_socket
+from accountd.client.unix_socket import find_listener
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.env_file import EnvFile, read_env_file
@@ -157,17 +157,5 @@ def ask_daemon(path: str) -> Daemon:
     except NothingListens:
         return Daemon(is_absent=True)
     except ClientError as error:
-        return Daemon(trouble=str(error), pid=_find_listener(path))
-    return Daemon(home=home if isinstance(home, str) else None, status=status, pid=_find_listener(path))
-
-
-def _find_listener(path: str) -> int | None:
-    """Ask the kernel for the process that listens, which may not answer."""
-    from accountd.system.unix_socket import peer_credentials
-
-    try:
-        with open_socket(path, PATIENCE) as connection:
-            listener = peer_credentials(connection)
-    except ClientError:
-        return None
-    return None if listener is None else listener.pid
+        return Daemon(trouble=str(error), pid=find_listener(path, PATIENCE))
+    return Daemon(home=home if isinstance(home, str) else None, status=status, pid=find_listener(path, PATIENCE))

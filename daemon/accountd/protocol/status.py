@@ -5,6 +5,8 @@ What is counted starts at nought with the daemon. Times are Unix seconds.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.protocol.account import AccountLoginProgress, AuthMode, ReadStoreResponse, Wire
 
@@ -64,9 +66,15 @@ class TokenSocketStatus(Wire, frozen=True):
     refreshes_withheld: int
 
 
+StartedBy = Literal["client", "person", "serviceManager"]
+"""Who started a daemon: a client, as it needed one; a service manager; or a person, or another program, by hand."""
+
+
 class StatusResponse(Wire, frozen=True):
     """`accountd/status`. `connections` are those that are open, this one included.
 
+    `installed_version` is that of the package on the disk, null where it was removed: another one than `version`
+    after an upgrade. `holds_only_copy` is that something ends with the daemon, since it is in its memory alone.
     `next_refresh` is when the daemon will refresh the token by itself; null if there is nothing to refresh.
     `trusts_unsafe_paths` is that the environment has it use files that other users may write to.
     `last_refresh` is that of this login, null if there was none since the start. `environment` has the
@@ -76,14 +84,17 @@ class StatusResponse(Wire, frozen=True):
     """
 
     version: str
+    installed_version: str | None
     protocol_version: str
     pid: int
+    started_by: StartedBy
     started_at: float
     uptime_seconds: float
     connections: int
     logins: tuple[AccountLoginProgress, ...]
     credential: CredentialStatus
     store: ReadStoreResponse
+    holds_only_copy: bool
     trusts_unsafe_paths: bool
     next_refresh: float | None
     last_refresh: RefreshStatus | None

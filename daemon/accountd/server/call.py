@@ -14,6 +14,7 @@ from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
 from accountd.protocol.account import Wire
+from accountd.protocol.status import StartedBy
 from accountd.server.guests import Guest
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
@@ -52,3 +53,9 @@ class Services(msgspec.Struct, frozen=True):
     environment: dict[str, str] = {}
     backend_url: str | None = None  # where it is another one than is usual
     token_socket: TokenSocket | None = None
+    started_by: StartedBy = "person"
+
+    @property
+    def holds_only_copy(self) -> bool:
+        """Whether something would end with the daemon: it is in its memory alone."""
+        return not all(account.outlasts_the_daemon for account in self.accounts)

@@ -17,6 +17,8 @@ class IdleExit:
 
     def __init__(self) -> None:
         self._here = 0
+        self._emptied = 0
+        """How often the last one has left."""
         self._changed = trio.Event()
 
     @contextmanager
@@ -37,7 +39,14 @@ class IdleExit:
             if patience.cancelled_caught:
                 return
 
+    async def wait_left(self) -> None:
+        """Wait until, from now on, the last of those who are here has left."""
+        before = self._emptied
+        while self._emptied == before:
+            await self._changed.wait()
+
     def _count(self, step: int) -> None:
         self._here += step
+        self._emptied += not self._here
         self._changed.set()
         self._changed = trio.Event()

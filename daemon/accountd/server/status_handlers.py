@@ -10,6 +10,7 @@ from accountd.codex.version import CODEX_VERSION
 from accountd.counters import LoginKind, RefreshOutcome
 from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
 from accountd.files.ownership import trusts_unsafe_paths
+from accountd.installation import INSTALLATION
 from accountd.protocol.account import ReadStoreResponse
 from accountd.protocol.status import (
     CredentialStatus,
@@ -37,14 +38,17 @@ def accountd_status(call: Call[None]) -> None:
     call.reply(
         StatusResponse(
             version=__version__,
+            installed_version=INSTALLATION.find_version(),
             protocol_version=CODEX_VERSION,
             pid=os.getpid(),
+            started_by=call.services.started_by,
             started_at=counted.started_at,
             uptime_seconds=round(counted.uptime(), 3),
             connections=counted.connections,
             logins=tuple(progress),
             credential=_describe_credential(call.account.credential),
             store=ReadStoreResponse(store.kind, store.location, store.note),
+            holds_only_copy=call.services.holds_only_copy,
             trusts_unsafe_paths=trusts_unsafe_paths(),
             next_refresh=call.account.refresher.next_time,
             last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),

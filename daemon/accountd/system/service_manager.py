@@ -37,6 +37,11 @@ class ServiceManager:
         self._address = address
         self._watchdog = watchdog
 
+    @property
+    def is_there(self) -> bool:
+        """Whether one has started this process, and wants to hear of it."""
+        return self._sock is not None
+
     def tell_ready(self, status: str) -> None:
         """Say that clients are served; also at the end of a reload."""
         self._send("READY=1", f"STATUS={status}")

@@ -46,11 +46,10 @@ _BUNDLES: Final = (
 )
 """Where systems keep their authorities, for a Python whose OpenSSL was built to look elsewhere."""
 
-NOBODY: Final = (
-    "this system has no certificates of authorities: install its package ca-certificates, or name a PEM file of "
-    "them in SSL_CERT_FILE"
-)
+NOBODY: Final = "this system has no certificates of authorities"
 """What is to be said where nobody is trusted, so that no certificate can be good."""
+
+NOBODY_REMEDY: Final = "install its package ca-certificates, or name a PEM file of them in SSL_CERT_FILE"
 
 
 class UnusableBundle(RemoteUnreachable):

@@ -14,6 +14,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from accountd.errors import describe_shortage, describe_status
+from accountd.installation import INSTALLATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,8 @@ def _find_reason(error: BaseException) -> str:
     if "ProxyError" in _names(error) and (answer := _SOCKS.fullmatch(str(error))):
         return f"it could not connect: {answer[1]}"
     known = (_WORDS[name] for name in _names(error) if name in _WORDS)
-    return next(known, f"it failed in a way that was not foreseen ({type(error).__name__})")
+    unforeseen = f"it failed in a way that was not foreseen ({type(error).__name__})"
+    return next(known, INSTALLATION.describe_change() or unforeseen)
 
 
 def _names(error: BaseException) -> list[str]:

@@ -18,7 +18,7 @@ import trio
 from accountd.config.urls import split_url
 from accountd.errors import RemoteUnreachable
 from accountd.web.answer import HttpAnswer, read_body
-from accountd.web.ca_bundle import NOBODY, Trust
+from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust
 from accountd.web.failures import CONNECT_TIMEOUT, READ_TIMEOUT, describe_failure, find_distrust
 from accountd.web.proxies import Proxy, choose_proxy
 
@@ -120,7 +120,7 @@ class HttpClient:
             distrusted = find_distrust(error)
         if distrusted is not None:
             self._distrusts = True
-            words += f"; {NOBODY}" if self._trust.is_empty() else ""
+            words += f"; {NOBODY}: {NOBODY_REMEDY}" if self._trust.is_empty() else ""
         raise RemoteUnreachable(words) from distrusted  # here, where no foreign error is its context
 
     async def _request(

@@ -167,7 +167,7 @@ def test_what_is_not_usual_is_told_and_what_is_otherwise_here(
         monkeypatch.setenv("HTTPS_PROXY", "http://ada:hunter2@other:3128")
         main(["status"])
         out = capsys.readouterr().out
-        advice = "another HTTPS_PROXY here: `kill 4711` lets the next daemon have it"
+        advice = "another HTTPS_PROXY here: `accountd restart` has the daemon take it"
         assert f"Environment {told}            {advice}\n" in out
         assert "hunter2" not in out
         main(["status", "--json"])

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/accountd
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_accountd_subparsers=(login logout status usage token watch connect app-server serve service sandbox schema doctor completion)
+_shtab_accountd_subparsers=(login logout status usage token watch connect app-server serve stop restart service sandbox schema doctor completion)
 
 _shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start)
 _shtab_accountd_logout_option_strings=(-h --help --forget --socket --no-start)
@@ -15,7 +15,9 @@ _shtab_accountd_token_option_strings=(-h --help --min-valid --format --socket --
 _shtab_accountd_watch_option_strings=(-h --help --json --socket --no-start)
 _shtab_accountd_connect_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_app_server_option_strings=(-h --help --listen --stdio --socket --no-start)
-_shtab_accountd_serve_option_strings=(-h --help --listen --token-socket --log-level --log-format --no-audit-log --exit-when-idle)
+_shtab_accountd_serve_option_strings=(-h --help --listen --token-socket --log-level --log-format --no-audit-log --exit-when-idle --on-demand)
+_shtab_accountd_stop_option_strings=(-h --help --socket)
+_shtab_accountd_restart_option_strings=(-h --help --socket)
 _shtab_accountd_service_option_strings=(-h --help --dry-run)
 _shtab_accountd_sandbox_option_strings=(-h --help --port --home --approve-after --deny --expire --disabled --authorize --delay --script)
 _shtab_accountd_schema_option_strings=(-h --help --out)
@@ -31,6 +33,8 @@ _shtab_accountd_token___socket_COMPGEN=_accountd_files
 _shtab_accountd_watch___socket_COMPGEN=_accountd_files
 _shtab_accountd_connect___socket_COMPGEN=_accountd_files
 _shtab_accountd_app_server___socket_COMPGEN=_accountd_files
+_shtab_accountd_stop___socket_COMPGEN=_accountd_files
+_shtab_accountd_restart___socket_COMPGEN=_accountd_files
 _shtab_accountd_sandbox___home_COMPGEN=_accountd_dirs
 _shtab_accountd_sandbox___script_COMPGEN=_accountd_files
 _shtab_accountd_schema___out_COMPGEN=_accountd_dirs
@@ -43,7 +47,7 @@ _shtab_accountd_serve___log_format_choices=(text json journald)
 _shtab_accountd_service_pos_0_choices=(install uninstall status)
 _shtab_accountd_sandbox___authorize_choices=(ask approve deny not_entitled no_code server_error)
 _shtab_accountd_completion_pos_0_choices=(bash zsh fish)
-_shtab_accountd_pos_0_choices=(login logout status usage token watch connect app-server serve service sandbox schema doctor completion)
+_shtab_accountd_pos_0_choices=(login logout status usage token watch connect app-server serve stop restart service sandbox schema doctor completion)
 
 _shtab_accountd_login__h_nargs=0
 _shtab_accountd_login___help_nargs=0
@@ -83,6 +87,11 @@ _shtab_accountd_app_server___no_start_nargs=0
 _shtab_accountd_serve__h_nargs=0
 _shtab_accountd_serve___help_nargs=0
 _shtab_accountd_serve___no_audit_log_nargs=0
+_shtab_accountd_serve___on_demand_nargs=0
+_shtab_accountd_stop__h_nargs=0
+_shtab_accountd_stop___help_nargs=0
+_shtab_accountd_restart__h_nargs=0
+_shtab_accountd_restart___help_nargs=0
 _shtab_accountd_service__h_nargs=0
 _shtab_accountd_service___help_nargs=0
 _shtab_accountd_service___dry_run_nargs=0

@@ -50,7 +50,7 @@ function _shtab_accountd_using
   test "$_shtab_accountd_cmdpath" = "$argv"
 end
 
-set -g _shtab_accountd_commands login logout status usage token watch connect app-server serve service sandbox schema doctor completion
+set -g _shtab_accountd_commands login logout status usage token watch connect app-server serve stop restart service sandbox schema doctor completion
 set -g _shtab_accountd_opts_with_value --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
 
 complete -c accountd -e
@@ -113,6 +113,13 @@ complete -c accountd -n '_shtab_accountd_using serve' -l log-level -xka "debug i
 complete -c accountd -n '_shtab_accountd_using serve' -l log-format -xka "text json journald" -d 'how each line is written (default: journald where the journal reads it, else text)'
 complete -c accountd -n '_shtab_accountd_using serve' -l no-audit-log -d 'keep no record of logins and of who was given a token'
 complete -c accountd -n '_shtab_accountd_using serve' -l exit-when-idle -x -d 'end when nobody has been there for so long; only with a socket from systemd or launchd'
+complete -c accountd -n '_shtab_accountd_using serve' -l on-demand -d 'be what a client starts by itself: another one may replace it while nothing is under way'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a stop -d 'end the daemon'
+complete -c accountd -n '_shtab_accountd_using stop' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using stop' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a restart -d 'end the daemon, and start another'
+complete -c accountd -n '_shtab_accountd_using restart' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using restart' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a service -d 'have systemd or launchd start the daemon'
 complete -c accountd -n '_shtab_accountd_using service' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using service' -l dry-run -d 'say what would be done, and do nothing'

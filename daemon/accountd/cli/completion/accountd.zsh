@@ -16,11 +16,13 @@ _shtab_accountd_commands() {
     doctor:'look for what is wrong, and say what to do'
     login:'log in with ChatGPT, or with an API key'
     logout:'log out, for every client on this machine'
+    restart:'end the daemon, and start another'
     sandbox:'serve a make-believe issuer, to try things out'
     schema:'write the protocol as JSON Schema'
     serve:'run the daemon in the foreground'
     service:'have systemd or launchd start the daemon'
     status:'say who is logged in'
+    stop:'end the daemon'
     token:'print an access token that is good for a while'
     usage:'show how much of the rate limits is used'
     watch:'say what happens to the account and to logins'
@@ -98,6 +100,14 @@ _shtab_accountd_logout_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_logout_defaults_added=0
 
+_shtab_accountd_restart_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_restart_defaults_added=0
+
 _shtab_accountd_sandbox_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--port=[listen here (default\: any free port)]:N:"
@@ -130,6 +140,7 @@ _shtab_accountd_serve_options=(
   "--log-format=[how each line is written (default\: journald where the journal reads it, else text)]:log_format:(text json journald)"
   "--no-audit-log[keep no record of logins and of who was given a token]"
   "--exit-when-idle=[end when nobody has been there for so long\; only with a socket from systemd or launchd]:SECONDS:"
+  "--on-demand[be what a client starts by itself\: another one may replace it while nothing is under way]"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -154,6 +165,14 @@ _shtab_accountd_status_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_status_defaults_added=0
+
+_shtab_accountd_stop_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_stop_defaults_added=0
 
 _shtab_accountd_token_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -211,11 +230,13 @@ _shtab_accountd() {
         doctor) _arguments -C -s $_shtab_accountd_doctor_options ;;
         login) _arguments -C -s $_shtab_accountd_login_options ;;
         logout) _arguments -C -s $_shtab_accountd_logout_options ;;
+        restart) _arguments -C -s $_shtab_accountd_restart_options ;;
         sandbox) _arguments -C -s $_shtab_accountd_sandbox_options ;;
         schema) _arguments -C -s $_shtab_accountd_schema_options ;;
         serve) _arguments -C -s $_shtab_accountd_serve_options ;;
         service) _arguments -C -s $_shtab_accountd_service_options ;;
         status) _arguments -C -s $_shtab_accountd_status_options ;;
+        stop) _arguments -C -s $_shtab_accountd_stop_options ;;
         token) _arguments -C -s $_shtab_accountd_token_options ;;
         usage) _arguments -C -s $_shtab_accountd_usage_options ;;
         watch) _arguments -C -s $_shtab_accountd_watch_options ;;

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from accountd.cli.account import Account
-from accountd.cli.connecting import connect
 from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
 from accountd.cli.interrupts import Interrupts
 from accountd.cli.login.course import Course, Way, who
 from accountd.cli.login.report import JsonReport, Report, TextReport
+from accountd.cli.replacing import connect_for_network
 from accountd.client.errors import Interrupted
 from accountd.secret import Secret
 
@@ -33,11 +33,11 @@ def log_in(args: argparse.Namespace) -> int:
     report: Report = JsonReport() if args.json else _make_report(args)
     if args.with_api_key:
         key = _read_api_key()
-        with connect(args) as client:
+        with connect_for_network(args) as client:
             client.call("account/login/start", {"type": "apiKey", "apiKey": key.reveal()})
             report.logged_in(who(client, Account("apikey")))
         return OK
-    with connect(args) as client, Interrupts() as interrupts:
+    with connect_for_network(args) as client, Interrupts() as interrupts:
         try:
             if args.browser:
                 return _log_in_with_browser(client, report, interrupts, may_open=not args.no_browser)

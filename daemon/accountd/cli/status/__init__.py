@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,9 @@ from accountd.cli.account import Account, find_objection, read_account
 from accountd.cli.connecting import connect
 from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
+from accountd.cli.replacing import find_differing
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.client.errors import CallFailed
-from accountd.web.environment import describe_environment, find_differences
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         daemon = _read(client, "accountd/status")
     if args.format == "json":
         facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
-        differing = _find_differences(daemon) if daemon else []
+        differing = find_differing(daemon) if daemon else []
         say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
     else:
         rows = {
@@ -134,22 +133,20 @@ def _print_metrics(client: Client) -> int:
 
 def _describe(daemon: dict[str, Any]) -> str:
     uptime = describe_duration(float(daemon.get("uptimeSeconds") or 0))
-    return f"accountd {daemon.get('version')}, pid {daemon.get('pid')}, up {uptime}"
-
-
-def _find_differences(daemon: dict[str, Any]) -> list[str]:
-    """Name the variables that the daemon has otherwise than this environment; none for one that does not tell."""
-    there = daemon.get("environment")
-    return find_differences(describe_environment(os.environ), there) if isinstance(there, dict) else []
+    text = f"accountd {daemon.get('version')}, pid {daemon.get('pid')}, up {uptime}"
+    installed = daemon.get("installedVersion", daemon.get("version"))
+    if installed == daemon.get("version"):
+        return text
+    return f"{text}; {installed or 'none'} is installed now: `accountd restart`"
 
 
 def _describe_environment(daemon: dict[str, Any]) -> list[str]:
     """List what is not as usual in the daemon's environment, and then what is otherwise in this one."""
     told = [f"{name}={value}" for name, value in (daemon.get("environment") or {}).items()]
-    differing = _find_differences(daemon)
+    differing = find_differing(daemon)
     if not differing:
         return told
-    advice = f"another {' and '.join(differing)} here: `kill {daemon.get('pid')}` lets the next daemon have it"
+    advice = f"another {' and '.join(differing)} here: `accountd restart` has the daemon take it"
     return [*(told or ["nothing unusual"]), advice]
 
 

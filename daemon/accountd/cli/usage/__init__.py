@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     add_client_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, asks_network=True)
 
 
 def run(args: argparse.Namespace) -> int:

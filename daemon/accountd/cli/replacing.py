@@ -1,0 +1,79 @@
+"""A daemon that goes other ways to the network than this shell would, or is of another version: told, or replaced.
+
+A daemon has the environment of whoever needed one first. A person whose login fails for want of a proxy names it,
+and tries again; the daemon of the first try would fail for ever. So a verb that is about to log in or out, and one
+that has failed, compares the two. One that a client started, and that nobody would miss, is replaced, once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from accountd import __version__
+from accountd.cli.connecting import connect, connect_again
+from accountd.cli.ending import Status, end_daemon, find_hindrance, read_status
+from accountd.cli.terminal import complain
+from accountd.client.errors import ClientError
+from accountd.config.env_file import join_env_file
+from accountd.web.environment import describe_environment, find_differences
+
+if TYPE_CHECKING:
+    import argparse
+
+    from accountd.client.blocking import Client
+
+
+def find_differing(status: Status) -> list[str]:
+    """Name the variables that the daemon has otherwise than this environment; none for one that does not tell."""
+    there = status.get("environment")
+    if not isinstance(there, dict):
+        return []
+    return find_differences(describe_environment(join_env_file(os.environ)), there)
+
+
+def connect_for_network(args: argparse.Namespace) -> Client:
+    """Connect as `connect` does, to a daemon that goes the ways of this environment, if it can be had."""
+    client = connect(args)
+    status = read_status(client)
+    difference = _describe_difference(status)
+    if difference is None:
+        return client
+    if hindrance := _find_hindrance(args, status):
+        complain(f"warning: {difference}; {hindrance}")
+        return client
+    client.close()
+    complain(f"{difference}: another one takes its place")
+    end_daemon(client.path, status)
+    return connect(args)
+
+
+def explain_failure(args: argparse.Namespace, words: str) -> str | None:
+    """Add to the words of a failure how the daemon differs; None if it has been replaced, for a second try."""
+    try:
+        with connect_again(args) as client:
+            status = read_status(client)
+    except ClientError:
+        return words
+    difference = _describe_difference(status)
+    if difference is None:
+        return words
+    if hindrance := _find_hindrance(args, status):
+        return f"{words.rstrip('.')}; {difference}; {hindrance}"
+    complain(f"{words.rstrip('.')}; {difference}: another one takes its place")
+    end_daemon(client.path, status)
+    return None
+
+
+def _find_hindrance(args: argparse.Namespace, status: Status) -> str | None:
+    if args.no_start:
+        return "with --no-start none is put in its place"
+    return find_hindrance(status)
+
+
+def _describe_difference(status: Status) -> str | None:
+    version = status.get("version", __version__)
+    if version != __version__:
+        return f"the daemon is accountd {version}, and this is {__version__}"
+    differing = find_differing(status)
+    return f"the daemon was started with another {' and '.join(differing)}" if differing else None
