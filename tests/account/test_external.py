@@ -37,7 +37,7 @@ async def test_several_who_need_other_tokens_ask_once(autojump_clock: trio.testi
         refreshed: list[bool] = []
 
         async def refresh() -> None:
-            refreshed.append(await world.refresher.refresh_refused(refused))
+            refreshed.append(await world.refresher._refresh_refused(refused))
 
         async with trio.open_nursery() as nursery:
             for _ in range(3):
@@ -81,7 +81,7 @@ async def test_a_backend_that_refuses_them_while_nobody_can_be_asked(
     async with open_world(Script(faults=(Fault(CHECK, 1, 401),))) as world:
         await supply_tokens(world)
         refused = login_of(world)
-        assert not await world.refresher.refresh_refused(refused)
+        assert not await world.refresher._refresh_refused(refused)
         assert login_of(world) is refused
         assert "were not refreshed" in caplog.text
 

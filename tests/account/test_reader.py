@@ -129,18 +129,19 @@ async def test_a_failed_look_up_fails_that_read_alone(
 async def test_tokens_that_the_backend_refuses_are_refreshed_once(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    """A 401 is answered with a refresh and one more try; a second one is the answer."""
+    """A second 401 is answered with a refresh and one more try; a third one is the answer."""
+    refused = tuple(Fault(CHECK, nth, 401) for nth in (1, 2, 3))
     async with open_world(APPROVED) as world:
         await log_in(world)
-        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401),))
+        world.sandbox.script = Script(faults=refused[:2])
         assert isinstance((await world.reader.look_up()).account, ChatgptAccount)
         await world.refresher.refresh("forced")
         world.account.routing._found = None
-        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401)))
+        world.sandbox.script = Script(faults=refused)
         with pytest.raises(RequestFailed, match=r"workspace routing discovery unauthorized \(401\)"):
             await world.reader.look_up()
         paths = [request.path for request in world.sandbox.requests]
-        assert paths.count("/oauth/token") == 4  # the login, the first 401, ours, the second one
+        assert paths.count("/oauth/token") == 4  # the login, after two refusals, ours, after two
 
 
 async def test_tokens_that_cannot_be_refreshed_either_are_told_to_be_refused(
@@ -149,7 +150,9 @@ async def test_tokens_that_cannot_be_refreshed_either_are_told_to_be_refused(
     """Where the refresh fails as well, the answer is the backend's."""
     async with open_world(APPROVED) as world:
         await log_in(world)
-        world.sandbox.script = Script(faults=(Fault(CHECK, 1, 401), Fault("/oauth/token", 1, 500)))
+        world.sandbox.script = Script(
+            faults=(Fault(CHECK, 1, 401), Fault(CHECK, 2, 401), Fault("/oauth/token", 1, 500))
+        )
         with pytest.raises(RequestFailed, match="unauthorized"):
             await world.reader.look_up()
 

@@ -57,7 +57,7 @@ async def test_tokens_that_have_been_replaced_meanwhile_cost_no_refresh(
     async with open_logged_in() as world:
         refused = login_of(world)
         await world.refresher.refresh("forced")
-        assert await world.refresher.refresh_refused(refused)
+        assert await world.refresher._refresh_refused(refused)
         assert refreshes(world) == 1
 
 

@@ -56,12 +56,12 @@ if TYPE_CHECKING:
     from accountd.config.policy import PolicyHolder
     from accountd.counters import Counters
     from accountd.hub import Hub
-    from accountd.requirements.service import RefreshRefused, RequirementsService
+    from accountd.requirements.service import MayAskAgain, RequirementsService
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, StoreDescription
     from accountd.system.clock import Clock
     from accountd.web.issuer import Issuer
 
-    MakeRequirements = Callable[[Credential, RefreshRefused], RequirementsService]
+    MakeRequirements = Callable[[Credential, MayAskAgain], RequirementsService]
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Account:
         )
         self.refresher = Refresher(refreshes, credential, self.store_watch, rotation=rotation, clock=shared.clock)
         self.routing = Routing(credential, self.refresher, shared.backend, shared.hub)
-        self.requirements = shared.make_requirements(credential, self.refresher.refresh_refused)
+        self.requirements = shared.make_requirements(credential, self.refresher.may_ask_again)
         self.usage = UsageService(credential, self.refresher, shared.backend, shared.clock.now)
         self.reader = AccountReader(credential, self.store_watch, self.refresher, self.routing, shared.audit)
 

@@ -123,8 +123,18 @@ class Refresher:
             with suppress(RefreshError):
                 await self.refresh("forced" if forced else "proactive_expiry")
 
-    async def refresh_refused(self, login: ChatgptLogin) -> bool:
-        """Have other tokens than these, which the backend has refused. Return True if there are."""
+    async def may_ask_again(self, login: ChatgptLogin, refusals: int) -> bool:
+        """Return True if a request that the backend has refused so many times, with a 401, is to be sent again.
+
+        As in Codex, one refusal may pass, and costs no refresh; the second means the tokens, which are refreshed;
+        the third is final. Of a client's own tokens, others are asked for at the first, and the second is final.
+        """
+        if self._credential.is_external:
+            refusals += 1
+        return refusals == 1 or (refusals == 2 and await self._refresh_refused(login))
+
+    async def _refresh_refused(self, login: ChatgptLogin) -> bool:
+        """Have other tokens than these. Return True if there are."""
         credential = self._credential
         external, record = credential.external, credential.current
         try:

@@ -59,21 +59,22 @@ class Routing:
     async def look_up(self) -> None:
         """Ask the backend where the workspace of the current login is, if that is not known.
 
-        Raises RequestFailed when it does not tell; the next call asks again. Tokens that it refuses are replaced,
-        if that can be, and it is asked once more. Those who come while one asks wait for that answer.
+        Raises RequestFailed when it does not tell; the next call asks again. Where it refuses the tokens, the
+        refresher says whether it is asked once more. Those who come while one asks wait for that answer.
         """
         async with self._asking:
-            has_refreshed = False
+            refusals = 0
             while (login := self._find_unrouted()) is not None and login.account_id is not None:
                 try:
                     workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
                     self._take(login, workspace)
                 except RemoteError as error:
-                    refused = isinstance(error, RemoteRefused) and error.status == 401
-                    if not refused or has_refreshed or not await self._refresher.refresh_refused(login):
-                        self._awaited = LookUp(None)
-                        raise RequestFailed(str(error)) from error
-                    has_refreshed = True
+                    if isinstance(error, RemoteRefused) and error.status == 401:
+                        refusals += 1
+                        if await self._refresher.may_ask_again(login, refusals):
+                            continue
+                    self._awaited = LookUp(None)
+                    raise RequestFailed(str(error)) from error
 
     def _take(self, login: ChatgptLogin, workspace: Workspace) -> None:
         self._found = (_key(login), workspace)

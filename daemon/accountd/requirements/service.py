@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from accountd.storage.base import ChatgptLogin
     from accountd.system.clock import Clock
 
-    RefreshRefused = Callable[[ChatgptLogin], Awaitable[bool]]
+    MayAskAgain = Callable[[ChatgptLogin, int], Awaitable[bool]]
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
     ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
 
@@ -92,13 +92,14 @@ class InUse(Protocol):
 class RequirementsService:
     """The requirements of one account. Opened by `open_requirements`.
 
-    `refresh_refused` gets other tokens for a login whose own the backend refuses, and returns True if it could.
+    `may_ask_again` is told how many times in a row the backend has refused a login's tokens, and gives True if it
+    is to be asked once more; the tokens may be others by then.
     """
 
     def __init__(
         self,
         credential: InUse,
-        refresh_refused: RefreshRefused,
+        may_ask_again: MayAskAgain,
         *,
         read_bundle: ReadBundle,
         policy: PolicyHolder,
@@ -110,7 +111,7 @@ class RequirementsService:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._credential = credential
-        self._refresh_refused = refresh_refused
+        self._may_ask_again = may_ask_again
         self._read_bundle = read_bundle
         self._policy = policy
         self._clock = clock
@@ -122,7 +123,7 @@ class RequirementsService:
         self._had: dict[Owner, tuple[Kept, Layer]] = {}
         self._saved: Kept | None = None
         self._failure: tuple[Owner, RequirementsUnavailable] | None = None
-        self._refreshed_for: Owner | None = None
+        self._refusals: tuple[Owner | None, int] = (None, 0)  # in a row, until some tokens are taken
         self._news = trio.Event()
 
     def is_known(self) -> bool:
@@ -164,7 +165,15 @@ class RequirementsService:
         owner = Owner(claims.user_id, account_id)
         had = await self._recall(owner)
         if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
-            self._keep(owner, await self._fetch(owner, access_token))
+            try:
+                fetched = await self._fetch(owner, access_token)
+            except RequirementsUnavailable as error:
+                if not error.unauthorized:
+                    raise
+                fetched = await self._fetch(
+                    owner, access_token
+                )  # one refusal may pass; there is nothing to refresh
+            self._keep(owner, fetched)
 
     async def replace_system(self, system: Layer) -> None:
         """Have what the machine requires replaced, below what the workspace does."""
@@ -209,16 +218,21 @@ class RequirementsService:
                     continue
             try:
                 self._keep(owner, await self._fetch(owner, login.tokens.access_token))
-                self._failure = self._refreshed_for = None
+                self._failure, self._refusals = None, (None, 0)
                 self._tell()
             except RequirementsUnavailable as error:
-                if error.unauthorized and self._refreshed_for != owner:
-                    self._refreshed_for = owner  # once, and not again before some tokens are taken
-                    if await self._refresh_refused(login):
+                if error.unauthorized and await self._may_ask_again(login, self._count_refusal(owner)):
+                    if self._credential.login is not login:
                         return
+                    continue
                 _log.warning("%s", error)
                 self._fail(owner, error)
                 await self._clock.sleep_until(self._clock.now() + RETRY)
+
+    def _count_refusal(self, owner: Owner) -> int:
+        refused, times = self._refusals
+        self._refusals = (owner, times + 1 if refused == owner else 1)
+        return self._refusals[1]
 
     def _find_owner(self) -> Owner | None:
         """Name the current account, if it is of a plan that has requirements."""
