@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,13 @@ from accountd.protocol.account import DeviceCodeLoginStarted
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
 from accountd.storage.base import parse_record, render_record
+from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.world import APPROVED, open_world, stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from accountd.errors import AccountdError
     from accountd.login.flow import Granted, Retrying
@@ -175,6 +178,23 @@ async def test_a_failure_before_the_code_is_the_requests_error(autojump_clock: t
         world.transport.offline = False
         world.sandbox.script = APPROVED
         assert (await world.wait_completion(older))["success"]
+
+
+async def test_a_login_that_could_not_be_stored_does_not_begin(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Nobody is asked to approve it: the request fails, with the path and what to do."""
+    (tmp_path / "auth.json").mkdir()
+    async with open_world(APPROVED, store=FileStore(tmp_path)) as world:
+        words = (
+            f"the login could not be stored: {tmp_path}/auth.json cannot be written: Is a directory (os error 21); "
+        )
+        world.transport.offline = True
+        with pytest.raises(RequestFailed, match=f"^{re.escape(words)}a folder is in its place: `mv "):
+            await world.start_device_login()
+        world.transport.offline = False
+        (tmp_path / "auth.json").rmdir()
+        assert (await world.wait_completion(await world.start_device_login()))["success"]
 
 
 async def test_a_network_that_is_down_for_minutes_costs_nothing(autojump_clock: trio.testing.MockClock) -> None:

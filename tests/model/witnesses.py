@@ -240,6 +240,14 @@ class WatchedStore:
         """See AuthStore."""
         return self.store.describe()
 
+    async def rehearse(self) -> None:
+        """See AuthStore."""
+        await self.store.rehearse()
+
+    async def rehearse_delete(self) -> None:
+        """See AuthStore."""
+        await self.store.rehearse_delete()
+
     async def recover(self) -> None:
         """See AuthStore."""
         await self.store.recover()

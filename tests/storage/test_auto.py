@@ -309,3 +309,16 @@ async def test_a_logout_that_a_keyring_refuses_is_none(places: Places, failure: 
         with pytest.raises(StorageError, match="may still be in the keyring"):
             await places.store.delete()
     assert await places.file.load() is None
+
+
+async def test_a_rehearsal_needs_one_of_both(places: Places) -> None:
+    """Where neither would take a login, both reasons are told."""
+    places.keyring.failure = KeyringLocked()
+    await places.store.rehearse()
+    places.file.path.mkdir()
+    with pytest.raises(
+        StorageError, match=r"auth\.json cannot be written: Is a directory .*; and not in the keyring: the"
+    ):
+        await places.store.rehearse()
+    places.keyring.failure = None
+    await places.store.rehearse()

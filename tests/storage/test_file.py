@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -101,7 +102,7 @@ async def test_a_link_stays_a_link(tmp_path: Path) -> None:
     await save(store)
     assert store.path.is_symlink()
     assert await store.load() == RECORD
-    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == {"real.json"}
+    assert files(tmp_path / "elsewhere") == {"real.json", "real.json.lock"}
 
 
 async def test_a_malformed_file_is_kept_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -131,11 +132,12 @@ async def test_an_empty_file_is_no_loss(tmp_path: Path) -> None:
     assert files(tmp_path) == {"auth.json"}
 
 
-async def test_a_folder_in_its_place_is_an_error_in_the_peers_words(tmp_path: Path) -> None:
-    """What Codex says when auth.json is a folder, we say."""
+async def test_a_folder_in_its_place_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    """It is not put aside, nor by Codex; the error has the path, the system's words and what to do."""
     store = FileStore(tmp_path)
     store.path.mkdir()
-    with pytest.raises(StorageError, match=r"^Is a directory \(os error 21\)$"):
+    words = f"{store.path} cannot be read: Is a directory (os error 21); a folder is in its place: `mv "
+    with pytest.raises(StorageError, match=f"^{re.escape(words)}"):
         await save(store)
 
 
@@ -217,3 +219,32 @@ async def test_what_a_failed_save_has_kept_aside_is_no_obstacle(
     assert await store.load() == RECORD
     assert files(tmp_path) == {"auth.json", "auth.json.corrupt-20270115T080000"}
     assert (tmp_path / "auth.json.corrupt-20270115T080000").read_text() == "{torn"
+
+
+@pytest.mark.parametrize("which", ["home", "document"])
+async def test_what_was_locked_is_what_is_changed(which: str, tmp_path: Path) -> None:
+    """A link that is given another target during a refresh gets no tokens of one account into another's."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        await save(FileStore(tmp_path / name), api_key_record(Secret(f"sk-{name}")))
+    link = tmp_path / "home"
+    if which == "document":
+        link.mkdir()
+        link = link / "auth.json"
+    link.symlink_to(tmp_path / "a" / ("auth.json" if which == "document" else ""))
+    store = FileStore(tmp_path / "home")
+    async with store.locked():
+        link.unlink()
+        link.symlink_to(tmp_path / "b" / ("auth.json" if which == "document" else ""))
+        assert await store.load() == api_key_record(Secret("sk-a"))
+        await store.save(RECORD)
+    assert await store.load() == api_key_record(Secret("sk-b"))
+    assert await FileStore(tmp_path / "a").load() == RECORD
+
+
+async def test_a_mark_of_the_byte_order_is_read_over(tmp_path: Path) -> None:
+    """As an editor may put it there."""
+    store = FileStore(tmp_path)
+    await save(store)
+    store.path.write_bytes(b"\xef\xbb\xbf" + store.path.read_bytes())
+    assert await store.load() == RECORD

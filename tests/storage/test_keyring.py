@@ -68,7 +68,20 @@ async def test_a_file_that_stays_is_warned_of(tmp_path: Path, caplog: pytest.Log
     (tmp_path / "auth.json").mkdir()
     await save(store)
     assert await store.load() == RECORD
-    assert f"{tmp_path / 'auth.json'} is still there: Is a directory" in caplog.text
+    assert f"{tmp_path / 'auth.json'} cannot be removed: Is a directory" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [KeyringLocked(), KeyringAbsent("there is no keyring"), None])
+async def test_a_rehearsal_leaves_nothing_behind(failure: KeyringError | None, tmp_path: Path) -> None:
+    """A keyring that refuses, or that keeps nothing, is found out before a login; what it holds stays as it is."""
+    store, keyring = open_fake(tmp_path)
+    await save(store)
+    before = dict(keyring.items)
+    await store.rehearse()
+    assert keyring.items == before
+    keyring.failure, keyring.forgetful = failure, True
+    with pytest.raises(KeyringError, match=str(failure) if failure else "does not give back"):
+        await store.rehearse()
 
 
 async def test_a_delete_removes_both(tmp_path: Path) -> None:
@@ -94,7 +107,7 @@ async def test_a_delete_that_fails_in_one_place_is_done_in_the_other(tmp_path: P
     assert not (tmp_path / "auth.json").exists()
     keyring.failure = None
     (tmp_path / "auth.json").mkdir()
-    with pytest.raises(StorageError, match=r"still in .*auth\.json: Is a directory"):
+    with pytest.raises(StorageError, match=r"still in its file: .*auth\.json cannot be removed: Is a directory"):
         await store.delete()
     assert keyring.items == {}
 

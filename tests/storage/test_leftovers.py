@@ -152,7 +152,7 @@ async def test_a_link_s_leftovers_are_where_it_leads(settle: Callable[[FileStore
     (tmp_path / "real" / NAME.replace("auth.json", "credential")).write_bytes(render_record(LATER))
     await settle(store)
     assert await store.load() == LATER
-    assert left(tmp_path / "real") == {"credential"}
+    assert left(tmp_path / "real") == {"credential", "credential.json.lock"}
 
 
 async def test_a_logout_leaves_no_token_behind(tmp_path: Path) -> None:
@@ -163,3 +163,33 @@ async def test_a_logout_leaves_no_token_behind(tmp_path: Path) -> None:
     async with store.locked():
         await store.delete()
     assert left(tmp_path) == {"auth.json.bak", ".auth.json.x.tmp"}
+
+
+REDO = NAME.replace(".tmp", ".redo")
+
+
+@pytest.mark.parametrize(
+    ("there", "beside", "taken"),
+    [
+        (b"{torn", {REDO: LATER}, True),
+        (b"", {REDO: LATER}, True),
+        (render_record(STORED), {REDO: LATER}, True),
+        (b"{torn", {NAME: LATER}, False),
+        (b"{torn", {REDO: None}, False),
+    ],
+)
+async def test_what_was_being_written_in_place_is_written_again(
+    there: bytes,
+    beside: dict[str, AuthRecord | None],
+    taken: bool,
+    settle: Callable[[FileStore], Any],
+    tmp_path: Path,
+) -> None:
+    """If that has torn what is there. A document that was torn otherwise is a login's to replace."""
+    store = FileStore(tmp_path)
+    store.path.write_bytes(there)
+    for name, record in beside.items():
+        (tmp_path / name).write_bytes(b"{torn" if record is None else render_record(record))
+    await settle(store)
+    assert store.path.read_bytes() == (render_record(LATER) if taken else there)
+    assert left(tmp_path) == ({"auth.json"} if taken else {"auth.json", *beside})

@@ -111,7 +111,9 @@ async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: t
     """A program that never lets go is given up after the time that the caller allows."""
     started = trio.current_time()
     with flock_elsewhere(tmp_path / NAMES[0]):
-        with pytest.raises(StorageError, match="another program has held the credential lock for 30 s"):
+        with pytest.raises(
+            StorageError, match=rf"another program has held the credential lock {tmp_path / NAMES[0]} for 30 s"
+        ):
             async with CredentialLocks(tmp_path).hold(30):
                 raise AssertionError("the lock was held")
         assert 30 <= trio.current_time() - started < 31
@@ -144,23 +146,68 @@ async def test_two_tasks_take_turns(tmp_path: Path, autojump_clock: trio.testing
             nursery.start_soon(take)
 
 
-async def test_a_folder_without_locks_is_an_error(tmp_path: Path) -> None:
-    """Where the files cannot be made, the system's word is passed on."""
-    with pytest.raises(StorageError, match=r"No such file or directory \(os error 2\)"):
-        async with CredentialLocks(tmp_path / "missing").hold(1):
+async def test_a_home_that_can_be_none_is_an_error(tmp_path: Path) -> None:
+    """Where the files cannot be made, the error has the path and the system's word."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=rf"{tmp_path}/file cannot be used: Not a directory \(os error 20\)"):
+        async with CredentialLocks(tmp_path / "file").hold(1):
             raise AssertionError("the lock was held")
 
 
-async def test_a_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some network file systems have none: that is said at once, and not taken for a lock that somebody holds."""
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+async def test_a_file_system_without_locks_is_told_of_once(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It keeps nobody from logging in, and is not taken for a lock that somebody holds."""
 
     def refuse(_descriptor: int, _operation: int) -> NoReturn:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(StorageError, match=r"cannot lock the credentials: No locks available"):
-        async with CredentialLocks(tmp_path).hold(30):
+    held = CredentialLocks(tmp_path)
+    for _ in range(2):
+        async with held.hold(30):
             pass
+    words = f"the file system of {tmp_path} has no locks ({os.strerror(number)}): use this login in one program at"
+    assert caplog.text.count(words) == 1
+
+
+async def test_the_lock_of_a_linked_document_is_beside_the_real_one(tmp_path: Path) -> None:
+    """As Codex has it; so two homes with links to one file keep each other out, though not from other files."""
+    homes = [tmp_path / name for name in ("a", "b", "c")]
+    (tmp_path / "dots").mkdir()
+    for home, name in zip(homes, ("login.x", "login.x", "other"), strict=True):
+        home.mkdir()
+        (home / "auth.json").symlink_to(f"../dots/{name}")
+    async with CredentialLocks(homes[0]).hold(1) as place:
+        assert place.document == tmp_path / "dots" / "login.x"
+        assert not is_free(tmp_path / "dots" / "login.json.lock")
+        async with CredentialLocks(homes[2]).hold(0):
+            pass
+        with pytest.raises(CredentialsLocked):
+            async with CredentialLocks(homes[1]).hold(0):
+                pass
+
+
+async def test_a_link_that_is_changed_while_the_lock_is_waited_for_is_followed(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """What is locked is what the link leads to in the end."""
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home").symlink_to("old")
+    async with trio.open_nursery() as nursery:
+        with flock_elsewhere(tmp_path / "old" / NAMES[1]):
+
+            async def take() -> None:
+                async with CredentialLocks(tmp_path / "home").hold(30) as place:
+                    assert place.home == tmp_path / "new"
+                    assert not is_free(tmp_path / "new" / NAMES[1])
+
+            nursery.start_soon(take)
+            await trio.sleep(1)
+            (tmp_path / "home").unlink()
+            (tmp_path / "home").symlink_to("new")
 
 
 @pytest.mark.process
@@ -211,7 +258,7 @@ async def test_a_program_of_ours_is_named_and_remembered(
             await trio.sleep(pause)
             begun = trio.current_time()
             with pytest.raises(
-                CredentialsLocked, match=rf"the credential lock for \d+ s: .*\(pid {os.getpid()}\)$"
+                CredentialsLocked, match=rf"the credential lock .* for \d+ s: .*\(pid {os.getpid()}\)$"
             ):
                 async with held.hold(30):
                     raise AssertionError("the lock was held")
@@ -227,7 +274,7 @@ async def test_where_the_system_names_nobody_all_are_respected(
     """On another system than Linux, any of them may be stock Codex."""
     monkeypatch.setattr(locks, "find_holders", lambda _: None)
     with flock_elsewhere(tmp_path / NAMES[1]):
-        with pytest.raises(CredentialsLocked, match=r"another program has held the credential lock for 30 s$"):
+        with pytest.raises(CredentialsLocked, match=r"the credential lock .*auth\.lock for 30 s$"):
             async with CredentialLocks(tmp_path).hold(30):
                 raise AssertionError("the lock was held")
 

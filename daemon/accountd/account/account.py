@@ -42,7 +42,7 @@ from accountd.account.rotation import Rotation
 from accountd.account.routing import Routing
 from accountd.account.store_watch import StoreWatch
 from accountd.account.usage import UsageService
-from accountd.errors import LoginFailed, RemoteError, StorageError
+from accountd.errors import LoginFailed, RemoteError, RequestFailed, StorageError
 from accountd.requirements.service import open_requirements
 from accountd.storage.base import CredentialsLocked, MalformedRecord
 from accountd.supervisor import supervise
@@ -108,6 +108,13 @@ class Account:
             return False
         return self.credential.record is None or self._store.describe().kind != "memory"
 
+    async def rehearse(self) -> None:
+        """Raise RequestFailed, naming the place and a remedy, if a login could not be stored now."""
+        try:
+            await self._store.rehearse()
+        except StorageError as error:
+            raise RequestFailed(f"the login could not be stored: {error}") from error
+
     async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
         """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
 
@@ -155,6 +162,7 @@ class Account:
                 except StorageError as error:
                     _log.warning("what is revoked is what was known, since the store cannot be read: %s", error)
             record = credential.record
+            await self._store.rehearse_delete()
             try:
                 if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
                     await self._revoke(record.chatgpt)

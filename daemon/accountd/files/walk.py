@@ -59,10 +59,14 @@ def find_entry(path: str | os.PathLike[str], *, make_folders: bool = False) -> I
         yield Entry(way.folder, name, os.path.join(way.place, name), way.is_shared)
 
 
-def check_folder(path: str | os.PathLike[str], *, make: bool = False) -> None:
-    """See that nobody else decides what is in a folder, made if that is wanted. Raises OSError: UnsafePath."""
+def check_folder(path: str | os.PathLike[str], *, make: bool = False) -> str:
+    """See that nobody else decides what is in a folder, made if that is wanted, and give its real path.
+
+    Raises OSError: UnsafePath.
+    """
     with _open_way() as way:
         way.go(path, make_folders=make, to_its_end=True)
+        return way.place
 
 
 def open_ours(
@@ -87,7 +91,11 @@ def open_ours(
 
 def require_regular(descriptor: int) -> os.stat_result:
     """Look at an open file. Raises OSError for what is none."""
-    found = os.fstat(descriptor)
+    return check_regular(os.fstat(descriptor))
+
+
+def check_regular(found: os.stat_result) -> os.stat_result:
+    """Raise OSError for what is no regular file."""
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(found.st_mode):

@@ -95,6 +95,7 @@ class LoginManager:
         """
         self._check_replaceable()
         self._admission.check_method("chatgpt")
+        await self._accounts.active.rehearse()
         await self._nursery.start(self._run, flow, reply)
 
     async def start_api_key(self, key: Secret, reply: Reply) -> None:

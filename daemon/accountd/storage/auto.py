@@ -44,11 +44,25 @@ class AutoStore:
         """See AuthStore.describe."""
         return self._place
 
+    async def rehearse_delete(self) -> None:
+        """See AuthStore.rehearse_delete. What a keyring will do is not asked: it might wait for a person."""
+        await self._file.rehearse_delete()
+
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
         """See AuthStore.locked."""
         async with self._file.locked():
             yield
+
+    async def rehearse(self) -> None:
+        """See AuthStore.rehearse. One of the two places is enough."""
+        try:
+            await self._keyring.rehearse()
+        except StorageError as error:
+            try:
+                await self._file.rehearse()
+            except StorageError as other:
+                raise StorageError(f"{other}; and not in the keyring: {error}") from other
 
     async def recover(self) -> None:
         """See AuthStore.recover."""

@@ -6,6 +6,7 @@ Other programs read and write the same document, so what we do not know in it is
 from __future__ import annotations
 
 import base64
+import codecs
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -34,8 +35,16 @@ COMMIT_TIMEOUT: Final = 30.0
 """Seconds to wait for other programs to let go of the credential locks; they hold them for one refresh."""
 
 
+REHEARSAL: Final = 10.0
+"""Seconds for which the start of a login waits for them: as long as a refresh should take."""
+
+
 class MalformedRecord(StorageError):
     """The stored document cannot be read as credentials. Its text is never part of the message."""
+
+
+class UnreadableRecord(StorageError):
+    """There is a document, and this user may not read it. What it holds is not known."""
 
 
 class CredentialsLocked(StorageError):
@@ -144,6 +153,21 @@ class AuthStore(Protocol):
 
     async def load(self) -> AuthRecord | None:
         """Read the credential; None if there is none. Raises MalformedRecord for one that cannot be read."""
+        ...
+
+    async def rehearse(self) -> None:
+        """Raise StorageError, naming the place and a remedy, if no credential could be saved now.
+
+        Do all that a save does, but for the saving, so that a person is not asked to approve a login in vain.
+        Call it without the store locked.
+        """
+        ...
+
+    async def rehearse_delete(self) -> None:
+        """Raise StorageError if what is stored could not be deleted, as in a folder that cannot be written.
+
+        Call it with the store locked.
+        """
         ...
 
     def locked(self) -> AbstractAsyncContextManager[None]:
@@ -301,6 +325,7 @@ _OTHER_CREDENTIALS: Final = ("personal_access_token", "bedrock_api_key", "bedroc
 
 def parse_record(document: bytes) -> AuthRecord:
     """Read a document that anybody may have written. Raises MalformedRecord."""
+    document = document.removeprefix(codecs.BOM_UTF8)
     if len(document) > MAX_FILE:
         raise MalformedRecord(f"the document is larger than {MAX_FILE} bytes, and so no credential")
     try:

@@ -137,7 +137,6 @@ class KeyringStore:
     def __init__(
         self, home: Path, keyring: Keyring, *, timeout: float = TIMEOUT, in_thread: InThread | None = None
     ) -> None:
-        self._home = home
         self._keyring = keyring
         self._file = FileStore(home)
         self._timeout = timeout
@@ -146,7 +145,7 @@ class KeyringStore:
     @property
     def account(self) -> str:
         """The name under which Codex keeps the credential of this CODEX_HOME; links to it are followed."""
-        path = os.fsencode(os.path.realpath(self._home)).decode("utf-8", "replace")
+        path = os.fsencode(os.path.realpath(self._file.home)).decode("utf-8", "replace")
         return "cli|" + hashlib.sha256(path.encode()).hexdigest()[:16]
 
     def describe(self) -> StoreDescription:
@@ -157,6 +156,11 @@ class KeyringStore:
         """See AuthStore.recover."""
         await self._file.recover()
 
+    async def rehearse(self) -> None:
+        """See AuthStore.rehearse. The keyring has to keep, give back and remove an item that is no credential."""
+        await self._file.rehearse_locks()
+        await self._run(partial(_rehearse, self._keyring, self.account))
+
     async def load(self) -> AuthRecord | None:
         """See AuthStore.load."""
         item = await self.read()
@@ -165,6 +169,10 @@ class KeyringStore:
     async def read(self) -> Item | None:
         """Read the document as it is kept."""
         return await self._run(partial(_read, self._keyring, self.account))
+
+    async def rehearse_delete(self) -> None:
+        """See AuthStore.rehearse_delete. What a keyring will do is not asked: it might wait for a person."""
+        await self._file.rehearse_delete()
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
@@ -178,7 +186,7 @@ class KeyringStore:
         try:
             await self._file.delete_document()
         except StorageError as error:
-            _log.warning("the login is in the keyring, but the old %s is still there: %s", self._file.path, error)
+            _log.warning("the login is in the keyring, but an old one is still in its file: %s", error)
 
     async def delete(self, *, absent_is_empty: bool = False) -> None:
         """See AuthStore.delete. Both places are emptied, as far as they can be, before an error is raised.
@@ -194,7 +202,7 @@ class KeyringStore:
         try:
             await self._file.delete()
         except StorageError as error:
-            problems.append(f"the login is still in {self._file.path}: {error}")
+            problems.append(f"the login is still in its file: {error}")
         if problems:
             raise StorageError("; ".join(problems))
 
@@ -230,9 +238,20 @@ def _remove(keyring: Keyring, account: str, call: Call) -> None:
     keyring.remove(call, account)
 
 
+def _rehearse(keyring: Keyring, account: str, call: Call) -> None:
+    keyring.read(call, account)  # which a locked keyring refuses, and one that waits for a password does not answer
+    trial = f"{account}.rehearsal"
+    _write(keyring, trial, b"accountd looks whether it can store a login", call)
+    keyring.remove(call, trial)
+
+
 def _replace(keyring: Keyring, account: str, document: bytes, call: Call) -> None:
-    """Write a document, and look whether it is there: some keyrings say yes and keep nothing."""
     _keep_malformed_aside(keyring, account, call)
+    _write(keyring, account, document, call)
+
+
+def _write(keyring: Keyring, account: str, document: bytes, call: Call) -> None:
+    """Write a document, and look whether it is there: some keyrings say yes and keep nothing."""
     keyring.write(call, account, document)
     kept = keyring.read(call, account)
     if kept is None or kept.document != document:

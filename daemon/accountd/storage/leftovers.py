@@ -4,6 +4,9 @@ When a refresh writes the new tokens, the old ones are spent. So a document that
 is the login; whoever throws it away has to log in again. It is taken over if it is a later state of the very login
 that is stored. Any other one is removed: what is there was stored after it, or somebody has logged out since.
 
+A file that is mounted by itself is written in place, with the new document beside it. If that is cut short, what is
+there cannot be read, and the document beside it is what was to be there, whatever came before.
+
 Who has the credential locks finds no other writer's document here, since nobody writes without them.
 """
 
@@ -15,7 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from accountd.files.read import FileTooLarge, read_own_file
-from accountd.files.replace import find_unnamed, remove_file, replace_file
+from accountd.files.replace import find_redo, find_unnamed, remove_file, replace_file
 from accountd.storage.base import MalformedRecord, has_other_tokens, parse_record
 
 if TYPE_CHECKING:
@@ -44,6 +47,19 @@ def settle_leftovers(path: Path, stored: AuthRecord | None) -> None:
     for leftover in leftovers:
         remove_file(leftover)
         _log.info("%s, which a crash had left, is removed", leftover)
+
+
+def redo_writing(path: Path) -> None:
+    """Write again what was being written in place when a crash cut that short, if it is whole.
+
+    As `settle_leftovers`, and for a document that cannot be read.
+    """
+    whole = [(_refreshed_at(read[0]), read[1]) for redo in find_redo(path) if (read := _read(redo)) is not None]
+    if whole:
+        _, document = max(whole)
+        replace_file(path, document)
+        _log.warning("a crash had cut short the writing of %s; it is written again", path)
+        settle_leftovers(path, parse_record(document))
 
 
 def is_later_state(record: AuthRecord, stored: AuthRecord) -> bool:

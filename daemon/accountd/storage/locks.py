@@ -5,31 +5,44 @@ are never stale. But whoever can open a file can lock it, and stock Codex makes 
 made private; and a file that is locked by who can be no program of ours is taken out of use: a new one takes its
 place, which nobody else can open. That is done at once to a process of another user, and to one that cannot be
 seen, after as long as anybody is waited for. Programs of this user and of root are waited for, and then named.
+
+One lock is of the home, the other of the document, and so beside what `auth.json` really is: Codex has it there,
+and two homes may have links to one document. A link can be given another target at any time, while tokens of the
+old one are being refreshed. So whoever has the locks is told which document they are of, and uses that one.
+
+A home that cannot be written, and a file system without locks, keep nobody out. There it goes on without, and says
+so once: what is stored can be used all the same.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import logging
 import math
 import os
+import stat
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from accountd.errors import StorageError, describe_os_error
-from accountd.files.walk import find_entry, open_ours
+from accountd.errors import describe_os_error
+from accountd.files.flock import NoLocks, try_lock
+from accountd.files.ownership import UnsafePath
+from accountd.files.walk import check_folder, find_entry, open_ours
 from accountd.storage.base import CredentialsLocked
 from accountd.storage.lock_holder import find_holders
+from accountd.storage.trouble import cannot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.storage.lock_holder import Holder
 
+DOCUMENT: Final = "auth.json"
 NAMES: Final = ("auth.json.lock", "auth.lock")
+"""The lock files of a home without links."""
 
 BRIEFLY: Final = 2.0
 """Seconds of waiting for whom somebody else has waited in vain within the last minute."""
@@ -45,30 +58,58 @@ _LOOK_AGAIN: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
+class Place(NamedTuple):
+    """Where a credential really is, links followed."""
+
+    home: Path
+    document: Path
+
+    @property
+    def locks(self) -> tuple[Path, Path]:
+        """The lock files of both, as Codex names them."""
+        return self.document.with_suffix(".json.lock"), self.home / NAMES[1]
+
+
+def find_place(home: Path) -> Place:
+    """Follow the links of a home, which is made if it is missing, and of its document.
+
+    Raises OSError, but not for a document that is a link to nowhere.
+    """
+    real = Path(check_folder(home, make=True))
+    document = real / DOCUMENT
+    if document.is_symlink():
+        with suppress(OSError), find_entry(document) as entry:  # else who reads or writes it is told
+            document = Path(entry.place)
+    return Place(real, document)
+
+
 class CredentialLocks:
     """Both locks of a CODEX_HOME. It remembers who would not let go, so that not every change waits as long."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._said: set[str] = set()
         self._stubborn: tuple[Holder, ...] | None = None
         self._since, self._until = 0.0, -math.inf  # when they were first waited for, and last given up
 
     @asynccontextmanager
-    async def hold(self, timeout: float) -> AsyncIterator[None]:
-        """Hold both for the block. Raises StorageError; CredentialsLocked after `timeout` seconds of waiting.
+    async def hold(self, timeout: float) -> AsyncIterator[Place]:
+        """Hold both for the block, and give what they are of. The home is made, for its owner alone.
+
+        Raises StorageError; CredentialsLocked after `timeout` seconds of waiting.
 
         flock has no deadline of its own, and a thread that waits in it could not be called back; so the locks are
         tried, and between two tries the event loop is free. They are taken both or neither, so that a program
         which takes them in the other order is never waited for in a circle.
         """
-        with await self._take(timeout):
-            yield
+        with ExitStack() as held:
+            yield await self._take(held, timeout)
 
-    async def _take(self, timeout: float) -> ExitStack:
+    async def _take(self, held: ExitStack, timeout: float) -> Place:
         begun = look_at = trio.current_time()
         patience, pause = timeout, _FIRST_PAUSE
         holders: tuple[Holder, ...] | None = None
-        while isinstance(taken := _try_both(self._home), Path):
+        while isinstance(taken := self._try_both(held), Path):
             now = trio.current_time()
             waited = now - begun
             if now >= look_at or waited >= patience:
@@ -81,54 +122,127 @@ class CredentialLocks:
                 if holders == self._stubborn and begun < self._until + _MEMORY:
                     patience = min(timeout, BRIEFLY)
             if waited >= patience:
-                raise self._give_up(holders, begun, now)
+                raise self._give_up(taken, holders, begun, now)
             await trio.sleep(min(pause, patience - waited))
             pause = min(pause * 2, _LONGEST_PAUSE)
         return taken
 
-    def _give_up(self, holders: tuple[Holder, ...] | None, begun: float, now: float) -> CredentialsLocked:
+    def _try_both(self, held: ExitStack) -> Place | Path:
+        """Take both locks, to be let go with the stack; or neither, and give the one that is not free."""
+        while True:
+            with ExitStack() as taking:
+                leads_to = os.path.realpath(self._home / DOCUMENT)
+                try:
+                    place = find_place(self._home)
+                except OSError as error:
+                    raise cannot("used", self._home, error) from error
+                for path in place.locks:
+                    if not self._lock_now(path, taking):
+                        return path
+                if leads_to == os.path.realpath(self._home / DOCUMENT):  # else they are of something else by now
+                    held.push(taking.pop_all())
+                    return place
+
+    def _lock_now(self, path: Path, taking: ExitStack) -> bool:
+        """Try to lock a file, which is closed with the stack; False if somebody has it.
+
+        What can be locked by nobody counts as locked.
+        """
+        while True:
+            try:
+                descriptor = _open(path)
+            except _Unlockable as unlockable:
+                self._say(f"{path} cannot be made ({unlockable}), so that no other program is kept from refreshing")
+                return True
+            taking.callback(os.close, descriptor)
+            try:
+                if not try_lock(descriptor):
+                    return False
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), path.stat()):  # else another daemon has replaced it
+                        return True
+            except NoLocks as error:
+                self._say(
+                    f"the file system of {path.parent} has no locks ({describe_os_error(error)}): use this login "
+                    "in one program at a time"
+                )
+                return True
+            except OSError as error:
+                raise cannot("locked", path, error) from error
+
+    def _say(self, words: str) -> None:
+        if words not in self._said:
+            self._said.add(words)
+            _log.warning("%s", words)
+
+    def _give_up(
+        self, path: Path, holders: tuple[Holder, ...] | None, begun: float, now: float
+    ) -> CredentialsLocked:
         if holders != self._stubborn or begun >= self._until + _MEMORY:
             self._stubborn, self._since = holders, begun
         self._until = now
         who = f": {_name(holders)}" if holders else ""
-        return CredentialsLocked(f"another program has held the credential lock for {now - self._since:.0f} s{who}")
+        waited = f"{now - self._since:.0f} s"
+        return CredentialsLocked(f"another program has held the credential lock {path} for {waited}{who}")
 
 
-def _try_both(home: Path) -> ExitStack | Path:
-    """Take both locks, to be let go by leaving what is returned; or neither, and give the one that is not free."""
-    with ExitStack() as taking:
-        for name in NAMES:
-            if not _lock_now(path := home / name, taking):
-                return path
-        return taking.pop_all()
-
-
-def _lock_now(path: Path, taking: ExitStack) -> bool:
-    """Try to lock a file, which is closed with the stack, and say whether that went well."""
-    while True:
-        descriptor = _open(path)
-        taking.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), path.stat()):  # else another daemon has just replaced it
-                    return True
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            raise StorageError(f"cannot lock the credentials: {describe_os_error(error)}") from error
+class _Unlockable(Exception):
+    """There is no lock file, and none can be made."""
 
 
 def _open(path: Path) -> int:
+    """Open a lock file, made if need be. Raises StorageError, or _Unlockable."""
+    while True:
+        try:
+            return open_ours(path, os.O_RDWR | os.O_CREAT, private=True)
+        except OSError as error:
+            if isinstance(error, UnsafePath | PermissionError) and _drop_unusable(path):
+                continue
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM) or _can_write(path.parent):
+                raise cannot("locked", path, error) from error
+        return _open_to_read(path)
+
+
+def _open_to_read(path: Path) -> int:
+    """Open a lock file in a folder that cannot be written: one that is there can be locked all the same."""
     try:
-        return open_ours(path, os.O_RDWR | os.O_CREAT, private=True)
+        return open_ours(path, os.O_RDONLY)
     except OSError as error:
-        raise StorageError(describe_os_error(error)) from error
+        if error.errno in (errno.ENOENT, errno.EACCES):
+            raise _Unlockable(f"{path.parent} cannot be written") from error
+        raise cannot("locked", path, error) from error
+
+
+def _can_write(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _drop_unusable(path: Path) -> bool:
+    """Remove a lock file that we may not open, in a folder of ours, and that nobody of ours has; say whether."""
+    try:
+        with find_entry(path) as entry:
+            if entry.in_shared or not hasattr(os, "O_PATH"):
+                return False
+            descriptor = os.open(entry.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=entry.folder)
+            try:
+                found, holders = os.fstat(descriptor), find_holders(descriptor)
+            finally:
+                os.close(descriptor)
+            if not stat.S_ISREG(found.st_mode) or holders is None or not all(each.is_foreign for each in holders):
+                return False
+            os.unlink(entry.name, dir_fd=entry.folder)
+    except OSError:  # whoever wanted it has the reason
+        return False
+    _log.warning("%s could not be opened, and nobody of yours has it locked; there is a new one in its place", path)
+    return True
 
 
 def _look(path: Path) -> tuple[os.stat_result, tuple[Holder, ...] | None]:
     """Say which file it is that somebody has locked, and who."""
-    descriptor = _open(path)
+    try:
+        descriptor = _open(path)
+    except _Unlockable as error:  # it has gone by now
+        raise cannot("locked", path, OSError(errno.ENOENT, os.strerror(errno.ENOENT))) from error
     try:
         return os.fstat(descriptor), find_holders(descriptor)
     finally:
@@ -151,7 +265,7 @@ def _replace(path: Path, identity: os.stat_result, holders: tuple[Holder, ...] |
                 return
             os.unlink(entry.name, dir_fd=entry.folder)
     except OSError as error:
-        raise StorageError(describe_os_error(error)) from error
+        raise cannot("locked", path, error) from error
     who = _name(holders) if holders else "somebody who cannot be seen from here"
     _log.warning("%s was locked by %s, no program of yours; there is a new one in its place", path, who)
 

@@ -34,6 +34,14 @@ class MemoryStore:
         """See AuthStore.load."""
         return self.record
 
+    async def rehearse(self) -> None:
+        """See AuthStore.rehearse. There is always room."""
+        await trio.lowlevel.checkpoint()
+
+    async def rehearse_delete(self) -> None:
+        """See AuthStore.rehearse_delete."""
+        await trio.lowlevel.checkpoint()
+
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
         """See AuthStore.locked."""
