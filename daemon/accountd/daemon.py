@@ -9,17 +9,19 @@ import logging
 import os
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd import logs, paths
+from accountd import logs
 from accountd.audit.log import open_audit_log
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.env_file import read_env_file
 from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
+from accountd.files.own_folder import OwnFolder, find_own_folder
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.installation import INSTALLATION
@@ -44,7 +46,6 @@ from accountd.web.http import open_http_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from accountd.audit.log import AuditLog
     from accountd.config.limits import Limits
@@ -79,7 +80,8 @@ def main(
     environment; with `stdio`, on none. Besides, on `token_socket`, for those who may have a token and nothing
     else.
     """
-    log = logs.set_up(log_level, log_format, _find_own_log())
+    folder = _find_own_folder()
+    log = logs.set_up(log_level, log_format, folder and folder.log)
     try:
         harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
@@ -95,8 +97,11 @@ def main(
             config = settings.load(os.environ)
             limits = config.limits
             bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
-            with open_audit_log(config.codex_home / "log", wanted=audit) as audit_log:
-                trio.run(run_daemon, config, listeners, manager, audit_log)
+            own = folder or OwnFolder(os.fspath(config.codex_home))
+            if own.fault is not None:
+                _log.warning("%s; the log and the audit log are in %s", own.fault, own.path)
+            with open_audit_log(Path(own.path), wanted=audit) as audit_log:
+                trio.run(run_daemon, config, listeners, manager, audit_log, Path(own.path))
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
         _log.debug("the end came on this way: %s", describe_way(error))
         if log.form == "text":
@@ -111,14 +116,16 @@ def main(
     return 0
 
 
-def _find_own_log() -> str | None:
+def _find_own_folder() -> OwnFolder | None:
     try:
-        return paths.log_file(os.environ)
+        return find_own_folder(os.environ)
     except ConfigError:  # said when the configuration is read
         return None
 
 
-async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManager, audit: AuditLog) -> None:
+async def run_daemon(
+    config: Config, listeners: Listeners, manager: ServiceManager, audit: AuditLog, own_folder: Path
+) -> None:
     """Serve sockets until SIGTERM or SIGINT; without a main one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
@@ -152,6 +159,7 @@ async def run_daemon(config: Config, listeners: Listeners, manager: ServiceManag
                 environ=environ,
                 token_socket=listeners.token,
                 started_by=listeners.started_by,
+                own_folder=own_folder,
             ) as services,
             trio.open_nursery() as watching,
         ):

@@ -145,7 +145,14 @@ class RemoteRefused(RemoteError):
 
 
 class StorageError(AccountdError):
-    """Credentials could not be read, written or deleted, or their lock could not be had in time."""
+    """Credentials could not be read, written or deleted, or their lock could not be had in time.
+
+    The message ends in the `remedy`, if there is one.
+    """
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 def describe_status(status: int) -> str:

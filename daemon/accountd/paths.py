@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from accountd.errors import ConfigError, describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+LOG: Final = "log/accountd.log"
+AUDIT_LOG: Final = "log/accountd-audit.jsonl"
+AUDIT_LOG_OF_GUESTS: Final = "log/accountd-audit-guests.jsonl"
+OWN_LOGS: Final = (LOG, AUDIT_LOG, AUDIT_LOG_OF_GUESTS)
+"""Names below CODEX_HOME, or the folder that stands in for it (`files.own_folder`)."""
 
 
 def codex_home(environ: Mapping[str, str]) -> str:
@@ -80,14 +88,14 @@ def socket_path(environ: Mapping[str, str]) -> str:
     person = user_home()
     if person is not None and home == os.path.realpath(os.path.join(person, ".codex")):
         return os.path.join(runtime_folder(environ), "accountd.sock")
-    return os.path.join(runtime_folder(environ), f"accountd-{_name_home(home)}.sock")
+    return os.path.join(runtime_folder(environ), f"accountd-{_digest(home)}.sock")
 
 
-def _name_home(home: str) -> str:
-    """Give a short name for a folder that no other has."""
+def _digest(path: str) -> str:
+    """Give a short name that is a path's own."""
     import hashlib  # takes a tenth of the time that a verb needs to start
 
-    return hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 def runtime_folder(environ: Mapping[str, str]) -> str:
@@ -120,7 +128,7 @@ def codex_startup_lock(environ: Mapping[str, str]) -> str:
 
 def agents_folder(environ: Mapping[str, str]) -> str:
     """Give the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
-    return os.path.join(runtime_folder(environ), f"agents-{_name_home(os.path.realpath(codex_home(environ)))}")
+    return os.path.join(runtime_folder(environ), f"agents-{_digest(os.path.realpath(codex_home(environ)))}")
 
 
 def agent_log_file(environ: Mapping[str, str]) -> str:
@@ -130,13 +138,19 @@ def agent_log_file(environ: Mapping[str, str]) -> str:
 
 def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> str:
     """Give the file that keeps two daemons from one token socket: not beside it, where containers can write."""
-    import hashlib  # see socket_path
-
     folder, name = os.path.split(os.fspath(socket))
-    place = os.fsencode(os.path.join(os.path.realpath(folder), name))
-    return os.path.join(runtime_folder(environ), f"token-{hashlib.sha256(place).hexdigest()[:12]}.lock")
+    place = os.path.join(os.path.realpath(folder), name)
+    return os.path.join(runtime_folder(environ), f"token-{_digest(place)}.lock")
 
 
-def log_file(environ: Mapping[str, str]) -> str:
-    """Give the file that takes the log of a daemon which a client started, since it has no terminal."""
-    return os.path.join(codex_home(environ), "log", "accountd.log")
+def folders_beside(environ: Mapping[str, str]) -> list[str]:
+    """Give the folders for what a CODEX_HOME that cannot be written would have in it, the better one first."""
+    name = _digest(os.path.realpath(codex_home(environ)))
+    state = environ.get("XDG_STATE_HOME", "").strip()
+    person = user_home()
+    if not state.startswith("/"):
+        state = os.path.join(person, ".local", "state") if person is not None else ""
+    found = [os.path.join(state, "accountd", name)] if state else []
+    with suppress(ConfigError):
+        found.append(os.path.join(runtime_folder(environ), name))
+    return found

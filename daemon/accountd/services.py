@@ -27,6 +27,7 @@ from accountd.web.issuer import Issuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from accountd.audit.log import AuditLog
     from accountd.config.policy import PolicyHolder
@@ -53,9 +54,12 @@ async def open_services(
     environ: Mapping[str, str],
     token_socket: TokenSocket | None = None,
     started_by: StartedBy = "person",
+    own_folder: Path | None = None,
     parse_bundle: ParseBundle = parse_bundle_in_thread,
 ) -> AsyncIterator[Services]:
     """Give the services for a block. `system` is what the machine requires of every account.
+
+    `own_folder` is where a copy of the requirements is kept, if that is not CODEX_HOME.
 
     Leaving the block cancels logins and waits for their commits, then lets a refresh that has been sent come home.
     """
@@ -68,7 +72,7 @@ async def open_services(
         policy=policy,
         clock=clock,
         machine=this_machine(config.codex_home),
-        file=BundleFile(config.codex_home / "accountd-requirements.json"),
+        file=BundleFile((own_folder or config.codex_home) / "accountd-requirements.json"),
         system=system,
         parse=parse_bundle,
     )

@@ -151,13 +151,17 @@ def test_a_daemon_that_never_listens_is_ended(
 
 
 def test_a_log_that_cannot_be_opened_is_one_line(
-    path: Path, home: Path, capsys: pytest.CaptureFixture[str]
+    path: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a log there is no daemon: the error names the file and the reason."""
-    (home / ".codex").write_text("not a folder")
+    """Without a log there is no daemon: where no folder will do, the error names the file and the reason."""
+    for name in (".codex", "state", "run"):
+        (home / name).write_text("not a folder")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
     assert main(["status"]) == exits.NO_DAEMON
     error = capsys.readouterr().err
     assert error.startswith(f"accountd: cannot start a daemon: its log {home}/.codex/log/accountd.log cannot be")
+    assert "set XDG_STATE_HOME or XDG_RUNTIME_DIR to a folder of yours that can be written" in error
     assert error.count("\n") == 1
 
 

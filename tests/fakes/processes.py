@@ -21,7 +21,7 @@ from accountd.sandbox import Sandbox, Script
 from accountd.sandbox.server import serve_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 PATIENCE = 15.0
@@ -71,10 +71,10 @@ def wait_until_it_listens(path: Path, process: subprocess.Popen[str]) -> socket.
 
 
 @contextmanager
-def running(home: Path, *options: str, **variables: str) -> Iterator[Daemon]:
-    """Run a daemon on a socket in its home, until it answers."""
+def running(home: Path, *options: str, under: Sequence[str] = (), **variables: str) -> Iterator[Daemon]:
+    """Run a daemon on a socket in its home, until it answers; `under` a command that becomes it."""
     path = home / "run" / "s"
-    command = [sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}", *options]
+    command = [*under, sys.executable, "-m", "accountd", "serve", "--listen", f"unix://{path}", *options]
     with subprocess.Popen(
         command, env=environment(home, **variables), stderr=subprocess.PIPE, text=True, cwd="/"
     ) as process:

@@ -160,7 +160,8 @@ def test_a_full_disk_loses_no_token(home: Path) -> None:
     with open_case(home) as case:
         hold_to_the_disk(case, full_disk, refreshes=True)
         log = end(case)
-    assert "the refreshed token is in memory alone until the store takes it: File too large" in log
+    words = "the refreshed token is in memory alone until the store takes it"
+    assert f"{words}: {home}/auth.json cannot be written: File too large" in log
 
 
 def test_a_daemon_that_ends_with_tokens_in_memory_tries_once_more(home: Path) -> None:

@@ -126,3 +126,49 @@ async def test_a_folder_that_cannot_be_reached_is_waited_for(
             await trio.sleep(1)
             assert told[-1:] == ["one"]
             nursery.cancel_scope.cancel()
+
+
+def _point(link: Path, target: str) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+def _rename_over(link: Path, target: str) -> None:
+    _point(link.with_name("new"), target)
+    link.with_name("new").replace(link)
+
+
+@pytest.mark.parametrize("point", [_point, _rename_over])
+async def test_links_are_followed(
+    point: Callable[[Path, str], None], tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Told are a file that is replaced where a link leads, and links that lead elsewhere, and are watched then."""
+    home, path = tmp_path / "home", tmp_path / "home" / "auth.json"
+    for name in ("a", "b", "dots"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "auth.json").write_text(name)
+    told: list[str] = []
+
+    async def note() -> None:
+        told.append(path.read_text() if path.exists() else "nothing")
+
+    async def hear(change: Callable[[], object]) -> str:
+        told.clear()
+        change()
+        await trio.sleep(1)
+        return told[-1]
+
+    point(home, "a")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_file, path, note)
+        await trio.sleep(1)
+        assert await hear(lambda: point(home, "b")) == "b"
+        assert await hear(lambda: (tmp_path / "b" / "auth.json").write_text("b2")) == "b2"
+        assert await hear(lambda: point(tmp_path / "b" / "auth.json", "../dots/auth.json")) == "dots"
+        (tmp_path / "dots" / "new").write_text("dots2")
+        assert await hear(lambda: (tmp_path / "dots" / "new").rename(tmp_path / "dots" / "auth.json")) == "dots2"
+        assert await hear(lambda: shutil.rmtree(tmp_path / "dots")) == "nothing"
+        assert await hear((tmp_path / "dots").mkdir) == "nothing"
+        assert await hear(lambda: (tmp_path / "dots" / "auth.json").write_text("dots3")) == "dots3"
+        assert await hear(lambda: point(home, "a")) == "a"
+        nursery.cancel_scope.cancel()

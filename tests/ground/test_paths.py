@@ -138,9 +138,15 @@ def test_platformdirs_is_not_imported_where_the_session_has_a_folder() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
 
 
-def test_the_log_is_in_codex_home() -> None:
-    """A daemon without a terminal writes beside the credentials that it serves."""
-    assert Path(paths.log_file({"CODEX_HOME": "/h"})) == Path("/h/log/accountd.log")
+def test_what_stands_in_for_a_home_is_that_home_s_own(tmp_path: Path) -> None:
+    """Among the state files, and else the runtime files; for two names of one home it is the same."""
+    (tmp_path / "link").symlink_to("home")
+    environ = {"XDG_STATE_HOME": "/state", "XDG_RUNTIME_DIR": "/run/u"}
+    found = [
+        paths.folders_beside({**environ, "CODEX_HOME": str(tmp_path / name)}) for name in ("home", "link", "b")
+    ]
+    assert [Path(folder).parent for folder in found[0]] == [Path("/state/accountd"), Path("/run/u/accountd")]
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_home_that_was_told_of_is_recognized(home: Path) -> None:

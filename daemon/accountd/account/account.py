@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
@@ -62,6 +62,11 @@ if TYPE_CHECKING:
     from accountd.web.issuer import Issuer
 
     MakeRequirements = Callable[[Credential, MayAskAgain], RequirementsService]
+
+_UNSAVED: Final = (
+    "it does not take what the last refresh gave, which is in memory alone; the login that is stored is spent, and "
+    "lost with the daemon: see auth.rehearsal of `accountd doctor`"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +104,8 @@ class Account:
 
     def describe_store(self) -> StoreDescription:
         """Say which store holds the credential, and what a person should know about that."""
-        return self._store.describe()
+        place = self._store.describe()
+        return msgspec.structs.replace(place, note=_UNSAVED) if self.credential.is_unsaved else place
 
     @property
     def outlasts_the_daemon(self) -> bool:

@@ -16,6 +16,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
+from accountd import paths
 from accountd.audit.file import AuditFile
 from accountd.logs import render_time, what_is_under_way
 from accountd.redaction import quote
@@ -126,12 +127,12 @@ def _tell(name: str, value: object) -> object:
 
 @contextmanager
 def open_audit_log(folder: Path, *, wanted: bool) -> Iterator[AuditLog]:
-    """Give an audit log that writes into a folder; where none is wanted, one that writes nowhere."""
+    """Give an audit log that writes below a folder; where none is wanted, one that writes nowhere."""
     if not wanted:
         yield AuditLog()
         return
-    guests = AuditFile(folder / "accountd-audit-guests.jsonl")
-    audit = AuditLog(AuditFile(folder / "accountd-audit.jsonl").append, append_of_guests=guests.append)
+    guests = AuditFile(folder / paths.AUDIT_LOG_OF_GUESTS)
+    audit = AuditLog(AuditFile(folder / paths.AUDIT_LOG).append, append_of_guests=guests.append)
     try:
         yield audit
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 import time
@@ -14,6 +13,8 @@ from accountd import paths
 from accountd.client.errors import DaemonNotStarted, NothingListens
 from accountd.client.unix_socket import open_socket
 from accountd.errors import describe_os_error
+from accountd.files.flock import NoLocks, try_lock
+from accountd.files.own_folder import find_own_folder
 from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
 
@@ -30,6 +31,7 @@ _LOSERS_PATIENCE = 0.25
 """Seconds that a daemon which lost a race is given for the winner to listen."""
 _LAST_WORDS = 1 << 16
 """Bytes at the end of a log in which the last line of a daemon that gave up is looked for."""
+_LOG_REMEDY = "set XDG_STATE_HOME or XDG_RUNTIME_DIR to a folder of yours that can be written"
 _PATHS = ("CODEX_HOME", "CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that may hold a path relative to this folder, which is not the daemon's; the last one, several."""
 
@@ -42,7 +44,8 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
     """
     with contextlib.suppress(NothingListens):
         return open_socket(path, timeout)
-    log_path = Path(paths.log_file(environ))
+    folder = find_own_folder(environ)
+    log_path = Path(folder.log)
     _make_room(log_path)
     with _open_log(log_path) as log, _only_starter(log):
         with contextlib.suppress(NothingListens):
@@ -119,7 +122,7 @@ def _open_log(path: Path) -> BinaryIO:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         return os.fdopen(open_ours(path, flags, make_folders=True, private=True), "a+b")
     except OSError as error:
-        text = f"cannot start a daemon: its log {path} cannot be opened: {describe_os_error(error)}"
+        text = f"cannot start a daemon: its log {path} cannot be opened: {describe_os_error(error)}; {_LOG_REMEDY}"
         raise DaemonNotStarted(text) from error
 
 
@@ -138,10 +141,11 @@ def _only_starter(log: BinaryIO) -> Iterator[None]:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if try_lock(log.fileno()):
+                break
+        except NoLocks:  # then one that is started in vain says that the other has the socket
             break
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise DaemonNotStarted("another program has been starting a daemon for too long") from None
-            time.sleep(_PAUSE)
+        if time.monotonic() > deadline:
+            raise DaemonNotStarted("another program has been starting a daemon for too long")
+        time.sleep(_PAUSE)
     yield  # the lock ends with the file

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from accountd.doctor.credential import check_credential, check_leftovers, check_store
+from accountd.doctor.credential import check_credential, check_leftovers, check_rehearsal, check_store
 from accountd.doctor.daemon import check_daemon, check_token_socket
 from accountd.doctor.environment import check_environment
 from accountd.doctor.examine import in_thread
+from accountd.doctor.file_system import check_file_system, check_log
 from accountd.doctor.findings import Check
 from accountd.doctor.folders import check_disk, check_home, check_socket, check_socket_path
 from accountd.doctor.network import check_backend, check_ca, check_clock, check_issuer, check_proxy
 from accountd.doctor.ports import check_ports
 from accountd.doctor.service import check_service
 from accountd.doctor.settings import check_config, check_requirements
+
+_LOCKS: Final = 15.0
+"""Seconds for waiting as long as a login would for another program's locks, and for a disk."""
 
 _NETWORK: Final = 30.0
 """Seconds for a request, and for finding out where it got stuck."""
@@ -32,7 +36,10 @@ CHECKS: Final = (
     Check("config.requirements", check_requirements),
     Check("home.modes", in_thread(check_home)),
     Check("home.disk", in_thread(check_disk)),
+    Check("home.files", in_thread(check_file_system)),
+    Check("home.log", in_thread(check_log)),
     Check("auth.store", check_store),
+    Check("auth.rehearsal", check_rehearsal, _LOCKS),
     Check("auth.leftovers", check_leftovers),
     Check("auth.credential", check_credential),
     Check("login.ports", check_ports),

@@ -13,10 +13,9 @@ from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import StorageError
 from accountd.reload import make_policy
 from accountd.requirements import service as requirements
-from accountd.storage.base import MalformedRecord
+from accountd.storage.base import MalformedRecord, UnreadableRecord
 from accountd.storage.choose import open_store
 from accountd.storage.file import FileStore
-from accountd.storage.keyring import KeyringError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,17 +37,26 @@ async def check_store(surroundings: Surroundings) -> Finding:
         return ok("the login is kept in the memory of the daemon, and ends with it")
     try:
         record = await store.load()
-    except KeyringError as error:
-        return fail(error.problem, error.remedy)
-    except MalformedRecord as error:
-        return fail(f"{store.describe().location}: {error}", f"{_LOG_IN_AGAIN}; the old document is kept aside")
+    except (MalformedRecord, UnreadableRecord) as error:
+        return fail(error.problem, f"{error.remedy or _LOG_IN_AGAIN}; a login keeps the old document aside")
     except StorageError as error:
-        location = store.describe().location
-        return fail(f"{location} cannot be read: {error}", _SEE_MODES)
+        return fail(error.problem, error.remedy or _SEE_MODES)
     place = store.describe()
     found = "holds a login" if record is not None else "holds no login"
     note = f"; {place.note}" if place.note else ""
     return ok(f"{place.kind} ({place.location}) {found}{note}", kind=place.kind, location=place.location)
+
+
+async def check_rehearsal(surroundings: Surroundings) -> Finding:
+    """Do all that stores a login, but for the storing, as the start of a login does."""
+    config = await surroundings.config()
+    if not surroundings.home.exists():
+        return ok(f"{surroundings.home} is not there yet; the first login makes it")
+    try:
+        await open_store(config).rehearse()
+    except StorageError as error:
+        return fail(f"a login could not be stored: {error.problem}", error.remedy or _SEE_MODES)
+    return ok("a login could be stored")
 
 
 async def check_leftovers(surroundings: Surroundings) -> Finding:

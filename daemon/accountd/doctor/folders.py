@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from accountd.doctor.findings import fail, ok, warn
-from accountd.errors import ConfigError, describe_os_error
+from accountd.errors import ConfigError
 from accountd.files.ownership import OPT_OUT, UnsafePath, login_name, name_user, render_mode, trusts_unsafe_paths
 from accountd.files.users import REMEDY, find_lookalikes
 from accountd.files.walk import check_folder, open_ours
+from accountd.storage.trouble import cannot
 from accountd.system.unix_socket import MAX_PATH
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ def check_disk(surroundings: Surroundings) -> Finding:
                 file.write(b"accountd doctor\n")
                 file.flush()
         except OSError as error:
-            text = f"nothing can be written in {home}: {describe_os_error(error)}"
-            return fail(text, f"see home.modes; `df -h {_quote(home)}` tells whether the disk is full")
+            told = cannot("written", home, error)
+            return fail(told.problem, told.remedy or f"`df -h {_quote(home)}` tells of the disk")
     free = shutil.disk_usage(place).free
     text = f"{_size(free)} free in {place}"
     if free < LOW:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from accountd.files.flock import NoLocks, try_lock
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,13 +32,15 @@ def rotate_if_full(path: Path, descriptor: int, coming: int) -> bool:
     size = os.fstat(descriptor).st_size
     if size + coming <= MAX_SIZE or size == 0:
         return False
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            with suppress(FileNotFoundError):  # another has moved it just now, and made no new one yet
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    _move(path)
-        finally:
+    with suppress(NoLocks):  # then a file may be moved twice, and an older one be lost
+        if not try_lock(descriptor):
+            return True
+    try:
+        with suppress(FileNotFoundError):  # another has moved it just now, and made no new one yet
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                _move(path)
+    finally:
+        with suppress(OSError):  # there was none
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     return True
 

@@ -148,6 +148,7 @@ class FileStore:
 
     async def recover(self) -> None:
         """See AuthStore.recover."""
+        self._locks.look()
         with trio.move_on_after(_RECOVERY), _memory_permitting():
             try:
                 leftovers = find_unnamed(self.path)
@@ -204,7 +205,8 @@ def _load(path: Path) -> AuthRecord | None:
     except MalformedRecord as error:
         raise MalformedRecord(f"{paths.tell(path)}: {error}") from None
     except (UnsafePath, PermissionError) as error:
-        raise UnreadableRecord(str(cannot("read", path, error))) from error
+        told = cannot("read", path, error)
+        raise UnreadableRecord(told.problem, told.remedy) from error
     except OSError as error:
         raise cannot("read", path, error) from error
 

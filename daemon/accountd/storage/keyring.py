@@ -41,9 +41,7 @@ class KeyringError(StorageError):
     """A keyring did not do what it was asked. The message is one line, and says what the person can do."""
 
     def __init__(self, problem: str, remedy: str = "see to it") -> None:
-        self.problem = problem
-        self.remedy = f'{remedy}, or set cli_auth_credentials_store = "file" in config.toml'
-        super().__init__(f"{problem}; {self.remedy}")
+        super().__init__(problem, f'{remedy}, or set cli_auth_credentials_store = "file" in config.toml')
 
 
 class KeyringAbsent(KeyringError):

@@ -105,6 +105,20 @@ class CredentialLocks:
         with ExitStack() as held:
             yield await self._take(held, timeout)
 
+    def look(self) -> None:
+        """Say, at a start, that the file system has no locks, and not only when the first one is needed."""
+        with suppress(FileNotFoundError):
+            try:
+                descriptor = os.open(self._home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    try_lock(descriptor)
+                finally:
+                    os.close(descriptor)
+            except NoLocks as error:
+                self._say_no_locks(self._home, error)
+            except OSError:  # whoever needs them is told
+                return
+
     async def _take(self, held: ExitStack, timeout: float) -> Place:
         begun = look_at = trio.current_time()
         patience, pause = timeout, _FIRST_PAUSE
@@ -162,13 +176,14 @@ class CredentialLocks:
                     if os.path.samestat(os.fstat(descriptor), path.stat()):  # else another daemon has replaced it
                         return True
             except NoLocks as error:
-                self._say(
-                    f"the file system of {path.parent} has no locks ({describe_os_error(error)}): use this login "
-                    "in one program at a time"
-                )
+                self._say_no_locks(path.parent, error)
                 return True
             except OSError as error:
                 raise cannot("locked", path, error) from error
+
+    def _say_no_locks(self, folder: Path, error: NoLocks) -> None:
+        words = f"the file system of {folder} has no locks ({describe_os_error(error)})"
+        self._say(f"{words}: use this login in one program at a time")
 
     def _say(self, words: str) -> None:
         if words not in self._said:

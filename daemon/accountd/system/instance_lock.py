@@ -7,7 +7,7 @@ ends, so what a killed one leaves behind stops nobody.
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import os
 import re
 import stat
@@ -15,7 +15,8 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from accountd.errors import SocketError
+from accountd.errors import SocketError, describe_os_error
+from accountd.files.flock import NoLocks, try_lock
 from accountd.files.read import read_file
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ PATIENCE: Final = 2.0
 """Seconds for another server to come or to go, when it holds the lock and does not listen."""
 
 _PAUSE: Final = 0.02
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def hold_instance_lock(
     """
     lock = lock if lock is not None else path.with_name(f"{path.name}.lock")
     deadline = time.monotonic() + (PATIENCE if patience is None else patience)
-    while (held := _try(lock)) is None:
+    while (held := _try(lock, listens)) is None:
         if listens():
             raise SocketError(f"the socket is already in use by a running server{_name_holder(lock)}: {path}")
         if time.monotonic() > deadline:
@@ -56,12 +59,20 @@ def hold_instance_lock(
         os.close(held)
 
 
-def _try(lock: Path) -> int | None:
-    """Give the descriptor of the file, locked; None if somebody else has it locked."""
+def _try(lock: Path, listens: Callable[[], bool]) -> int | None:
+    """Give the descriptor of the file, locked; None if somebody else has it locked.
+
+    Where there are no locks, whoever listens has it.
+    """
     held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with ExitStack() as closing:
         closing.callback(os.close, held)
-        if not _lock_now(held, lock):
+        try:
+            is_ours = _lock_now(held, lock)
+        except NoLocks as error:
+            is_ours = not listens()
+            _log.warning("%s cannot be locked (%s): start one daemon at a time", lock, describe_os_error(error))
+        if not is_ours:
             return None
         closing.pop_all()
         return held
@@ -71,11 +82,7 @@ def _lock_now(held: int, lock: Path) -> bool:
     found = os.fstat(held)
     if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
         raise SocketError(f"the lock of the socket is not a file of ours: {lock}")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return _is_at(held, lock)
+    return try_lock(held) and _is_at(held, lock)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -11,6 +11,7 @@ from accountd.cli.service.steps import ask, read
 from accountd.cli.service.unit_files import LABEL, render_launchd
 from accountd.cli.terminal import one_line, say
 from accountd.errors import describe_os_error
+from accountd.files.own_folder import find_own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def install(steps: Steps, command: Sequence[str], socket: str, *, dry_run: bool) -> None:
     """Have the property list, and launchd listen on the socket."""
-    log = paths.log_file(os.environ)
+    log = find_own_folder(os.environ).log
     if not dry_run:
         for folder in (os.path.dirname(socket), os.path.dirname(log)):  # launchd makes none
             try:
@@ -49,7 +50,7 @@ def uninstall(steps: Steps, *, dry_run: bool) -> None:  # noqa: ARG001  # as the
 def status(command: Sequence[str]) -> None:
     """Say whether it is installed, loaded and running."""
     found = read(_path())
-    wanted = render_launchd(command, paths.socket_path(os.environ), paths.log_file(os.environ))
+    wanted = render_launchd(command, paths.socket_path(os.environ), find_own_folder(os.environ).log)
     words = "no" if found is None else "yes" if found == wanted else "yes, but not as this version would"
     say(f"Installed  {words}")
     outcome = ask("launchctl", "print", _job())
