@@ -30,6 +30,11 @@ def codex_home(environ: Mapping[str, str]) -> str:
     `$HOME/.codex`, from a file of variables that no shell reads. It would be made, by that name, anywhere.
     """
     named = environ.get("CODEX_HOME", "").strip()
+    if not named and user_home() is None:
+        raise ConfigError(
+            f"there is no home folder: HOME is not set, and no user has the uid {os.getuid()}; set CODEX_HOME to a "
+            "folder that can be written"
+        )
     home = expand(named or "~/.codex", where="CODEX_HOME")
     is_odd = not named.startswith(("/", "~")) or not {*named}.isdisjoint("\"'`$")
     if named and is_odd and not os.path.isdir(home):

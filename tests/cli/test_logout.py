@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def test_it_logs_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The daemon is asked once, and the person is told."""
+    """The daemon is asked, and the person is told."""
     with AppServer(path, {"account/logout": {}}) as server:
         assert main(["logout"]) == 0
-        assert server.methods == ["accountd/status", "account/logout"]
+        assert server.methods == ["accountd/status", "accountd/status", "account/logout"]
     assert capsys.readouterr() == ("Logged out.\n", "")
 
 
 def test_it_forgets(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With `--forget` the daemon is asked for that alone, and the person is told what was not done."""
+    """With `--forget` the daemon is asked for that instead, and the person is told what was not done."""
     with AppServer(path, {"account/forget": {}}) as server:
         assert main(["logout", "--forget"]) == 0
-        assert server.methods == ["accountd/status", "account/forget"]
+        assert server.methods == ["accountd/status", "accountd/status", "account/forget"]
     assert capsys.readouterr() == ("Logged out on this machine; the login was not revoked.\n", "")
 
 
@@ -34,3 +34,12 @@ def test_a_failure_is_told_in_the_daemons_words(path: Path, capsys: pytest.Captu
     with AppServer(path, {"account/logout": Refusal(-32603, "logout failed: Read-only file system")}):
         assert main(["logout"]) == 1
     assert capsys.readouterr() == ("", "accountd: logout failed: Read-only file system\n")
+
+
+def test_what_could_not_be_read_is_not_deleted_in_silence(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be somebody's only copy of something."""
+    status = {"credential": {"unusedBecause": "/h/auth.json cannot be read: Permission denied"}}
+    with AppServer(path, {"accountd/status": status, "account/logout": {}}):
+        assert main(["logout"]) == 0
+    deleted = "What was stored and not used is deleted, too: /h/auth.json cannot be read: Permission denied\n"
+    assert capsys.readouterr() == (f"Logged out.\n{deleted}", "")

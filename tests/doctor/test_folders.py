@@ -7,7 +7,7 @@ import pwd
 import shutil
 import socket
 import tempfile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
 
@@ -140,3 +140,16 @@ def test_a_disk_that_cannot_be_written_is_a_failure(home: Path, monkeypatch: pyt
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     found = check_disk(surroundings(home))
     assert (found.verdict, "Read-only file system" in found.summary) == ("fail", True)
+
+
+def test_a_folder_of_another_user_s_session_is_a_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `su` leaves the variable; the check does not fall over."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(home), "is_dir", refuse)
+        found = check_socket(surroundings(home))
+    assert (found.verdict, "cannot be looked at: Permission denied" in found.summary) == ("fail", True)
+    assert "XDG_RUNTIME_DIR" in (found.remedy or "")

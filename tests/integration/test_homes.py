@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import accountd
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Sandbox, Script
 from fakes.mounts import needs_mounts, wrap
@@ -173,3 +174,58 @@ def test_a_home_that_is_a_link_is_followed(home: Path, sandbox: str) -> None:
         client.call("account/logout", None)
         assert not (home / "b" / "auth.json").exists()
         assert read_token(home / "a") == before
+
+
+_SLIM = """
+set -e
+root=$1 data=$2 shell=$3
+mount -t tmpfs none "$root"
+for place in /usr /bin /lib /lib64 {prefixes}; do
+    [ -d "$place" ] || continue
+    mkdir -p "$root$place"
+    mount --rbind "$place" "$root$place"
+done
+mkdir -p "$root/proc" "$root/dev" "$root/data" "$root/tmp" "$root/etc"
+mount --rbind /proc "$root/proc"
+mount --bind /dev/null "$root/dev" 2>/dev/null || mount --rbind /dev "$root/dev"
+if [ "$data" ]; then mount -t tmpfs none "$root/data"; chown 4242 "$root/data"; fi
+mount -o remount,ro "$root"
+exec chroot --userspec=4242:4242 --groups= "$root" /usr/bin/env -i PATH=/usr/bin:/bin $data /bin/sh -c "$shell"
+"""
+
+
+def run_in_slim_root(folder: Path, variables: str, shell: str) -> list[str]:
+    """Run what a shell is told in a root that is read-only and has nothing, as a uid that is nobody's.
+
+    `accountd` is the command. With variables there is a folder /data to write to.
+    """
+    package = Path(accountd.__file__).parents[2]
+    prefixes = {sys.base_prefix, sys.prefix, str(package)}
+    script = _SLIM.replace("{prefixes}", " ".join(sorted(prefixes)))
+    accountd_command = f'accountd() {{ PYTHONPATH={package}/daemon {sys.executable} -m accountd "$@"; }}'
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
+    command += ["sh", "-c", script, "sh", str(folder), variables, f"{accountd_command}\ncd /\n{shell}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return (done.stdout + done.stderr).splitlines()
+
+
+@needs_mounts
+def test_a_root_that_has_nothing_is_enough_or_what_is_missing_is_told(tmp_path: Path) -> None:
+    """No certificates, no home, no folder for temporary files, read-only, and a uid without a name."""
+    (told,) = set(run_in_slim_root(tmp_path, "", "accountd status; accountd doctor; accountd logout"))
+    assert "there is no home folder: HOME is not set, and no user has the uid 4242; set CODEX_HOME to a" in told
+    *_, told = run_in_slim_root(tmp_path, "", "export CODEX_HOME=/data; accountd doctor")
+    assert "no folder for temporary files, such as /tmp, can be written; set TMPDIR to one that can" in told
+    shell = """
+        export CODEX_HOME=/data/codex ACCOUNTD_SOCKET=/data/run/s
+        echo sk-of-nobody | accountd login --with-api-key
+        accountd status | head -1
+        accountd doctor --json > /data/found; echo doctor $?
+        accountd logout
+    """
+    assert run_in_slim_root(tmp_path, "A=B", shell) == [
+        "Logged in with an API key.",
+        "Logged in with an API key.",
+        "doctor 1",  # there is no network either
+        "Logged out.",
+    ]

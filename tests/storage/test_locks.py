@@ -268,6 +268,20 @@ async def test_a_program_of_ours_is_named_and_remembered(
         pass
 
 
+async def test_a_rehearsal_waits_for_nobody(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """Who refreshes now has let go of the locks before a login needs them; but not one who never does so."""
+    held = CredentialLocks(tmp_path)
+    with flock_elsewhere(tmp_path / NAMES[1]):
+        assert held.rehearse().document == tmp_path / "auth.json"
+        with pytest.raises(CredentialsLocked):
+            async with held.hold(30):
+                raise AssertionError("the lock was held")
+        if sys.platform == "linux":
+            with pytest.raises(CredentialsLocked, match=rf"auth\.lock for 30 s: .*\(pid {os.getpid()}\)$"):
+                held.rehearse()
+    held.rehearse()
+
+
 async def test_where_the_system_names_nobody_all_are_respected(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -127,28 +128,40 @@ def test_what_is_immutable_fails_the_rehearsal(immutable: Path) -> None:
     assert told(immutable, ":", "rehearse")[0] == "done"
 
 
+def run_as_user(home: Path, *works: str) -> subprocess.CompletedProcess[str]:
+    """Do things with the store of a home as an ordinary user."""
+    as_user = ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups"]
+    command = [*as_user, sys.executable, "-c", Path(ON_MOUNTS).read_text(encoding="utf-8"), str(home), *works]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
 @pytest.mark.parametrize("owner", ["other", "own"])
 def test_a_document_that_may_not_be_read_is_put_aside_by_a_login(owner: str, home: Path) -> None:
     """In a folder of one's own: Codex replaces it as well."""
     os.chown(home, 1234, 1234)
     os.chown(home / "auth.json", *((0, 0) if owner == "other" else (1234, 1234)))
     (home / "auth.json").chmod(0o600 if owner == "other" else 0)
-    as_user = ["setpriv", "--reuid", "1234", "--regid", "1234", "--clear-groups"]
-    command = [
-        *as_user,
-        sys.executable,
-        "-c",
-        Path(ON_MOUNTS).read_text(),
-        str(home),
-        "load",
-        "rehearse",
-        "sk-new",
-        "load",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = run_as_user(home, "load", "rehearse", "sk-new", "load")
     loaded, *others = done.stdout.splitlines()
     assert f"{home}/auth.json cannot be read: Permission denied (os error 13)" in loaded
     assert others == ["done", "done", "sk-new"], done.stderr
     (aside,) = home.glob("auth.json.corrupt-*")
     assert aside.read_text() == STORED
     assert f"it is kept as {aside.name}" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["auth.json.lock", "auth.lock"])
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_a_lock_file_of_another_user_is_replaced(owner: int, name: str, home: Path) -> None:
+    """As `sudo codex` leaves one. But not while a program of root's has it locked: then the error names it."""
+    os.chown(home, 1234, 1234)
+    lock = home / name
+    lock.touch(0o600)
+    os.chown(lock, owner, owner)
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # by this test, which is root
+        done = run_as_user(home, "sk-new")
+        assert f"{lock} cannot be locked: Permission denied (os error 13)" in done.stdout
+    done = run_as_user(home, "sk-new", "load")
+    assert done.stdout.splitlines() == ["done", "sk-new"], done.stderr
+    assert f"{lock} could not be opened, and nobody of yours has it locked; there is a new one" in done.stderr

@@ -71,12 +71,17 @@ def find_objection(daemon: dict[str, Any] | None) -> str | None:
     return one_line(objection) if isinstance(objection, str) else None
 
 
+def ask_objection(client: Client) -> str | None:
+    """Ask the daemon why nobody is logged in though something is stored; None if nothing is."""
+    try:
+        return find_objection(client.call("accountd/status", {}))
+    except CallFailed:  # a daemon of an older version
+        return None
+
+
 def explain_nobody(client: Client) -> Failure:
     """Say that nobody is logged in, why if something is stored all the same, and what to do."""
-    try:
-        objection = find_objection(client.call("accountd/status", {}))
-    except CallFailed:  # a daemon of an older version
-        objection = None
+    objection = ask_objection(client)
     if objection is None:
         return Failure("nobody is logged in; log in with `accountd login`", NOT_LOGGED_IN)
     return Failure(f"nobody is logged in, since what is stored is not used: {objection}", NOT_LOGGED_IN)

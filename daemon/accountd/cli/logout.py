@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accountd.cli.account import ask_objection
 from accountd.cli.exits import OK
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import connect_for_network
@@ -49,6 +50,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
     with connect_for_network(args) as client:
+        unused = ask_objection(client)
         client.call("account/forget" if args.forget else "account/logout", timeout=_PATIENCE)
     say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
+    if unused is not None:
+        say(f"What was stored and not used is deleted, too: {unused}")
     return OK

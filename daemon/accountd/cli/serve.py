@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
 from accountd.cli.exits import USAGE, Failure
+from accountd.files.temporary import require_temporary_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -83,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
     token_socket = _parse_listen(args.token_socket) if args.token_socket is not None else None
     if args.token_socket == _STDIO:
         raise Failure("--token-socket takes unix://PATH", USAGE)
+    require_temporary_folder(os.environ)
     gc.disable()  # what is imported stays: to look through it for garbage takes a twentieth of the start
     from accountd.daemon import main as daemon_main  # the clients must not wait for this import
 

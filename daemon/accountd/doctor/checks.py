@@ -19,9 +19,6 @@ from accountd.doctor.ports import check_ports
 from accountd.doctor.service import check_service
 from accountd.doctor.settings import check_config, check_requirements
 
-_LOCKS: Final = 15.0
-"""Seconds for waiting as long as a login would for another program's locks, and for a disk."""
-
 _NETWORK: Final = 30.0
 """Seconds for a request, and for finding out where it got stuck."""
 
@@ -39,7 +36,7 @@ CHECKS: Final = (
     Check("home.files", in_thread(check_file_system)),
     Check("home.log", in_thread(check_log)),
     Check("auth.store", check_store),
-    Check("auth.rehearsal", check_rehearsal, _LOCKS),
+    Check("auth.rehearsal", check_rehearsal),
     Check("auth.leftovers", check_leftovers),
     Check("auth.credential", check_credential),
     Check("login.ports", check_ports),

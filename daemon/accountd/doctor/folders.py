@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from accountd.doctor.findings import fail, ok, warn
-from accountd.errors import ConfigError
+from accountd.errors import ConfigError, describe_os_error
 from accountd.files.ownership import OPT_OUT, UnsafePath, login_name, name_user, render_mode, trusts_unsafe_paths
 from accountd.files.users import REMEDY, find_lookalikes
 from accountd.files.walk import check_folder, open_ours
@@ -61,10 +61,17 @@ def check_socket_path(surroundings: Surroundings) -> Finding:
 
 def check_socket(surroundings: Surroundings) -> Finding:
     """Look whether another user could reach the socket, or put one of theirs in its place."""
-    path = surroundings.socket
-    folder = path.parent
     if (reason := find_lookalikes()) is not None:
         return fail(reason, REMEDY)
+    try:
+        return _look_at_socket(surroundings.socket)
+    except OSError as error:  # the folder is another user's, as that of a session before `su`
+        text = f"{surroundings.socket.parent} cannot be looked at: {describe_os_error(error)}"
+        return fail(text, "set XDG_RUNTIME_DIR, or ACCOUNTD_SOCKET, to a folder of yours; or unset it")
+
+
+def _look_at_socket(path: Path) -> Finding:
+    folder = path.parent
     if not folder.is_dir():
         if folder.exists():
             return fail(f"{folder} is not a folder", f"remove it: `rm {_quote(folder)}`")

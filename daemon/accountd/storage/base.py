@@ -35,10 +35,6 @@ COMMIT_TIMEOUT: Final = 30.0
 """Seconds to wait for other programs to let go of the credential locks; they hold them for one refresh."""
 
 
-REHEARSAL: Final = 10.0
-"""Seconds for which the start of a login waits for them: as long as a refresh should take."""
-
-
 class MalformedRecord(StorageError):
     """The stored document cannot be read as credentials. Its text is never part of the message."""
 

@@ -28,7 +28,6 @@ from accountd.files.replace import (
 )
 from accountd.storage.base import (
     COMMIT_TIMEOUT,
-    REHEARSAL,
     MalformedRecord,
     StoreDescription,
     UnreadableRecord,
@@ -109,8 +108,7 @@ class FileStore:
     async def rehearse(self) -> None:
         """See AuthStore.rehearse."""
         with _memory_permitting():
-            async with self._locks.hold(REHEARSAL) as place:
-                await run_in_thread(rehearse, place.document)
+            await run_in_thread(rehearse, self._locks.rehearse().document)
 
     async def rehearse_delete(self) -> None:
         """See AuthStore.rehearse_delete."""
@@ -120,9 +118,9 @@ class FileStore:
 
     async def rehearse_locks(self) -> None:
         """Do the part of a rehearsal that other stores share with this one."""
+        await trio.lowlevel.checkpoint()
         with _memory_permitting():
-            async with self._locks.hold(REHEARSAL):
-                pass
+            self._locks.rehearse()
 
     async def save(self, record: AuthRecord) -> None:
         """See AuthStore.save."""

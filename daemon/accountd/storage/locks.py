@@ -119,6 +119,21 @@ class CredentialLocks:
             except OSError:  # whoever needs them is told
                 return
 
+    def rehearse(self) -> Place:
+        """Give what the locks are of, and raise StorageError if they could not be had.
+
+        Nobody is waited for: who has them now, for a refresh, lets go of them before a login needs them. Raises
+        CredentialsLocked only for somebody who has been waited for in vain within the last minute.
+        """
+        with ExitStack() as held:
+            taken = self._try_both(held)
+            if isinstance(taken, Place):
+                return taken
+        now = trio.current_time()
+        if now < self._until + _MEMORY and (holders := _look(taken)[1]) == self._stubborn:
+            raise self._give_up(taken, holders, now, now)
+        return find_place(self._home)
+
     async def _take(self, held: ExitStack, timeout: float) -> Place:
         begun = look_at = trio.current_time()
         patience, pause = timeout, _FIRST_PAUSE

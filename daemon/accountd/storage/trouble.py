@@ -20,8 +20,9 @@ Work = Literal["used", "read", "written", "removed", "locked"]
 
 def cannot(be: Work, path: Path, error: OSError) -> StorageError:
     """Make the error of something that could not be done to a file. It names the path that is to be mended."""
-    if isinstance(error, UnsafePath):  # which names the place and the remedy
-        return StorageError(error.problem, error.remedy)
+    match error:
+        case UnsafePath(problem=problem, remedy=remedy):  # which names the place
+            return StorageError(problem, remedy)
     problem = f"{paths.tell(path)} cannot be {be}: {describe_os_error(error)}"
     return StorageError(problem, _find_remedy(path, error))
 

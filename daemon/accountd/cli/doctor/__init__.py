@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from accountd import paths
 from accountd.cli.exits import ERROR, OK
 from accountd.cli.terminal import Screen, say
+from accountd.files.temporary import require_temporary_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Examine, print what was found, and give the exit code."""
     import logging  # the help needs none of these
 
+    require_temporary_folder(os.environ)
     import trio
 
     from accountd.cli.doctor.report import render_json, render_text
