@@ -36,12 +36,16 @@ def paste(text: str) -> Outcome:
         "localhost:1455/auth/callback?{}",
         " \t\n http://127.0.0.1:1455/auth/callback?{} \r\n",
         "http://127.0.0.1:1455/auth/\n  callback?{}\n",
+        "http://127.0.0.1/auth/callback?{}",
+        "http://localhost:8455/auth/callback?{}",
+        "https://ada-1455.app.example.dev/auth/callback?{}",
+        "https://code.example/proxy/1455/auth/callback?{}",
         "http://127.0.0.1:1455/auth/callback?{}#",
         "http://127.0.0.1:1455/auth/callback?{}#_=_",
     ],
 )
 def test_the_address_can_be_pasted(address: str) -> None:
-    """As the browser shows it, with or without its scheme, by any loopback name, wrapped or not."""
+    """As the browser shows it, with or without its scheme, by whatever name is forwarded to us, wrapped or not."""
     assert paste(address.format(f"code={CODE}&state={STATE}")) == Callback(Secret(CODE))
 
 
@@ -67,18 +71,15 @@ CUT_OFF = "This address belongs to another login, or was cut off."
         (f"code={CODE}&state={STATE}", NOT_IT),
         (f"?code={CODE}&state={STATE}", NOT_IT),
         (REDIRECT_URI, NOT_IT),
-        (f"http://127.0.0.1:1457/auth/callback?code={CODE}&state={STATE}", NOT_IT),
-        (f"http://127.0.0.1/auth/callback?code={CODE}&state={STATE}", NOT_IT),
         (f"http://127.0.0.1:1455/success?code={CODE}&state={STATE}", NOT_IT),
         (f"http://127.0.0.1:1455/AUTH/CALLBACK?code={CODE}&state={STATE}", NOT_IT),
-        (f"http://evil.example:1455/auth/callback?code={CODE}&state={STATE}", NOT_IT),
-        (f"http://127x0x0x1:1455/auth/callback?code={CODE}&state={STATE}", NOT_IT),
         (f"file:///auth/callback?code={CODE}&state={STATE}", NOT_IT),
         (f"{REDIRECT_URI}?code={CODE}&state={STATE}&x={'a' * MAX_TARGET}", NOT_IT),
         (
             f"https://auth.openai.com/oauth/authorize?code_challenge=x&state={STATE}&redirect_uri={quote(REDIRECT_URI)}",
             "This is the address that the login begins with.",
         ),
+        (f"https://ada.example.dev/auth/callback?code={CODE}&state=x", CUT_OFF),
         (f"{REDIRECT_URI}?", CUT_OFF),
         (f"{REDIRECT_URI}?code={CODE}", CUT_OFF),
         (f"{REDIRECT_URI}?code={CODE}&state={STATE[:-3]}", CUT_OFF),

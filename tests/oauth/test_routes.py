@@ -159,10 +159,18 @@ def test_loopback_has_three_names(host: bytes) -> None:
         b"\xff",
     ],
 )
-@pytest.mark.parametrize("target", [f"/auth/callback?code={CODE}&state={STATE}", "/success", "/cancel", "/nope"])
+@pytest.mark.parametrize("target", [f"/auth/callback?code={CODE}&state=x", "/success", "/cancel", "/nope"])
 def test_a_foreign_name_is_told_nothing(host: bytes, target: str) -> None:
-    """A page whose name was rebound to this computer gets nothing from any path, the right state or not."""
+    """A page whose name was rebound to this computer gets nothing from any path without the right state."""
     assert request(target, host=((b"host", host),)) == BadHost()
+
+
+@pytest.mark.parametrize("host", ["localhost:8455", "127.0.0.1:80", "ada-1455.app.example.dev", "[fe80::1]:9"])
+def test_a_forwarded_name_that_has_the_state_is_heard(host: str) -> None:
+    """The port may have any name where the browser is; one that has brought the state may see how it went."""
+    fields = [(b"host", host.encode())]
+    assert request(f"/auth/callback?code={CODE}&state={STATE}", host=(*fields,)) == Callback(Secret(CODE))
+    assert parse_request(b"GET", b"/success", fields, PORT, Secret(STATE), forwarded={host}) == Success()
 
 
 def test_there_is_one_host() -> None:

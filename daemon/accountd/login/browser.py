@@ -34,8 +34,10 @@ from accountd.oauth.callback import (
     MissingCode,
     NotEntitled,
     Success,
+    is_loopback,
     parse_pasted_url,
     parse_request,
+    read_host,
     render_redirect_uri,
 )
 from accountd.oauth.pkce import make_pkce, make_state
@@ -116,6 +118,7 @@ class BrowserAttempt:
         self._taken: Redirect | Cancel | None = None
         self._taking = trio.Event()
         self._browser_waits = False
+        self._forwarded: set[str] = set()  # the names of this port elsewhere, by which the state has come
         self._ended = trio.Event()
         self._result: Page | None = None  # what failed, once it has ended
         self._seen = trio.Event()
@@ -135,12 +138,19 @@ class BrowserAttempt:
 
     async def answer(self, request: h11.Request) -> Page:
         """Give the page for a request to the port. For one that settles the login, that is when it has ended."""
-        outcome = parse_request(request.method, request.target, request.headers, port=self._port, state=self._state)
+        outcome = parse_request(
+            request.method,
+            request.target,
+            request.headers,
+            port=self._port,
+            state=self._state,
+            forwarded=self._forwarded,
+        )
         match outcome:
             case Callback() | Denied() | MissingCode() | NotEntitled():
                 self._browser_waits = True
                 self._take(outcome)
-                return await self._redirect()
+                return await self._redirect(read_host(request.headers) or "")
             case Cancel():
                 self._seen.set()  # somebody wants the port: no lingering
                 return pages.render_cancelled() if self._take(outcome) else pages.render_not_found()
@@ -149,13 +159,16 @@ class BrowserAttempt:
             case _:
                 return pages.render_settled(outcome)
 
-    async def _redirect(self) -> Page:
+    async def _redirect(self, host: str) -> Page:
         """Wait for the end of the login, and send the browser away from the address that has the code in it."""
+        is_forwarded = not is_loopback(host, self._port)
+        if is_forwarded:
+            self._forwarded.add(host)  # which has brought the state, and may have the page as well
         await self._ended.wait()
         if self._result is None and self._wishes.use_hosted_login_success_page:
             self._seen.set()
             return pages.render_hosted_redirect(self._wishes.app_brand or "codex")
-        return pages.render_redirect(self._port, success=self._result is None)
+        return pages.render_redirect(None if is_forwarded else self._port, success=self._result is None)
 
     def _show(self, *, success: bool) -> Page:
         """Show how the login ended, if it did and if that is what is asked for."""

@@ -2,14 +2,16 @@
 
 No socket and no login in sight: nothing here changes anything. A request proves that it comes from the issuer's
 redirect by the login's `state` alone (RFC 6749 section 10.12), so a page that does not know it is told off
-whatever it sends; what works without a state (`/cancel`) works for local programs only, never for a browser.
+whatever it sends, and who does is heard under whatever name this port has where the browser is: that of an editor's
+or a container's forwarded port. What works without a state is guarded by the Host, and `/cancel`, which does
+something, is for local programs only, never for a browser.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -18,7 +20,7 @@ from accountd.redaction import quote
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 PORTS: Final = (1455, 1457)
 """The ports that the issuer allows in a redirect URI, the usual one first."""
@@ -42,6 +44,9 @@ _ENTRYPOINT_SUFFIX: Final = ".onboarding_entrypoint=life_sciences"
 _HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 _PARAMETERS: Final = ("state", "code", "error", "error_description")
 _MAX_PARAMETERS: Final = 64
+_PASTED: Final = re.compile(
+    rf"(?i:https?://)?(\[[0-9a-f:.]+\]|[^/?#:@]+)(:[0-9]+)?(/[^?#]*)?{re.escape(CALLBACK_PATH)}\?(?P<query>[^#]*)(#.*)?"
+)
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -111,7 +116,7 @@ class MethodNotAllowed(msgspec.Struct, frozen=True):
 
 
 class BadHost(msgspec.Struct, frozen=True):
-    """Asked under a foreign name, as after DNS rebinding, or under none. 421; the login goes on."""
+    """Asked without the state under a foreign name, as after DNS rebinding, or none. 421; the login goes on."""
 
 
 Redirect: TypeAlias = Callback | MissingCode | Denied | NotEntitled
@@ -127,21 +132,46 @@ def render_redirect_uri(port: int) -> str:
     return f"http://127.0.0.1:{port}{CALLBACK_PATH}"
 
 
-def render_result_uri(port: int, *, success: bool) -> str:
-    """Write where we send the browser: an address that says nothing about this login but how it went."""
-    return f"http://127.0.0.1:{port}{SUCCESS_PATH if success else FAILURE_PATH}"
+def render_result_uri(port: int | None, *, success: bool) -> str:
+    """Write where we send the browser: an address that says nothing about this login but how it went.
+
+    Without a port it is relative to the callback's, which has whatever name, port and path are forwarded to us.
+    """
+    return f"{'..' if port is None else f'http://127.0.0.1:{port}'}{SUCCESS_PATH if success else FAILURE_PATH}"
 
 
 def parse_request(
-    method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], port: int, state: Secret
+    method: bytes,
+    target: bytes,
+    headers: Iterable[tuple[bytes, bytes]],
+    port: int,
+    state: Secret,
+    *,
+    forwarded: Collection[str] = (),
 ) -> Outcome:
     """Say what a request means to the login with this state, on the listener of this port. Never raises.
 
-    The parts are as h11 gives them. A foreign Host is told nothing; of a right one the path is looked at first.
+    The parts are as h11 gives them. A foreign Host, which is neither loopback nor one of the `forwarded` that have
+    brought the state before, is told nothing without it; of a right one the path is looked at first.
     """
     fields = _collect(headers)
-    if not _is_ours(fields.get("host", []), port):
-        return BadHost()
+    outcome = _route(method, target, fields, state)
+    host = _read_host(fields)
+    is_known = host is not None and (is_loopback(host, port) or host in forwarded)
+    return outcome if is_known or (host is not None and isinstance(outcome, Redirect)) else BadHost()
+
+
+def read_host(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Give the name and port under which a request asks; None without a Host, or with several."""
+    return _read_host(_collect(headers))
+
+
+def is_loopback(host: str, port: int) -> bool:
+    """Compare a Host: a page that rebound its name to 127.0.0.1 still sends that name (RFC 9110 section 7.2)."""
+    return host in {*_HOSTS, *(f"{name}:{port}" for name in _HOSTS)}
+
+
+def _route(method: bytes, target: bytes, fields: Mapping[str, list[str]], state: Secret) -> Outcome:
     path, _, query = target.decode("latin-1").partition("?")
     if path not in (CALLBACK_PATH, SUCCESS_PATH, FAILURE_PATH, CANCEL_PATH):
         return NotFound()  # so are the absolute form, a fragment, and escapes in a path that needs none
@@ -162,13 +192,12 @@ def parse_request(
 def parse_pasted_url(text: str, redirect_uri: str, state: Secret) -> Callback | Denied | NotEntitled:
     """Read the address that the browser ended on, as a person pasted it. Raises InvalidRequest: what to paste.
 
-    Only the query counts; space and line breaks are taken out. An address without a code is taken for one that
-    was cut off, so unlike in `parse_request` it ends nothing. No error's text repeats the paste.
+    Only the query counts, whatever forwarded name stands before it; space and line breaks are taken out. An address
+    without a code is taken for one that was cut off, so unlike in `parse_request` it ends nothing. No error's text
+    repeats the paste.
     """
     wanted = f"Paste the whole address that the browser shows after you approved; it begins with {redirect_uri}?"
-    ours = urlsplit(redirect_uri)
-    pattern = rf"(?i:(https?://)?(127\.0\.0\.1|localhost|\[::1\])):{ours.port}{re.escape(ours.path)}\?(?P<query>[^#]*)(#.*)?"
-    match = re.fullmatch(pattern, "".join(text.split())) if len(text) <= MAX_TARGET else None
+    match = _PASTED.fullmatch("".join(text.split())) if len(text) <= MAX_TARGET else None
     if match is None and "code_challenge=" in text:
         raise InvalidRequest(f"This is the address that the login begins with. {wanted}")
     if match is None:
@@ -189,11 +218,9 @@ def _collect(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, list[str]]:
     return fields
 
 
-def _is_ours(hosts: list[str], port: int) -> bool:
-    """Compare the Host: a page that rebound its name to 127.0.0.1 still sends that name (RFC 9110 section 7.2)."""
-    if len(hosts) != 1:
-        return False
-    return hosts[0].strip(" \t").lower() in {*_HOSTS, *(f"{host}:{port}" for host in _HOSTS)}
+def _read_host(fields: Mapping[str, list[str]]) -> str | None:
+    hosts = fields.get("host", [])
+    return hosts[0].strip(" \t").lower() if len(hosts) == 1 else None
 
 
 def _is_browser(fields: Mapping[str, list[str]]) -> bool:

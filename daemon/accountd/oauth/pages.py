@@ -79,8 +79,11 @@ def render_settled(outcome: Settled) -> Page:
             return render_refused(421)
 
 
-def render_redirect(port: int, *, success: bool) -> Page:
-    """Send the browser to a page of ours with a GET (303), so that the code is in no address it shows or keeps."""
+def render_redirect(port: int | None, *, success: bool) -> Page:
+    """Send the browser to a page of ours with a GET (303), so that the code is in no address it shows or keeps.
+
+    Without a port, to where the callback came by: a forwarded one.
+    """
     return _redirect(render_result_uri(port, success=success))
 
 
