@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "daemon" / "accountd"
 
 THIRD_PARTIES = {
-    "ground": {"msgspec", "platformdirs"},
+    "ground": {"msgspec", "platformdirs", "tomli"},
     "paper": {"msgspec", "wsproto"},
     "outside": {"msgspec", "trio", "httpx", "httpcore", "truststore", "keyring", "secretstorage"},
     "services": {"msgspec", "trio", "h11"},
@@ -27,7 +27,7 @@ THIRD_PARTIES = {
 """What a floor may import besides the standard library."""
 
 ONLY_IN = {
-    "tomllib": "config/toml.py",
+    "tomli": "config/toml.py",
     "platformdirs": "paths.py",
     "wsproto": "framing/frames.py",
     "httpx": "web/http.py",
@@ -254,7 +254,7 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("oauth/pkce.py", "import trio", "2: paper does not import trio"),
         ("secret.py", "import requests", "2: ground does not import requests"),
         ("__main__.py", "import trio", "2: top does not import trio"),
-        ("config/limits.py", "import tomllib", "2: tomllib is imported in config/toml.py only"),
+        ("config/limits.py", "import tomli", "2: tomli is imported in config/toml.py only"),
         ("config/settings.py", "import platformdirs", "2: platformdirs is imported in paths.py only"),
         ("paths.py", "import platformdirs", "2: platformdirs is imported on first use, in a function"),
         ("web/http.py", "import httpx", "2: httpx is imported on first use, in a function"),

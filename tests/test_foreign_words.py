@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "daemon" / "accountd"
 
 READERS = {"errors.py", "protocol/explain.py", "web/failures.py", "config/toml.py"}
-"""Who may read the words of others: by fixed patterns, or as tomllib's, which have a letter or a key of a file."""
+"""Who may read the words of others: by fixed patterns, or as tomli's, which have a letter or a key of a file."""
 
 HARMLESS = {
     *("errno", "strerror"),  # the system's number and words

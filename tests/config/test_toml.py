@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
+import datetime
 
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,7 +61,7 @@ def dotted(parts: int, part: str = "a") -> str:
 )
 def test_what_is_too_much_is_not_parsed(text: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each bound is held before the parser sees anything, whatever way a text has to exceed it."""
-    monkeypatch.setattr(tomllib, "loads", lambda _: pytest.fail("it was parsed"))
+    monkeypatch.setattr(tomli, "loads", lambda _: pytest.fail("it was parsed"))
     with pytest.raises(MalformedToml) as caught:
         parse_toml(text)
     assert caught.value.complaint == complaint
@@ -88,15 +89,29 @@ def test_as_much_as_there_may_be_is_read() -> None:
         "\n".join(f'[projects."/home/me/a.b.c/{n}"]\ntrust_level = "trusted"' for n in range(6000)),
         *(f"a = {form.format(marks)}\n\nb = 2" for form in opaque),
     ):
-        assert parse_toml(text) == tomllib.loads(text)
+        assert parse_toml(text) == tomli.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{\n a = 1, # one\n b = [ 2, ],\n}", {"a": 1, "b": [2]}),
+        ("{ a = 1, }", {"a": 1}),
+        (r'"\e\x41"', "\x1bA"),
+        ("07:32", datetime.time(7, 32)),
+    ],
+)
+def test_toml_is_that_of_version_1_1(text: str, value: object) -> None:
+    """As Codex reads it: inline tables over several lines, a comma at their end, two more escapes, no seconds."""
+    assert parse_toml(f"x = {text}\ny = 2") == {"x": value, "y": 2}
 
 
 @given(st.text("ab'\"\\#.=[]{},\n ", max_size=40))
 def test_nothing_small_is_refused_that_is_toml(text: str) -> None:
     """What is counted is right about strings and comments, or all the same within the bounds."""
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError:
         with pytest.raises(MalformedToml):
             parse_toml(text)
     else:
@@ -108,8 +123,8 @@ def test_only_what_is_neither_string_nor_comment_is_counted(pieces: list[str]) -
     """In what is TOML, no mark that means something is hidden: else a text could hide what it costs."""
     text = "".join(pieces)
     try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        tomli.loads(text)
+    except tomli.TOMLDecodeError:
         return
     bare = parse._hide_opaque(text)
     assert len(bare) == len(text)
@@ -135,6 +150,8 @@ def test_only_what_is_neither_string_nor_comment_is_counted(pieces: list[str]) -
         ("x = [\n{ b = 1 },\n]\nb = 2", "b", 4),
         ('x = """\nb = 1\n"""\nb = 1', "b", 4),
         ("x = '''\nb = 1'''\nb = 1", "b", 3),
+        ("x = {\n b = 1,\n}\nb = 2", "b", 4),
+        ("t = {\n b = 1,\n}", "t.b", 1),
         ("# b = 1\nb = 1 # [t]", "b", 2),
         ('"\\u0062" = 1', "b", None),
         ('"a.b" = 1\na.b = 2', "a.b", 2),
@@ -142,12 +159,12 @@ def test_only_what_is_neither_string_nor_comment_is_counted(pieces: list[str]) -
 )
 def test_a_key_is_found_where_it_stands(text: str, key: str, line: int | None) -> None:
     """In its table, with dots or quotes, and not in a string, a list, a comment or another table."""
-    assert tomllib.loads(text)
+    assert tomli.loads(text)
     assert find_line(text, *key.split(".")) == line
 
 
 def test_a_key_is_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """A string may have the key on each of its lines, and nothing is parsed to tell."""
     text = 'x = """\n' + "b = 1\n" * 40_000 + '"""\nb = 1'
-    monkeypatch.setattr(tomllib, "loads", lambda _: pytest.fail("it was parsed"))
+    monkeypatch.setattr(tomli, "loads", lambda _: pytest.fail("it was parsed"))
     assert find_line(text, "b") == 40_003

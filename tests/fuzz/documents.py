@@ -10,12 +10,12 @@ import json
 import os
 import re
 import tempfile
-import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import tomli
 
 from accountd.config.limits import Limits, limit_range, read_limits
 from accountd.config.settings import DEFAULT_BACKEND, Config, load
@@ -126,7 +126,7 @@ def fuzz_toml(data: bytes) -> None:
         if not error.complaint.startswith(_TOO_MUCH):
             _check_malformed(text)
         return
-    assert repr(values) == repr(tomllib.loads(text))  # of which "nan" is the same as itself
+    assert repr(values) == repr(tomli.loads(text))  # of which "nan" is the same as itself
     for key in values:
         line = find_line(text, key)
         assert line is None or set(text.split("\n")[line - 1]) & set("=[")
@@ -144,7 +144,7 @@ _TOO_MUCH: Final = (
 
 def _check_malformed(text: str) -> None:
     try:
-        tomllib.loads(text)
+        tomli.loads(text)
     except ValueError:
         return
     raise AssertionError("it is TOML")

@@ -1,17 +1,18 @@
-"""The one place that parses TOML: within bounds, since anybody may have written it.
+"""The one place that parses TOML: that of version 1.1, as Codex, within bounds, since anybody may have written it.
 
-tomllib compares each part of a dotted key with all parts before it, and remembers what it saw: a key of 20,000
-parts, which is 40 KB, takes four seconds and 1.5 GiB. A long number is matched at once, for a tenth of a second in
-which no other thread runs. All else grows with the number of values, or with the text. So each of these is counted
-before a text is parsed, in one pass over what is neither a string nor a comment. What keeps within all the bounds
-takes some 0.3 s and 60 MiB at worst.
+A parser compares each part of a dotted key with all parts before it, and remembers what it saw: a key of 20,000
+parts, which is 40 KB, has taken four seconds and 1.5 GiB, and tomli's later releases raise RecursionError for it. A
+long number is matched at once, while no other thread runs. All else grows with the number of values, or with the
+text. So each of these is counted before a text is parsed, in one pass over what is neither a string nor a comment.
+What keeps within all the bounds takes some 0.3 s and 60 MiB at worst.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Any, Final
+
+import tomli
 
 MAX_LENGTH: Final = 512 << 10
 """Characters of a text. A `config.toml` of years, which trusts three thousand projects, has half of that."""
@@ -44,7 +45,6 @@ _MARKS: Final = ".=,[{"
 _TOO_MANY_PARTS: Final = re.compile(rf"(?:\.[^\n.,=\[\]{{}}]*+){{{MAX_PARTS}}}")
 _TOO_LONG: Final = re.compile(rf"(?<![A-Za-z0-9_.+-])[A-Za-z0-9_.+-]{{{MAX_WORD + 1}}}")
 _PART: Final = re.compile(r""" "((?:[^"\\]|\\.)*+)" | '([^']*+)' | ([A-Za-z0-9_-]++) """, re.VERBOSE)
-_TOLD: Final = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 _BROKEN_KEY: Final = re.compile(r"\s*([\w.\"'-]{1,100})\s*=")
 
 
@@ -61,8 +61,8 @@ def parse_toml(text: str) -> dict[str, Any]:
     """Parse a text. Raises MalformedToml."""
     _check_bounds(text)
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         raise _explain(text, error) from error
 
 
@@ -113,10 +113,9 @@ def _hide_opaque(text: str) -> str:
     return _OPAQUE.sub(lambda found: "~" * len(found[0]), text)
 
 
-def _explain(text: str, error: tomllib.TOMLDecodeError) -> MalformedToml:
-    """Name the line and, where it has one, the key. tomllib tells the line in its text alone."""
-    complaint, number = _TOLD.fullmatch(str(error)).groups()  # type: ignore[union-attr]  # it always does
+def _explain(text: str, error: tomli.TOMLDecodeError) -> MalformedToml:
+    """Name the line and, where it has one, the key; of a text that breaks off, the last line with something on it."""
     lines = text.rstrip("\n").split("\n")
-    line = int(number or len(lines))
-    key = _BROKEN_KEY.match(lines[min(line, len(lines)) - 1])
-    return MalformedToml(f"{key[1] + ': ' if key else ''}{complaint}", line)
+    line = min(error.lineno, len(lines))
+    key = _BROKEN_KEY.match(lines[line - 1])
+    return MalformedToml(f"{key[1] + ': ' if key else ''}{error.msg}", line)
