@@ -19,6 +19,7 @@ from accountd.audit.log import open_audit_log
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.env_file import read_env_file
+from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
 from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
 from accountd.files.own_folder import OwnFolder, find_own_folder
@@ -26,7 +27,7 @@ from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.installation import INSTALLATION
 from accountd.listeners import choose_listeners, describe_place, open_listener
-from accountd.reload import Reloader, make_policy
+from accountd.reload import Reloader, log_warnings, make_policy
 from accountd.requirements.service import read_system_layer
 from accountd.server.serve import Server
 from accountd.services import open_services
@@ -137,6 +138,7 @@ async def run_daemon(
     if env_file.fault is not None:
         _log.warning("%s", env_file.fault)
     environ = {**os.environ, **env_file.values}
+    log_warnings(config)
     system = read_system_layer()
     policy = PolicyHolder(make_policy(config, system))  # it may not permit anything: said before anything is open
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
@@ -175,10 +177,10 @@ async def run_daemon(
                             status = f"serving {describe_place(listeners.main)} for {config.codex_home}"
                             reloader = Reloader(config, services, os.environ, manager, status)
                             reloading.start_soon(supervise, "reloading", reloader.serve, hang_ups)
-                            watch_config = partial(watch_file, config.codex_home / "config.toml")
-                            reloading.start_soon(
-                                supervise, "watching config.toml", watch_config, reloader.follow_provider
-                            )
+                            machine = (MACHINE_FOLDER / name for name in MACHINE_FILES)
+                            for file in (config.codex_home / "config.toml", *machine):
+                                watch = partial(watch_file, file, reloader.follow_provider)
+                                reloading.start_soon(supervise, f"watching {file}", watch)
                             if listeners.main is None:
                                 connections.start_soon(_serve_stdio, server, config.limits, accepting)
                             _log.info(status)

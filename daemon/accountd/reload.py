@@ -39,6 +39,8 @@ _KEYS: Final = {
 }
 """What `config.toml` calls a field of Config, where it has another name for it."""
 
+_UNTOLD: Final = ("warnings",)  # which are told as what they are
+
 _log = logging.getLogger(__name__)
 
 
@@ -49,10 +51,18 @@ def make_policy(config: Config, system: Layer) -> Policy:
     )
 
 
+def log_warnings(config: Config) -> None:
+    """Have the log say what in our own file means nothing."""
+    for warning in config.warnings:
+        _log.warning("%s", warning)
+
+
 def describe_changes(old: msgspec.Struct, new: msgspec.Struct) -> Iterator[str]:
     """Say for each key that differs what it is now, and whether that is in force."""
     for field in new.__struct_fields__:
         before, after = getattr(old, field), getattr(new, field)
+        if field in _UNTOLD:
+            continue
         if isinstance(before, msgspec.Struct):
             yield from describe_changes(before, after)
         elif before != after:
@@ -110,6 +120,7 @@ class Reloader:
             await account.follow_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
+        log_warnings(config)
 
     async def follow_provider(self) -> None:
         """Read again which model provider is used, which stock clients change by themselves, and nothing else.
@@ -119,7 +130,7 @@ class Reloader:
         try:
             config, _ = await run_in_thread(self._read)
         except AccountdError as error:
-            _log.info("config.toml has changed, and cannot be used: %s", error)
+            _log.info("the configuration has changed, and cannot be used: %s", error)
             return
         requires = config.requires_openai_auth
         if requires != self._config.requires_openai_auth:

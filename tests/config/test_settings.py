@@ -37,8 +37,8 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 
 def read(home: Path, **environ: str) -> Config:
-    """Load the configuration of this home."""
-    return load({"CODEX_HOME": str(home), **environ})
+    """Load the configuration of this home, on a machine that says nothing."""
+    return load({"CODEX_HOME": str(home), **environ}, home.parent / "etc")
 
 
 def complaint(home: Path, **environ: str) -> str:

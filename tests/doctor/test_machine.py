@@ -113,6 +113,12 @@ async def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path: Path) -
     assert found.summary.startswith(f"{tmp_path}/config.toml:2: cli_auth_credentials_store must be one of ")
     (tmp_path / "config.toml").write_text("x = 1\n")
     assert (await check_config(surroundings(tmp_path))).verdict == "ok"
+    (tmp_path / "accountd.toml").write_text("x = 1\n[limits]\ny = 1\n")
+    found = await check_config(surroundings(tmp_path))
+    assert (found.verdict, found.summary) == (
+        "warn",
+        f"{tmp_path}/accountd.toml:1: x is not known, and ignored; there is the table [limits]; and 1 more",
+    )
 
 
 @pytest.mark.parametrize(

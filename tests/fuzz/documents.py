@@ -171,7 +171,7 @@ def fuzz_config(data: bytes) -> None:
     home = _home.write("config.toml", data)
     values = _read_toml(data)
     try:
-        config = load({"CODEX_HOME": str(home)})
+        config = load({"CODEX_HOME": str(home)}, home / "etc")
     except ConfigError as error:
         assert str(error).startswith(f"{home}/config.toml:")
         assert values is None or _KNOWN & values.keys()
@@ -222,7 +222,7 @@ def fuzz_limits(data: bytes) -> None:
     home = _home.write("accountd.toml", data)
     values = _read_toml(data)
     try:
-        limits = read_limits(home / "accountd.toml")
+        limits, _ = read_limits(home / "accountd.toml")
     except ConfigError as error:
         assert str(error).startswith(f"{home}/accountd.toml:")
         assert values != {}

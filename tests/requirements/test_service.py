@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -210,9 +211,15 @@ def test_the_machines_file_is_read_strictly(tmp_path: Path) -> None:
     values = read_system_layer(path).values
     assert values.allowed_login_methods == ["api"]
     assert values.log_dir == (tmp_path / "x").as_uri()
-    for content in (b"x = [", b"\xff", b'allowed_login_methods = ["bogus"]'):
+    for content, words in (
+        (b"x = [", "1: x: "),
+        (b"\xff", " is not UTF-8 text"),
+        (b'\nallowed_login_methods = ["bogus"]', '2: allowed_login_methods must be a list of "chatgpt", "api"'),
+        (b"allowed_chatgpt_workspaces = 3", "1: allowed_chatgpt_workspaces must be a list"),
+        (b"features.x = 3", "1: features cannot be used: Expected `bool`, got `int`"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=r"requirements\.toml:(1:)? "):
+        with pytest.raises(ConfigError, match=re.escape(f"requirements.toml:{words}")):
             read_system_layer(path)
     path.unlink()
     path.mkdir()

@@ -91,25 +91,31 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def read_limits(path: Path) -> Limits:
-    """Read our file, which need not be there. Raises ConfigError, naming the file, the line and the key."""
+def read_limits(path: Path) -> tuple[Limits, tuple[str, ...]]:
+    """Read our file, which need not be there, and give what is to be warned of: keys that mean nothing.
+
+    Raises ConfigError, naming the file, the line and the key, for a value that cannot be.
+    """
     file = TomlFile.read(path)
-    for key in file.values.keys() - {"limits"}:
-        raise file.error(key, complaint="is not known; there is the table [limits]")
+    warnings = [
+        file.describe(key, complaint="is not known, and ignored; there is the table [limits]")
+        for key in file.values
+        if key != "limits"
+    ]
     table = file.values.get("limits", {})
     if not isinstance(table, dict):
         raise file.error("limits", complaint="must be a table")
     for key, value in table.items():
         if key not in Limits.__struct_fields__:
-            raise file.error(
-                "limits", key, complaint=f"is not known; there are {', '.join(Limits.__struct_fields__)}"
-            )
+            known = f"is not known, and ignored; there are {', '.join(Limits.__struct_fields__)}"
+            warnings.append(file.describe("limits", key, complaint=known))
+            continue
         try:
             msgspec.convert({key: value}, Limits)
         except msgspec.ValidationError as error:
             least, most = limit_range(key)
             raise file.error("limits", key, complaint=f"must be a whole number from {least} to {most}") from error
-    return msgspec.convert(table, Limits)
+    return msgspec.convert(table, Limits), tuple(warnings)
 
 
 def limit_range(name: str) -> tuple[int, int]:

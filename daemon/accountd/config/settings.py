@@ -1,6 +1,6 @@
-"""What the person configured, read once: the environment, the keys of Codex's own `config.toml`, and our limits.
+"""What is configured, read once: the environment, the keys of Codex's own files, and our limits.
 
-Of Codex's file only the keys that bear on accounts are read; the rest of it is none of our business.
+Of Codex's files, in their `layers`, only the keys that bear on accounts are read; the rest is none of our business.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from accountd import paths
+from accountd.config.layers import MACHINE_FOLDER, Layers
 from accountd.config.limits import Limits, read_limits
-from accountd.config.toml_file import TomlFile
 from accountd.config.urls import find_url_fault
 from accountd.errors import ConfigError
 
@@ -34,7 +34,8 @@ _LOGINLESS_PROVIDERS = frozenset({"ollama", "lmstudio", "amazon-bedrock"})
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address.
 
-    `requires_openai_auth` is that of the model provider in use, which may be one that needs no login.
+    `requires_openai_auth` is that of the model provider in use, which may be one that needs no login. `warnings`
+    are of what is in our own file and means nothing.
     """
 
     codex_home: Path
@@ -49,16 +50,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     credentials_store: CredentialsStore = "file"
     requires_openai_auth: bool = True
     limits: Limits = Limits()
+    warnings: tuple[str, ...] = ()
 
 
-def load(environ: Mapping[str, str]) -> Config:
-    """Read the configuration of this environment.
+def load(environ: Mapping[str, str], machine: Path = MACHINE_FOLDER) -> Config:
+    """Read the configuration of this environment, and of the machine whose files are in this folder.
 
     Raises ConfigError, naming the variable, or the file, the line and the key. Nothing falls back to a
     default in silence: a policy that cannot be read must not read as "no policy".
     """
     home = Path(paths.codex_home(environ))
-    file = _CodexFile.read(home / "config.toml")
+    file = _CodexFiles.read(home, machine)
+    limits, warnings = read_limits(home / "accountd.toml")
 
     def variable(name: str) -> str | None:
         return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
@@ -91,12 +94,13 @@ def load(environ: Mapping[str, str]) -> Config:
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
         credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
         requires_openai_auth=file.requires_openai_auth(),
-        limits=read_limits(home / "accountd.toml"),
+        limits=limits,
+        warnings=warnings,
     )
 
 
-class _CodexFile(TomlFile):
-    """Codex's `config.toml`: the keys that are read of it, by what they may be."""
+class _CodexFiles(Layers):
+    """Codex's files: the keys that are read of them, by what they may be."""
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
         value = self.values.get(key)

@@ -114,7 +114,7 @@ def _hide_opaque(text: str) -> str:
 
 
 def _explain(text: str, error: tomli.TOMLDecodeError) -> MalformedToml:
-    """Name the line and, where it has one, the key; of a text that breaks off, the last line with something on it."""
+    """Name the line and, where it has one, the key; where the text breaks off, the last line that is not blank."""
     lines = text.rstrip("\n").split("\n")
     line = min(error.lineno, len(lines))
     key = _BROKEN_KEY.match(lines[line - 1])

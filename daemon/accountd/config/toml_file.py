@@ -21,11 +21,16 @@ class TomlFile:
         self._path, self._text = path, text
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file, which need not be there. Raises ConfigError: it cannot be read, or is no TOML."""
+    def read(cls, path: Path, *, must_lead: bool = False) -> Self:
+        """Read a file, which need not be there. Raises ConfigError: it cannot be read, or is no TOML.
+
+        With `must_lead`, also for a link that leads nowhere: whoever put it there meant something to be read.
+        """
         try:
             text = read_own_file(path).decode("utf-8-sig")  # as Codex: a byte order mark is no fault
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if must_lead and path.is_symlink():
+                raise ConfigError(f"{path}: is a link that leads nowhere") from error
             return cls(path, "", {})
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
@@ -36,7 +41,11 @@ class TomlFile:
         except MalformedToml as error:
             raise ConfigError(f"{path}:{f'{error.line}:' if error.line else ''} {error.complaint}") from error
 
-    def error(self, *key: str, complaint: str) -> ConfigError:
-        """Give an error that names the file, the line and the key, whose tables come before it."""
+    def describe(self, *key: str, complaint: str) -> str:
+        """Say what is wrong where: the file, the line and the key, whose tables come before it."""
         line = find_line(self._text, *key)
-        return ConfigError(f"{self._path}:{f'{line}:' if line else ''} {'.'.join(key)} {complaint}")
+        return f"{self._path}:{f'{line}:' if line else ''} {'.'.join(key)} {complaint}"
+
+    def error(self, *key: str, complaint: str) -> ConfigError:
+        """Give an error that says so."""
+        return ConfigError(self.describe(*key, complaint=complaint))

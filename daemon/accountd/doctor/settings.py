@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from accountd.doctor.findings import fail, ok
+from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
+from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import ConfigError
 from accountd.files.ownership import UnsafePath
 from accountd.reload import make_policy
@@ -21,7 +22,7 @@ _ANEW = "correct it there, and end the daemon: the next one reads it"
 
 
 async def check_config(surroundings: Surroundings) -> Finding:
-    """Read the variables and `config.toml`, as the daemon does when it starts."""
+    """Read the variables and the files, as the daemon does when it starts."""
     path = surroundings.home / "config.toml"
     try:
         config = await surroundings.config()
@@ -31,8 +32,12 @@ async def check_config(surroundings: Surroundings) -> Finding:
             return fail(f"{path}: {cause.problem}", cause.remedy)
         return fail(str(error), _UNREADABLE if isinstance(cause, OSError) else _ANEW)
     details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
-    exists = await trio.Path(path).exists()
-    return ok(f"{path} is read" if exists else f"there is no {path}; all is as usual", **details)
+    if config.warnings:
+        more = f"; and {len(config.warnings) - 1} more" if len(config.warnings) > 1 else ""
+        return warn(config.warnings[0] + more, "remove it, or correct its name", **details)
+    places = (path, *(MACHINE_FOLDER / name for name in MACHINE_FILES))
+    read = ", ".join([str(place) for place in places if await trio.Path(place).exists()])
+    return ok(f"read from {read}" if read else f"there is no {path}; all is as usual", **details)
 
 
 async def check_requirements(surroundings: Surroundings) -> Finding:

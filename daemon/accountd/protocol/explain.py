@@ -31,6 +31,13 @@ MAX_EXPLAINED: Final = 64 << 10
 """Bytes of params about which Codex's words are found, with the value that is wrong; no honest ones have more."""
 
 _Scalar = bool | int | float | str | None
+_PLAIN = {
+    "bool": "true or false",
+    "str": "a text",
+    "int": "a whole number",
+    "array": "a list",
+    "object": "a table",
+}
 _WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array": "a sequence"}
 
 
@@ -45,6 +52,31 @@ def explain_decode_error(error: Exception) -> str:
     place = _PLACE.search(message)
     known = _HARMLESS.match(message)
     return (known[0] if known else "a value that is not understood") + (place[0] if place else "")
+
+
+def explain_misfit(error: msgspec.ValidationError, wanted: Any) -> tuple[str, tuple[str, ...]]:
+    """Say what a value of a document must be, and under which key it stands; quotes no value.
+
+    The key is cut where it is not known: a list has none, nor has a table whose keys are anybody's.
+    """
+    text, (place, *_) = explain_decode_error(error), [*_PLACE.findall(str(error)), ""]
+    path = place.partition("`$")[2].rstrip("`").partition("[")[0]
+    key = tuple(name for name, _ in _STEP.findall(path))
+    field = _type_at(wanted, list(key))
+    if options := [f'"{option}"' for option in _literals(field)]:
+        is_list = any(get_origin(member) is list for member in (field, *get_args(field)))
+        return f"must be {'a list of' if is_list else 'one of'} {', '.join(options)}", key
+    kind = _WRONG_TYPE.match(str(error)) if place.endswith(f"`${path}`") else None
+    if kind is not None and (plain := _PLAIN.get(kind["wanted"].removesuffix(" | null"))):
+        return f"must be {plain}", key
+    return f"cannot be used: {text.removesuffix(place)}", key
+
+
+def _literals(wanted: Any) -> tuple[str, ...]:
+    """List what is enumerated in a type, at whatever depth: that of a list, or beside null."""
+    if get_origin(wanted) is Literal:
+        return get_args(wanted)
+    return tuple(option for member in get_args(wanted) for option in _literals(member))
 
 
 def explain_validation_error(error: msgspec.ValidationError, params: bytes, wanted: Any) -> str:
@@ -135,8 +167,7 @@ def _options(wanted: Any, path: list[str | int]) -> tuple[str, ...]:
     owners = _structs(_type_at(wanted, path[:-1]))
     tags = [str(owner.__struct_config__.tag) for owner in owners if owner.__struct_config__.tag_field == path[-1]]
     field = _type_at(wanted, path)
-    literals = [member for member in (field, *get_args(field)) if get_origin(member) is Literal]
-    return (*tags, *(option for literal in literals for option in get_args(literal)))
+    return (*tags, *_literals(field))
 
 
 def _name_of(wanted: Any) -> str:

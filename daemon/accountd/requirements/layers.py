@@ -14,7 +14,7 @@ import msgspec
 from accountd.config.toml import MalformedToml, parse_toml
 from accountd.errors import LoginFailed
 from accountd.foreign_json import UNDECODABLE
-from accountd.protocol.explain import explain_decode_error
+from accountd.protocol.explain import explain_decode_error, explain_misfit
 from accountd.requirements.host_patterns import matches_host
 from accountd.requirements.rendering import render_response
 from accountd.requirements.toml import RequirementsToml
@@ -75,7 +75,12 @@ def timed_out_after(seconds: float) -> RequirementsUnavailable:
 
 
 class MalformedLayer(ValueError):
-    """A layer that is not TOML, or in which a known key has a value that cannot be."""
+    """A layer that is not TOML, or in which a known key has a value that cannot be: `key`, where it is known."""
+
+    def __init__(self, complaint: str, key: tuple[str, ...] = ()) -> None:
+        super().__init__(f"`{'.'.join(key)}` {complaint}" if key else complaint)
+        self.complaint = complaint
+        self.key = key
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -183,7 +188,7 @@ def make_layer(found: Mapping[str, Any], machine: Machine, *, of_logins: bool) -
         if isinstance(path := keys.get(key), str):
             base = machine.user_home if path.startswith("~/") else machine.folder
             if base is None:
-                raise MalformedLayer(f"`{key}` starts with ~/, and this user has no home folder; set HOME")
+                raise MalformedLayer("starts with ~/, and this user has no home folder; set HOME", (key,))
             keys[key] = (base / path.removeprefix("~/")).as_uri()
     values = _convert(keys)
     otel = values.otel
@@ -207,7 +212,9 @@ def _convert(keys: Mapping[str, Any]) -> RequirementsToml:
     try:
         values = msgspec.convert(keys, RequirementsToml)
         msgspec.json.encode(render_response(values, ()))  # what is passed on as it is may hold what JSON cannot
-    except (msgspec.ValidationError, OverflowError) as error:
+    except msgspec.ValidationError as error:
+        raise MalformedLayer(*explain_misfit(error, RequirementsToml)) from error
+    except OverflowError as error:
         raise MalformedLayer(explain_decode_error(error)) from error
     return values
 

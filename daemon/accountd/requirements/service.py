@@ -18,6 +18,7 @@ import trio
 
 from accountd import paths
 from accountd.codex.plans import ELIGIBLE_PLANS
+from accountd.config.layers import MACHINE_FOLDER, REQUIREMENTS
 from accountd.config.toml_file import TomlFile
 from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
 from accountd.requirements.file import TTL, Kept, Owner
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
     ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
 
-SYSTEM_FILE: Final = Path("/etc/codex/requirements.toml")
+SYSTEM_FILE: Final = MACHINE_FOLDER / REQUIREMENTS
 """Where whoever runs the machine says what is required, of every account. Codex reads the same."""
 
 RETRY: Final = 60.0
@@ -315,9 +316,12 @@ def this_machine(folder: Path) -> Machine:
 
 def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
     """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
+    file = TomlFile.read(path, must_lead=True)
     try:
-        return make_layer(TomlFile.read(path).values, this_machine(path.parent), of_logins=True)
+        return make_layer(file.values, this_machine(path.parent), of_logins=True)
     except MalformedLayer as error:
+        if error.key:
+            raise file.error(*error.key, complaint=error.complaint) from error
         raise ConfigError(f"{path}: {error}") from error
 
 
