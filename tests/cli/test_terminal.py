@@ -49,7 +49,7 @@ def test_an_issuer_that_is_not_reached_is_told_in_place(path: Path, run: type[Te
         terminal.wait_for("\rWaiting for approval")
         step = {"loginId": LOGIN_ID, "state": "waiting", "retries": 1, "retryCause": "no route"}
         server.notify("account/login/progress", step)
-        terminal.wait_for("\rThe issuer is not reached · ")
+        terminal.wait_for("\rThe issuer tells nothing yet · ")
         server.notify("account/login/progress", {**step, "state": "exchanging", "retries": 0})
         terminal.wait_for("\rApproved; finishing · ")
         server.notify(*COMPLETED)

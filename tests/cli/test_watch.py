@@ -145,8 +145,8 @@ def test_an_account_that_cannot_be_told_does_not_end_it(path: Path) -> None:
     [
         ({"type": "chatgpt"}, "with a browser, waiting for approval until 08:15:00."),
         ({"state": "exchanging"}, "approved; getting the tokens."),
-        ({"retries": 1, "retryCause": "no route"}, "the issuer was not reached, once in a row: no route."),
-        ({"retries": 3, "retryCause": "a\n\x1b[31mb."}, "the issuer was not reached, 3 times in a row: a �[31mb."),
+        ({"retries": 1, "retryCause": "no route"}, "asked in vain, once in a row: no route."),
+        ({"retries": 3, "retryCause": "a\n\x1b[31mb."}, "asked in vain, 3 times in a row: a �[31mb."),
     ],
 )
 def test_each_state_of_a_login_has_its_words(

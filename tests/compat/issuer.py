@@ -149,7 +149,7 @@ class Issuer:
 
     def _poll(self, device: str) -> tuple[int, Json]:
         self._polls[device] = self._polls.get(device, 0) + 1
-        if self.poll_fail_status:
+        if self.poll_fail_status and self._polls[device] == 1:
             return self.poll_fail_status, {"error": "boom"}
         if self._polls[device] <= self.pending_polls:
             return self.pending_status, {"error": {"code": "deviceauth_authorization_pending"}}

@@ -127,7 +127,7 @@ def fuzz_device_polling(data: bytes) -> None:
             now += wait
             assert now <= polling.deadline
             if line.startswith(b"!"):
-                polling.no_answer()
+                polling.no_answer("down")
                 continue
             status, body = choose(line, _STATUSES)
             approval = polling.answer(status, body)

@@ -117,8 +117,8 @@ async def test_the_reply_comes_before_anything_is_heard_of_the_end(autojump_cloc
         (Script(approve_after_polls=1, expire=True), "device auth timed out after 15 minutes"),
         (Script(code_lifetime=10**6), "device auth timed out after 15 minutes"),
         (
-            Script(approve_after_polls=0, faults=(Fault(POLL, 1, 500),)),
-            "device auth failed with status 500 Internal Server Error",
+            Script(approve_after_polls=0, faults=(Fault(POLL, 1, 401),)),
+            "device auth failed with status 401 Unauthorized: the script asked for this",
         ),
         (
             Script(approve_after_polls=0, faults=(Fault(EXCHANGE, 1, 400, {"error": "invalid_grant"}),)),

@@ -109,12 +109,31 @@ def test_of_an_answer_that_cannot_be_used_the_refresh_token_is_kept() -> None:
     assert caught.value.rotated is None
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"access_token": "a", "refresh_token": "r", "id_token": 5}', Refreshed(None, Secret("a"), Secret("r"))),
+        (b'{"access_token": "a", "refresh_token": "r", "x": "\xff"}', Refreshed(None, Secret("a"), Secret("r"))),
+        (b'{"access_token": {}, "refresh_token": "r"}', None),
+        (b'{"access_token": true, "refresh_token": "r"}', None),
+    ],
+)
+def test_a_member_of_the_wrong_type_loses_nothing_beside_it(body: bytes, expected: Refreshed | None) -> None:
+    """The refresh token is kept, whatever came with it: the one that was sent is spent."""
+    if expected is not None:
+        assert parse_refresh_response(200, body) == expected
+        return
+    with pytest.raises(RefreshFailed, match="the access token is no text") as caught:
+        parse_refresh_response(200, body)
+    assert caught.value.rotated == Secret("r")
+
+
 def test_a_token_in_a_broken_answer_is_not_quoted() -> None:
     """The error, and what it was raised from, say nothing of the answer's content."""
     with pytest.raises(RefreshFailed) as caught:
         parse_refresh_response(200, b'{"access_token": ["' + CANARY.encode() + b'"]}')
     assert CANARY not in repr(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @given(st.integers(100, 599), st.binary())

@@ -66,25 +66,23 @@ class DeviceCodeAttempt:
         return DeviceCodeLoginStarted(login_id, self._issuer.verification_url, self._code.user_code)
 
     async def wait_approval(self, retrying: Retrying) -> Approval:
-        """See Attempt.wait_approval. A network that is down is waited for, until the code expires."""
+        """See Attempt.wait_approval. An issuer in trouble is waited for, until the code expires."""
         polling = DeviceCodePolling(self._code, trio.current_time())
-        retries = 0
         while True:
             await trio.sleep(polling.delay(trio.current_time()))
+            before, approval = polling.retries, None
             try:
                 answer = await self._issuer.poll_device_code(self._code)
             except RemoteUnreachable as error:
-                _log.warning("the issuer was not reached while waiting for approval: %s", error)
-                polling.no_answer()
-                retries += 1
-                retrying(retries, str(error))
-                continue
-            if retries:
-                retries = 0
-                retrying(0, None)
-            approval = polling.answer(answer.status, answer.body)
+                polling.no_answer(str(error))
+            else:
+                approval = polling.answer(answer.status, answer.body)
+            if polling.trouble is not None:
+                _log.warning("nothing is known of the approval: %s", polling.trouble)
             if approval is not None:
                 return approval
+            if polling.retries != before:
+                retrying(polling.retries, polling.trouble)
 
     async def exchange(self, approval: Approval) -> Granted:
         """See Attempt.exchange. The redirect URI is the issuer's own, where no browser ever goes."""

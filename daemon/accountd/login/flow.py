@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ApprovalT = TypeVar("ApprovalT")
 
 Retrying = Callable[[int, str | None], None]
-"""Told how many requests in a row have not reached the issuer, and why the last one has not; 0 when one has."""
+"""Told how many requests in a row told nothing of the person, and why the last one did not; 0 when one did."""
 
 
 class Granted(msgspec.Struct, frozen=True):

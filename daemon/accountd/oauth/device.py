@@ -2,6 +2,10 @@
 
 RFC 8628 is the model; the issuer differs from it: 403 and 404 mean "pending", the interval
 is a decimal string, and the PKCE verifier comes with the code. RFC 8628's own answers are understood as well.
+
+Only what the issuer has decided ends a login: the person may have approved already, behind whatever is in trouble.
+So an issuer that is not reached or is overloaded, and a page of a proxy, of a portal or of a guard in the place of
+its answer, are told, and polled through until the deadline.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import msgspec
 
 from accountd.errors import LoginFailed, RemoteRefused, describe_status
 from accountd.foreign_json import Undecodable, decode
-from accountd.oauth.tokens import parse_oauth_error_code
+from accountd.oauth.tokens import describe_page, find_words, parse_oauth_error_code
 from accountd.secret import Secret
 
 LIFETIME: Final = 15 * 60.0
@@ -34,6 +38,10 @@ NOT_ENABLED: Final = (
     "device code login is not enabled for this Codex server. Use the browser login or verify the server URL."
 )
 EXPIRED: Final = "device auth timed out after 15 minutes"
+
+_OVERLOAD: Final = 429  # which asks for what `slow_down` does, whatever else it says (RFC 6585 section 4)
+_PASSING: Final = frozenset((408, 425, _OVERLOAD, *range(300, 400), *range(500, 600)))
+"""Statuses of those who are in trouble, or in between: a redirect is a portal's, for the issuer has one place."""
 
 _MAX_START: Final = 4096  # bytes of an answer with a user code, which has two hundred
 _MAX_APPROVAL: Final = 16 << 10  # of one with a code to exchange, which has some three hundred
@@ -71,7 +79,9 @@ def parse_start(status: int, body: bytes) -> DeviceCode:
     if status == 404:
         raise RemoteRefused(NOT_ENABLED, status)
     if not 200 <= status < 300:
-        raise RemoteRefused(f"device code request failed with status {describe_status(status)}", status)
+        text = f"device code request failed with status {describe_status(status)}"
+        words = find_words(body) or describe_page(body)
+        raise RemoteRefused(f"{text}: {words}" if words else text, status)
     try:
         answer = decode(body, _StartAnswer, _MAX_START)
     except Undecodable:
@@ -96,54 +106,64 @@ class DeviceCodePolling:
     """When to ask next, and what an answer means. Times are seconds of any steady clock.
 
     Each answer is fed once, to `answer` or to `no_answer`; then `delay` says how long to wait. One last poll
-    is made at the deadline, so an approval in the last interval still counts.
+    is made at the deadline, so an approval in the last interval still counts. `retries` counts the polls in a row
+    that told nothing of the person, and `trouble` says why the last one did not; 0 and None where it did.
     """
 
     def __init__(self, code: DeviceCode, now: float) -> None:
         self.interval = code.interval
         self.deadline = now + LIFETIME
-        self._failures = 0
+        self.retries = 0
+        self.trouble: str | None = None
         self._last_poll_made = False
 
     def delay(self, now: float) -> float:
         """Give the seconds until the next poll. Raises LoginFailed when no poll is left."""
         if self._last_poll_made:
-            raise LoginFailed(EXPIRED)
-        wait = _backoff(self.interval, self._failures) if self._failures else self.interval
+            raise LoginFailed(EXPIRED if self.trouble is None else f"{EXPIRED}; {self.trouble}")
+        wait = _backoff(self.interval, self.retries) if self.retries else self.interval
         if now + wait >= self.deadline:
             self._last_poll_made = True
             wait = max(0.0, self.deadline - now)
         return wait
 
-    def no_answer(self) -> None:
-        """Note that the issuer was not reached: wait longer each time (RFC 8628 section 3.5), but go on."""
-        self._failures += 1
+    def no_answer(self, trouble: str) -> None:
+        """Note why the issuer told nothing: wait longer each time (RFC 8628 section 3.5), but go on."""
+        self.retries += 1
+        self.trouble = trouble
 
     def answer(self, status: int, body: bytes) -> Approval | None:
-        """Read one answer: the approval, None while the person has not decided, or LoginFailed."""
-        self._failures = 0
+        """Read one answer: the approval, None while there is none, or LoginFailed."""
+        code, page = parse_oauth_error_code(body), describe_page(body)
+        if code == "slow_down" or status == _OVERLOAD:
+            self.interval = min(self.interval + SLOW_DOWN, MAX_INTERVAL)
         if 200 <= status < 300:
-            return _parse_approval(body)
-        match parse_oauth_error_code(body):
-            case "slow_down":
-                self.interval = min(self.interval + SLOW_DOWN, MAX_INTERVAL)
-                return None
-            case "authorization_pending":
-                return None
+            if (approval := _read_approval(body)) is not None:
+                return approval
+            self.no_answer(f"the issuer's answer is {page or 'not understood'}")
+            return None
+        match code:
             case "access_denied":
                 raise LoginFailed("device auth was denied")
             case "expired_token":
                 raise LoginFailed(EXPIRED)
-        if status in (403, 404):
+        pending = code in ("authorization_pending", "slow_down") or (status in (403, 404) and page is None)
+        if pending:
+            self.retries, self.trouble = 0, None
             return None
-        raise LoginFailed(f"device auth failed with status {describe_status(status)}")
+        words = page or find_words(body)
+        told = describe_status(status) + (f": {words}" if words else "")
+        if page is None and status not in _PASSING:
+            raise LoginFailed(f"device auth failed with status {told}")
+        self.no_answer(f"the issuer answers {told}")
+        return None
 
 
-def _parse_approval(body: bytes) -> Approval:
+def _read_approval(body: bytes) -> Approval | None:
     try:
         answer = decode(body, _PollAnswer, _MAX_APPROVAL)
     except Undecodable:
-        raise LoginFailed("the issuer's answer to the device code could not be understood") from None
+        return None
     return Approval(Secret(answer.authorization_code), Secret(answer.code_verifier))
 
 

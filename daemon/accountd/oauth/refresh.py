@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from accountd.errors import RefreshFailed, RefreshRefused, describe_status
-from accountd.foreign_json import Undecodable, decode
+from accountd.foreign_json import ABSENT, Undecodable, decode, read_member
 from accountd.oauth.fields import Uncarried, check_token
 from accountd.oauth.tokens import describe_oauth_error, parse_oauth_error_code
 from accountd.secret import Secret
@@ -36,6 +36,9 @@ _REFUSALS: Final = {
 }
 
 
+NO_REFRESH_TOKEN: Final = f"{_CANNOT} because there is no refresh token. {_AGAIN}"
+
+
 class Refreshed(msgspec.Struct, frozen=True):
     """What the issuer gave. What it left out stays as it was."""
 
@@ -45,9 +48,9 @@ class Refreshed(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct):
-    id_token: str | None = None
-    access_token: str | None = None
-    refresh_token: str | None = None
+    id_token: msgspec.Raw = ABSENT
+    access_token: msgspec.Raw = ABSENT
+    refresh_token: msgspec.Raw = ABSENT
 
 
 def find_due_time(expires_at: float | None, last_refresh: str | None) -> float | None:
@@ -70,14 +73,12 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
     """Read the answer to a refresh. Raises RefreshRefused for good, RefreshFailed for now."""
     if 200 <= status < 300:
         try:
-            answer = decode(body, _Answer)
+            answer = decode(body.decode("utf-8", "replace").encode(), _Answer)
         except Undecodable:
             raise RefreshFailed("the answer to the refresh could not be understood") from None
-        tokens = (answer.id_token, answer.access_token, answer.refresh_token)
-        id_token, access_token, refresh_token = (Secret(token) if token else None for token in tokens)
-        _check_given("the refresh token", refresh_token)
-        _check_given("the access token", access_token, rotated=refresh_token)
-        return Refreshed(id_token, access_token, refresh_token)
+        refresh_token = _read_token("the refresh token", answer.refresh_token)
+        access_token = _read_token("the access token", answer.access_token, rotated=refresh_token)
+        return Refreshed(Secret(read_member(answer.id_token, str) or "") or None, access_token, refresh_token)
     code = parse_oauth_error_code(body)
     if code in _REFUSALS:
         raise RefreshRefused(_REFUSALS[code], code)
@@ -86,8 +87,17 @@ def parse_refresh_response(status: int, body: bytes) -> Refreshed:
     raise RefreshFailed(f"Failed to refresh token: {describe_status(status)}: {describe_oauth_error(body)}")
 
 
-def _check_given(name: str, token: Secret | None, rotated: Secret | None = None) -> None:
+def _read_token(name: str, member: msgspec.Raw, rotated: Secret | None = None) -> Secret | None:
+    """Read a token, which may be left out. Raises RefreshFailed, with the refresh token that came beside it.
+
+    Whatever else is wrong with an answer, that one has taken the place of the one that was sent.
+    """
+    text = read_member(member, str)
+    if text is None and member != ABSENT:
+        raise RefreshFailed(f"what the issuer gave cannot be used: {name} is no text", rotated)
+    token = Secret(text or "")
     try:
-        check_token(name, token or Secret(""))
+        check_token(name, token)
     except Uncarried as error:
         raise RefreshFailed(f"what the issuer gave cannot be used: {error}", rotated) from None
+    return token or None

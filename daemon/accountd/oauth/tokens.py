@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -91,14 +92,35 @@ class _ErrorAnswer(msgspec.Struct):
         return read_member(self.error, _ErrorObject) or _ErrorObject()
 
 
+_TITLE: Final = re.compile(r"<title\b[^>]{0,200}>([^<]{1,1000})", re.IGNORECASE)
+_PAGE_START: Final = 16 << 10  # bytes of a page in which its title is looked for
+
+
 def describe_oauth_error(body: bytes) -> str:
-    """Quote the words of an error answer: its description, message or code. Nothing else of a body is ever told."""
+    """Quote the words of an error answer, or of a page its title. Nothing else of a body is ever told."""
+    if words := find_words(body) or describe_page(body):
+        return words
+    return f"an answer of {len(body)} bytes that is not understood" if body.strip() else "unknown error"
+
+
+def find_words(body: bytes) -> str | None:
+    """Quote the description, message or code of an error answer, if it has any."""
     answer = _parse_error(body)
     nested = answer.nested
-    for candidate in (answer.error_description, nested.message, answer.detail, answer.error, nested.code):
-        if words := quote(read_member(candidate, str) or ""):
-            return words
-    return f"an answer of {len(body)} bytes that is not understood" if body.strip() else "unknown error"
+    candidates = (answer.error_description, nested.message, answer.detail, answer.error, nested.code)
+    return next((words for each in candidates if (words := quote(read_member(each, str) or ""))), None)
+
+
+def describe_page(body: bytes) -> str | None:
+    """Tell a page by its title; None for what is none. It is of a proxy, or of whoever guards the issuer."""
+    start = body[:_PAGE_START].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if not start.startswith("<"):
+        return None
+    import html  # has the names of two thousand letters, and few answers are pages
+
+    match = _TITLE.search(start)
+    title = quote(html.unescape(match[1])) if match else ""
+    return f'a page with the title "{title}"' if title else "a page without a title"
 
 
 def parse_oauth_error_code(body: bytes) -> str | None:

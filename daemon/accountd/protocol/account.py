@@ -193,8 +193,8 @@ class SubmitCallbackResponse(Wire, frozen=True):
 class AccountLoginProgress(Wire, frozen=True):
     """`account/login/progress`: where a login is that a person approves. Times are Unix seconds.
 
-    `retries` counts the requests in a row that have not reached the issuer, and `retry_cause` says why the last
-    one has not; such requests are repeated until the login expires.
+    `retries` counts the requests in a row that told nothing of the person, and `retry_cause` says why the last one
+    did not: the issuer was not reached, or is in trouble. They are repeated until the login expires.
     """
 
     login_id: str

@@ -33,7 +33,7 @@ none is, to the terminal (OSC 52), and in tmux to tmux, which passes it on.
 With --json, each event is one object on a line: "started" with loginId,
 expiresIn (seconds) and verificationUrl and userCode, or authUrl and
 browserOpened; "progress" with state (exchanging, committing, or waiting with
-retries and retryCause, if the issuer is not reached); then "completed" with
+retries and retryCause, if the issuer is in trouble); then "completed" with
 success and the account or the error, or "cancelled". It asks for no address;
 a program that has one hands it in with account/login/submitCallback.
 

@@ -22,7 +22,7 @@ _HINTS = {
 
 
 _WAITING = ("Waiting for approval", "Waiting")
-_RETRYING = ("The issuer is not reached", "Offline")
+_RETRYING = ("The issuer tells nothing yet", "No answer")
 _FINISHING = ("Approved; finishing", "Approved")
 """What a login is at, in words and in short."""
 
@@ -43,6 +43,7 @@ class TextReport:
         self._status_line = StatusLine(sys.stdout) if self._screen.is_terminal and not asks else None
         self._behind_prompt = False
         self._doing = _WAITING
+        self._cause: str | None = None
 
     @property
     def ticks(self) -> bool:
@@ -80,9 +81,13 @@ class TextReport:
             self._tell("If the browser cannot reach this machine, paste the address it ends on here:")
 
     def progressed(self, login: dict[str, Any]) -> None:
-        """Know what is waited for, to be shown with the time that is left."""
+        """Know what is waited for, to be shown with the time that is left. What is in the way is told once."""
         if login["retries"]:
             self._doing = _RETRYING
+            cause = one_line(str(login["retryCause"])).rstrip(".")
+            if cause != self._cause:
+                self._cause = cause
+                self._tell(f"{cause[:1].upper()}{cause[1:]}. This is tried again until the code expires.")
         else:
             self._doing = _WAITING if login["state"] == "waiting" else _FINISHING
 

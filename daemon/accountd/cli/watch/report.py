@@ -101,7 +101,7 @@ def _name(login: dict[str, Any]) -> str:
 def _describe(login: dict[str, Any]) -> str:
     if login["retries"]:
         times = "once" if login["retries"] == 1 else f"{login['retries']} times"
-        return f"the issuer was not reached, {times} in a row: {one_line(str(login['retryCause'])).rstrip('.')}"
+        return f"asked in vain, {times} in a row: {one_line(str(login['retryCause'])).rstrip('.')}"
     match login["state"]:
         case "waiting":
             return f"{_WAYS[login['type']]}, waiting for approval until {_time_of_day(login['expiresAt'])}"
