@@ -142,6 +142,7 @@ async def run_daemon(
     system = read_system_layer()
     policy = PolicyHolder(make_policy(config, system))  # it may not permit anything: said before anything is open
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
+    clock = WallClock()
     accepting, staying = trio.CancelScope(), trio.CancelScope()
     with ExitStack() as door:
         listener = door.enter_context(open_listener(listeners.main)) if listeners.main is not None else None
@@ -149,12 +150,12 @@ async def run_daemon(
             # Also the last to end: neither a signal nor a watchdog may go through a refresh that is waited for.
             open_signals(accepting, staying, hang_up_ends=listeners.main is None) as hang_ups,
             _open_watchdog(manager),
-            open_http_client(user_agent, environ) as http,
+            open_http_client(user_agent, environ, clock.hear) as http,
             open_services(
                 config,
                 policy,
                 system,
-                clock=WallClock(),
+                clock=clock,
                 http=http,
                 store=open_store(config),
                 audit=audit,

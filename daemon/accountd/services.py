@@ -89,6 +89,7 @@ async def open_services(
                 logins=logins,
                 issuer=issuer,
                 counters=counters,
+                clock=clock,
                 environment=describe_environment(environ),
                 backend_url=config.backend if config.backend != DEFAULT_BACKEND else None,
                 token_socket=token_socket,

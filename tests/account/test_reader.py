@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 import trio
 import trio.testing
 
+from accountd.account.refresh import PAUSE
 from accountd.errors import InvalidRequest, RequestFailed
 from accountd.oauth import claims
 from accountd.protocol.account import (
@@ -243,6 +246,10 @@ async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testi
     async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
         with pytest.raises(RequestFailed, match="no token can be had that is good for 7200 s"):
             await world.reader.hand_out(7200)
+        with pytest.raises(RequestFailed, match="no token can be had that is good for 7200 s"):
+            await world.reader.hand_out(7200)
+        assert refreshes(world) == 1  # another one would be no better
+        await trio.sleep(PAUSE)
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 500),))
         with pytest.raises(RequestFailed, match="500 Internal Server Error"):
             await world.reader.hand_out(7200)
@@ -251,6 +258,32 @@ async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testi
             await world.reader.hand_out(7200)
         with pytest.raises(RequestFailed, match="no longer accepted"):
             await world.reader.hand_out(0)
+
+
+@pytest.mark.parametrize(("ahead", "lifetime"), [(None, 60), (None, -9000), (0.0, -9000)])
+async def test_a_token_that_was_just_issued_is_as_good_as_it_gets(
+    ahead: float | None, lifetime: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Where nobody tells the time, or it has expired when it comes, it is handed out; few refreshes are spent."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=lifetime)) as world:
+        world.clock.told_ahead = ahead
+        for _ in range(40):
+            with suppress(RequestFailed):
+                assert (await world.reader.hand_out(300)).token == login_of(world).tokens.access_token.reveal()
+            await world.refresher.refresh_if_due()
+            await trio.sleep(1)
+        assert 1 <= refreshes(world) <= 2
+        spent = refreshes(world)
+        await trio.sleep(HOUR)
+        assert refreshes(world) - spent <= (8 if lifetime < 0 else HOUR / PAUSE)
+
+
+async def test_an_error_for_want_of_a_token_names_the_clock(autojump_clock: trio.testing.MockClock) -> None:
+    """If that is known to be wrong."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=HOUR)) as world:
+        world.clock.told_ahead = -7200.0
+        with pytest.raises(RequestFailed, match="; the clock of this machine is 7200 s behind the issuer's"):
+            await world.reader.hand_out(7200)
 
 
 async def test_a_key_is_handed_out_as_it_is() -> None:

@@ -15,7 +15,7 @@ from accountd.protocol.account import (
 )
 from accountd.sandbox import Claims, Fault, Script
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, parse_record, render_record
+from accountd.storage.base import AuthRecord, parse_record, render_record, rotated_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     HOUR,
@@ -169,6 +169,25 @@ async def test_what_the_disk_kept_is_no_refresh_of_what_memory_has(
             await world.refresher.refresh("forced")
         assert login_of(world) is kept
         assert world.reader.known() == GetAccountResponse(account=None)
+
+
+@pytest.mark.parametrize("lifetime", [HOUR, -HOUR])
+async def test_without_a_refresh_token_nothing_is_asked(
+    lifetime: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    """One has to log in again, once the access token has expired; what others have stored meanwhile is taken."""
+    async with open_logged_in(Script(approve_after_polls=0, token_lifetime=lifetime)) as world:
+        record, before = await world.store.load(), refreshes(world)
+        assert record is not None
+        await world.store.save(rotated_record(record, login_of(world), Secret("")))
+        await world.account.store_watch.reload()
+        with pytest.raises(RefreshRefused, match="because there is no refresh token"):
+            await world.refresher.refresh("forced")
+        assert refreshes(world) == before
+        assert (world.credential.find_refusal(login_of(world)) is None) == (lifetime > 0)
+        refresh_elsewhere(world)
+        await world.refresher.refresh("forced")
+        assert login_of(world) == stored_login(world)
 
 
 async def test_a_refusal_ends_with_a_new_credential(autojump_clock: trio.testing.MockClock) -> None:

@@ -52,10 +52,15 @@ class TestClock:
         self._offset = 1_800_000_000.0 - trio.current_time()
         self._set = trio.Event()
         self.sleeps = 0
+        self.told_ahead: float | None = 0.0
 
     def now(self) -> float:
         """See Clock."""
         return self._offset + trio.current_time()
+
+    def ahead(self) -> float | None:
+        """See Clock. A test says how much."""
+        return self.told_ahead
 
     async def sleep_until(self, moment: float) -> None:
         """See Clock."""

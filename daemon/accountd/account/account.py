@@ -94,7 +94,13 @@ class Account:
         self.credential = credential = Credential(shared.policy, shared.hub, shared.counters)
         self.store_watch = StoreWatch(credential, store, self._changing)
         rotation = Rotation(
-            credential, store, shared.issuer, self._changing, audit=shared.audit, counters=shared.counters
+            credential,
+            store,
+            shared.issuer,
+            self._changing,
+            clock=shared.clock,
+            audit=shared.audit,
+            counters=shared.counters,
         )
         self.refresher = Refresher(refreshes, credential, self.store_watch, rotation=rotation, clock=shared.clock)
         self.routing = Routing(credential, self.refresher, shared.backend, shared.hub)
@@ -190,7 +196,11 @@ class Account:
 
     async def _revoke(self, login: ChatgptLogin) -> None:
         try:
-            await self._issuer.revoke(login.tokens.refresh_token)
+            tokens = login.tokens
+            if tokens.refresh_token:
+                await self._issuer.revoke(tokens.refresh_token)
+            else:
+                await self._issuer.revoke(tokens.access_token, "access_token")
         except RemoteError as error:
             _log.warning("logging out without the issuer: %s", error)
 

@@ -85,7 +85,7 @@ class AccountReader:
         Raises InvalidRequest where nobody is logged in, RequestFailed where no such token can be had.
         """
         await self._store_watch.read_if_unread()
-        if self._is_short(min_valid):
+        if self._is_short(min_valid) and not self._refresher.has_just_refreshed():
             try:
                 await self._refresher.refresh("proactive_expiry")
             except RefreshError as error:
@@ -95,8 +95,10 @@ class AccountReader:
             raise InvalidRequest("nobody is logged in")
         if status.auth_token is None:
             raise RequestFailed("the login that is stored is no longer accepted; log in again")
-        if self._is_short(min_valid):
-            raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s")
+        if self._is_short(min_valid) and not self._refresher.is_as_good_as_it_gets():
+            skew = self._refresher.describe_skew()
+            told = f"; the clock of this machine is {skew}" if skew is not None else ""
+            raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s{told}")
         expiry = login.expires_at if login is not None else None
         self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
         account_id, plan = (login.account_id, login.plan) if login is not None else (None, None)

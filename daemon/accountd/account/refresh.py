@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from accountd.errors import ClientFailed, LoginFailed, RefreshError, RefreshFailed, RefreshRefused
+from accountd.system.clock import describe_skew
 from accountd.unforeseen import INTERNAL_ERROR, report
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ AHEAD: Final = 120.0
 machines that logged in together do not ask together."""
 
 PAUSE: Final = 30.0
-"""Seconds after a refresh in which none is made on need, however short-lived the issuer's tokens are."""
+"""Seconds after a refresh in which none is made on need, however short-lived the issuer's tokens are. Doubled with
+each in a row whose token had expired when it came, up to LONGEST_RETRY: another one would be no better."""
 
 FIRST_RETRY: Final = 30.0
 LONGEST_RETRY: Final = 15 * 60.0
@@ -73,12 +75,30 @@ class Refresher:
         self._chance = chance
         self._flight: _Flight | None = None
         self._refreshed_at = float("-inf")
+        self._pause = PAUSE
         self._next_time: float | None = None
 
     def is_due(self) -> bool:
         """Say whether a token should be refreshed before it is handed out."""
         now = self._clock.now()
-        return self._credential.is_due(now) and not 0 <= now - self._refreshed_at < PAUSE
+        return self._credential.is_due(now) and not self.has_just_refreshed(now)
+
+    def has_just_refreshed(self, now: float | None = None) -> bool:
+        """Say whether a refresh was made so lately that another one would bring no better token."""
+        return 0 <= (self._clock.now() if now is None else now) - self._refreshed_at < self._pause
+
+    def is_as_good_as_it_gets(self) -> bool:
+        """Say whether the access token was just issued, and lasts for longer than we can tell.
+
+        Nobody outside has told the time, or it had expired by their own clock when it came: another would be alike.
+        """
+        left = self.seconds_left()
+        unclear = left is not None and (left <= 0 or self._clock.ahead() is None)
+        return unclear and self.has_just_refreshed()
+
+    def describe_skew(self) -> str | None:
+        """Say how wrong the machine's clock is; None if it is right, or nobody has told."""
+        return describe_skew(self._clock.ahead())
 
     def seconds_left(self) -> float | None:
         """Give how long the access token is good for, negative if it is not; None if it does not say."""
@@ -155,6 +175,7 @@ class Refresher:
         try:
             await self._rotation.refresh(reason)
             self._refreshed_at = self._clock.now()
+            self._note_lifetime()
             flight.error = None
         except RefreshError as error:
             flight.error = error
@@ -164,6 +185,15 @@ class Refresher:
         finally:
             self._flight = None
             flight.landed.set()
+
+    def _note_lifetime(self) -> None:
+        left = self.seconds_left()
+        if left is None or left > 0:
+            self._pause = PAUSE
+            return
+        self._pause = min(2 * self._pause, LONGEST_RETRY)
+        told = "the issuer does not say what time it is" if self._clock.ahead() is None else "by the issuer's clock"
+        _log.warning("the access token had expired %.0f s before it came: %s; it is used", -left, told)
 
     async def refresh_ahead(self) -> NoReturn:
         """Refresh ahead of time, for ever: one wake-up for the next time that it is due, and none besides."""
@@ -181,7 +211,7 @@ class Refresher:
                 await changed.wait()
                 continue
             ahead = AHEAD * self._chance()
-            paused = self._refreshed_at + PAUSE if self._refreshed_at <= self._clock.now() else due
+            paused = self._refreshed_at + self._pause if self._refreshed_at <= self._clock.now() else due
             self._next_time = max(due - ahead, paused)  # the clock may have been set back since that refresh
             if not await self._sleep_until(self._next_time, changed):
                 continue  # another credential, or another time of day

@@ -19,13 +19,13 @@ A refresh token can be spent once, and one that comes a second time may end the 
 from __future__ import annotations
 
 import logging
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
 from accountd.account.continuity import find_mismatch
 from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
+from accountd.oauth.refresh import NO_REFRESH_TOKEN
 from accountd.storage.base import (
     MalformedRecord,
     has_other_tokens,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from accountd.counters import Counters, RefreshOutcome
     from accountd.oauth.refresh import Reason, Refreshed
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin
+    from accountd.system.clock import Clock
     from accountd.web.issuer import Issuer
 
 _CHANGED_UNDERNEATH: Final = (
@@ -66,10 +67,12 @@ class Rotation:
         issuer: Issuer,
         changing: trio.Lock,
         *,
+        clock: Clock,
         audit: AuditLog,
         counters: Counters,
     ) -> None:
         self._credential = credential
+        self._clock = clock
         self._changing = changing
         self._store = store
         self._issuer = issuer
@@ -126,6 +129,8 @@ class Rotation:
                 current = stored  # with whatever else others have written into it
             if (refusal := credential.find_refusal(login)) is not None:
                 raise RefreshRefused(str(refusal), refusal.code)
+            if not login.tokens.refresh_token:
+                self._refuse_without_request(login)
             known = current.chatgpt or login
             with trio.CancelScope(shield=True):
                 try:
@@ -137,9 +142,16 @@ class Rotation:
                         rotated = rotated_record(current, known, error.rotated)
                         await self._save(stored, rotated, credential.hold_rotated)
                     raise
-                record = refreshed_record(current, known, refreshed, time.time_ns())
+                record = refreshed_record(current, known, refreshed, int(self._clock.now() * 1e9))
                 await self._save(stored, record, credential.adopt)
         return "done"
+
+    def _refuse_without_request(self, login: ChatgptLogin) -> NoReturn:
+        """Refuse for want of a refresh token, for good once the access token has expired."""
+        refusal = RefreshRefused(NO_REFRESH_TOKEN)
+        if login.expires_at is not None and login.expires_at <= self._clock.now():
+            self._credential.refuse(login, refusal)
+        raise refusal
 
     async def _ask(self, login: ChatgptLogin, known: ChatgptLogin, reason: Reason) -> Refreshed:
         """Spend the refresh token on new ones, which are those of what is known of the login."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import suppress
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio
 
 from accountd.doctor.findings import fail, ok, warn
 from accountd.doctor.route import find_fault
 from accountd.errors import RemoteUnreachable, describe_status
+from accountd.system.clock import SKEW, describe_skew
+from accountd.web.answer import parse_date
 from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust, UnusableBundle, add_file, find_file
 from accountd.web.proxies import UnusableProxy, choose_proxy
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from accountd.doctor.findings import Finding
     from accountd.doctor.surroundings import Surroundings
-
-SKEW: Final = 60.0
-"""Seconds by which the clock may be wrong; tokens and certificates have hours and days."""
 
 
 async def check_proxy(surroundings: Surroundings) -> Finding:
@@ -94,12 +91,10 @@ async def check_clock(surroundings: Surroundings) -> Finding:
     probe = await surroundings.probe((await surroundings.config()).issuer)
     if isinstance(probe.answer, RemoteUnreachable):
         return warn("cannot be compared with that of the issuer, which does not answer", "see network.issuer first")
-    skew = None
-    with suppress(ValueError):
-        skew = probe.at - parsedate_to_datetime(probe.answer.date).timestamp()
-    if skew is None:
+    moment = parse_date(probe.answer.date)
+    if moment is None:
         return ok("the issuer does not say what time it is")
-    if abs(skew) < SKEW:
+    skew = probe.at - moment
+    if (text := describe_skew(skew)) is None:
         return ok(f"within {SKEW:.0f} s of the issuer's", skew=f"{skew:.0f}")
-    text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the issuer's"
     return warn(text, "set the clock, as with `sudo timedatectl set-ntp true`", skew=f"{skew:.0f}")

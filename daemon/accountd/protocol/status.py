@@ -79,8 +79,9 @@ class StatusResponse(Wire, frozen=True):
     `trusts_unsafe_paths` is that the environment has it use files that other users may write to.
     `last_refresh` is that of this login, null if there was none since the start. `environment` has the
     variables that decide where tokens go, as they were when the daemon was started. `backend_url` is null where it
-    is the usual one. `token_socket` is null where there is none. The counters are of all clients, those of the
-    token socket included.
+    is the usual one. `clock_ahead` is by how many seconds the machine's clock is ahead of those outside, negative
+    if it is behind; null where it is right within a minute, and while nobody has told the time. `token_socket` is
+    null where there is none. The counters are of all clients, those of the token socket included.
     """
 
     version: str
@@ -100,5 +101,6 @@ class StatusResponse(Wire, frozen=True):
     last_refresh: RefreshStatus | None
     environment: dict[str, str]
     backend_url: str | None
+    clock_ahead: float | None
     counters: StatusCounters
     token_socket: TokenSocketStatus | None = None

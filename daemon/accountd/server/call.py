@@ -19,6 +19,7 @@ from accountd.server.guests import Guest
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
 from accountd.server.token_socket import TokenSocket
+from accountd.system.clock import Clock
 from accountd.web.issuer import Issuer
 
 Reply = Callable[[Wire], None]
@@ -50,6 +51,7 @@ class Services(msgspec.Struct, frozen=True):
     logins: LoginManager
     issuer: Issuer
     counters: Counters
+    clock: Clock
     environment: dict[str, str] = {}
     backend_url: str | None = None  # where it is another one than is usual
     token_socket: TokenSocket | None = None

@@ -32,6 +32,7 @@ _CODES: Final = tuple(kind.code for kind in (ParseError, MethodNotFound, Invalid
 
 def accountd_status(call: Call[None]) -> None:
     """Answer how the daemon is, from memory: nothing is asked of the store or the network."""
+    ahead = call.services.clock.ahead()
     counted, store = call.services.counters, call.account.describe_store()
     progress = (login.progress for login in call.services.logins.under_way())
     last = counted.last_refresh
@@ -54,6 +55,7 @@ def accountd_status(call: Call[None]) -> None:
             last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
             environment=call.services.environment,
             backend_url=call.services.backend_url,
+            clock_ahead=round(ahead) if ahead else None,
             counters=_describe_counters(counted),
             token_socket=_describe_token_socket(call.services),
         )

@@ -32,6 +32,16 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     """The cookies that it asks to be kept, each in its own words."""
 
 
+def parse_date(date: str) -> float | None:
+    """Read when an answer was made (RFC 9110 section 6.6.1), in Unix seconds; None where it does not say."""
+    from email.utils import parsedate_to_datetime  # as httpx has it by then
+
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 async def read_body(stream: AsyncIterable[bytes], encoding: str, host: str) -> bytes:
     """Read a body as it comes, and unfold it. Raises RemoteUnreachable for one that is too large.
 

@@ -17,7 +17,7 @@ import trio
 
 from accountd.config.urls import split_url
 from accountd.errors import RemoteUnreachable
-from accountd.web.answer import HttpAnswer, read_body
+from accountd.web.answer import HttpAnswer, parse_date, read_body
 from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust
 from accountd.web.failures import CONNECT_TIMEOUT, READ_TIMEOUT, describe_failure, find_distrust
 from accountd.web.proxies import Proxy, choose_proxy
@@ -60,6 +60,7 @@ class HttpClient:
 
     What is for this machine goes there directly, and what is plain HTTP nowhere else: no proxy is told of it.
     Redirects are never followed, since a request carries credentials that are meant for its own host alone.
+    `hear` is called with the Unix time that the head of an answer tells.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class HttpClient:
         open_httpx: Callable[[Way], Awaitable[httpx.AsyncClient]],
         environ: Mapping[str, str] = MappingProxyType({}),
         trust: Trust | None = None,
+        hear: Callable[[float], None] = lambda _: None,
     ) -> None:
         # Compressed answers are not asked for: they are small, and what unfolds has to be watched.
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._open_httpx = open_httpx
         self._environ = environ
         self._trust = trust if trust is not None else Trust(environ)
+        self._hear = hear
         self._distrusts = False
         self._opening = trio.Lock()
         self._clients: dict[Way, httpx.AsyncClient] = {}
@@ -147,6 +150,8 @@ class HttpClient:
         request = client.build_request(method, url, headers=sent, content=content, data=form, extensions=extensions)
         answer = await client.send(request, stream=True)
         try:
+            if (moment := parse_date(answer.headers.get("date", ""))) is not None:
+                self._hear(moment)
             if (connection := answer.extensions.get("network_stream")) is not None:
                 connection.end_head()
             stream = cast("httpx.AsyncByteStream", answer.stream)  # as it comes, and not unfolded
@@ -177,12 +182,14 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def open_http_client(user_agent: str, environ: Mapping[str, str]) -> AsyncIterator[HttpClient]:
+async def open_http_client(
+    user_agent: str, environ: Mapping[str, str], hear: Callable[[float], None] = lambda _: None
+) -> AsyncIterator[HttpClient]:
     """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
     trust = Trust(environ)
     # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
     open_httpx = partial(trio.to_thread.run_sync, partial(_open_httpx, trust))
-    client = HttpClient(user_agent, open_httpx, environ, trust)
+    client = HttpClient(user_agent, open_httpx, environ, trust, hear)
     try:
         yield client
     finally:

@@ -118,14 +118,14 @@ class Issuer:
             raise RefreshFailed(str(error)) from error
         return parse_refresh_response(answer.status, answer.body)
 
-    async def revoke(self, refresh_token: Secret) -> None:
+    async def revoke(self, token: Secret, hint: str = "refresh_token") -> None:
         """Ask that a grant be ended (RFC 7009 section 2.1), for ten seconds at most.
 
         Raises RemoteUnreachable or RemoteRefused; the tokens are to be forgotten all the same.
         """
         body = {
-            "token": refresh_token.reveal(),
-            "token_type_hint": "refresh_token",
+            "token": token.reveal(),
+            "token_type_hint": hint,
             "client_id": self.client_id,
         }
         try:

@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
             "Containers": daemon and _describe_token_socket(daemon.get("tokenSocket")),
             "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
             "Backend": daemon and daemon.get("backendUrl"),
+            "Clock": daemon and _describe_clock(daemon.get("clockAhead")),
             "Environment": daemon and _describe_environment(daemon),
         }
         _print(account, rows)
@@ -148,6 +149,12 @@ def _describe_environment(daemon: dict[str, Any]) -> list[str]:
         return told
     advice = f"another {' and '.join(differing)} here: `accountd restart` has the daemon take it"
     return [*(told or ["nothing unusual"]), advice]
+
+
+def _describe_clock(ahead: float | None) -> str | None:
+    if not ahead:
+        return None
+    return f"{describe_duration(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}; tokens go by the issuer's"
 
 
 def _describe_token_socket(token_socket: dict[str, Any] | None) -> str | None:
