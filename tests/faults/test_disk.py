@@ -140,6 +140,7 @@ async def _supply_key(world: World) -> None:
     await world.logins.start_api_key(NEW.api_key or Secret(""), lambda _: None)
 
 
+@pytest.mark.timeout(240)  # a login makes some hundred calls, its rehearsal included, and each has a turn to fail
 @pytest.mark.parametrize("lasting", [False, True])
 @pytest.mark.parametrize("work", [_refresh, _log_in, _log_out, _supply_key])
 async def test_whichever_call_fails_memory_and_disk_agree(

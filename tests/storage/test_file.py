@@ -248,3 +248,22 @@ async def test_a_mark_of_the_byte_order_is_read_over(tmp_path: Path) -> None:
     await save(store)
     store.path.write_bytes(b"\xef\xbb\xbf" + store.path.read_bytes())
     assert await store.load() == RECORD
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+async def test_a_file_system_without_second_names_keeps_it_aside_as_well(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the document has that name alone, until the new one has its own."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    store = FileStore(tmp_path)
+    store.path.write_text("{torn")
+    await store.rehearse()
+    await save(store)
+    assert await store.load() == RECORD
+    (aside,) = files(tmp_path) - {"auth.json"}
+    assert (tmp_path / aside).read_text() == "{torn"
