@@ -134,7 +134,7 @@ def test_ctrl_c_before_there_is_a_code(path: Path, run: type[Terminal]) -> None:
         server.wait_for("account/login/start")
         terminal.type("\x03")
         terminal.wait_for("^C")  # it is echoed when the signal is sent
-        server.send(json.dumps({"id": 2, "result": STARTED}).encode() + b"\n")
+        server.send(json.dumps({"id": 3, "result": STARTED}).encode() + b"\n")
         assert terminal.wait() == 130
         assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
     assert "Login cancelled." in terminal.screen
@@ -175,7 +175,7 @@ def test_ctrl_c_while_an_address_is_typed(path: Path, run: type[Terminal]) -> No
         terminal.wait_for("http://127.0.")
         terminal.type("\x03")
         assert terminal.wait() == 130
-    assert server.methods == ["account/login/start", "account/login/cancel"]
+    assert server.methods == ["accountd/status", "account/login/start", "account/login/cancel"]
     assert terminal.screen.endswith("> http://127.0.^C\r\nLogin cancelled.\r\n")
 
 
@@ -218,7 +218,7 @@ def test_a_person_who_has_nothing_to_paste(path: Path, run: type[Terminal]) -> N
         terminal.wait_for("too late")
         server.notify(*COMPLETED)
         assert terminal.wait() == 0
-        assert server.methods[0] == "account/login/start"
+        assert server.methods[1] == "account/login/start"
         assert "account/login/submitCallback" not in server.methods
 
 
