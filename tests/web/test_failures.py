@@ -213,6 +213,39 @@ async def test_a_cancellation_is_none_of_them(autojump_clock: trio.testing.MockC
     assert scope.cancelled_caught
 
 
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ((), "issuer.example did not answer in 60 s (by the proxy socks5://p:1 of ALL_PROXY)"),
+        (
+            ("socks.connect_tcp.started",),
+            "the proxy socks5://p:1 of ALL_PROXY did not answer in 60 s, on the way to issuer.example",
+        ),
+        (
+            ("socks.connect_tcp.started", "socks.start_tls.started"),
+            "issuer.example did not answer in 60 s (by the proxy socks5://p:1 of ALL_PROXY)",
+        ),
+    ],
+)
+async def test_whose_silence_it_is_is_told(
+    events: tuple[str, ...], words: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """That of a proxy until there is a tunnel, as httpcore tells; after that, the host's."""
+
+    async def handle(request: httpx.Request) -> NoReturn:
+        for event in events:
+            await request.extensions["trace"](event, {})
+        await trio.sleep_forever()
+
+    async def open_httpx(_way: Way) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(handle))
+
+    http = HttpClient("agent/1", open_httpx, {"ALL_PROXY": "socks5://p:1"})
+    with pytest.raises(RemoteUnreachable) as caught:
+        await http.request("GET", "https://issuer.example/")
+    assert str(caught.value) == words
+
+
 async def test_closing_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The end of the daemon is in order whatever the pool does; the log has the class of it and no more."""
 

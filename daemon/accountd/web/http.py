@@ -54,6 +54,13 @@ class _Passage:
         elif event in ("proxy.start_tls.started", "socks.start_tls.started"):
             self.at_proxy = False
 
+    def describe_silence(self, host: str) -> str:
+        """Say who has not answered in all the time that a request has."""
+        if self.at_proxy:
+            return f"{self.proxy} did not answer in {REQUEST_TIMEOUT:.0f} s, on the way to {host}"
+        by = f" (by {self.proxy})" if self.proxy is not None else ""
+        return f"{host} did not answer in {REQUEST_TIMEOUT:.0f} s{by}"
+
 
 class HttpClient:
     """Requests, over a pool of connections for each way out: to other machines by the proxies of the environment.
@@ -113,9 +120,7 @@ class HttpClient:
         except RemoteUnreachable:
             raise
         except trio.TooSlowError:
-            words, distrusted = f"{host} did not answer in {REQUEST_TIMEOUT:.0f} s", None
-            if passage.proxy is not None:
-                words += f" (by {passage.proxy})"
+            words, distrusted = passage.describe_silence(host), None
         except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - anything: see above
             if isinstance(error, BaseExceptionGroup) and (vital := error.split(Exception)[1]) is not None:
                 raise vital from None  # a cancellation, beside which something failed
