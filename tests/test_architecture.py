@@ -53,8 +53,7 @@ HEAVY_VERBS = {
 READS = (
     "files/read.py",
     "files/users.py",
-    "oauth/pages.py",
-    "sandbox/pages.py",
+    "page_templates.py",
     "cli/service/unit_files.py",
     "cli/completion/__init__.py",
 )
@@ -62,6 +61,15 @@ READS = (
 
 READING = {"read_text", "read_bytes", "load_default_certs"}
 """What reads whatever is at a path, without a bound and without a look at what it is; so does a built-in `open`."""
+
+JSON = "foreign_json.py"
+"""What knows how foreign JSON is decoded, and what msgspec raises for what is none."""
+
+FILE_NAME = re.compile(r"[~\w./-]*\w\.(json|jsonl|toml|lock|log|sock|conf|plist)")
+"""What looks like the name of a file that somebody makes or reads."""
+
+FILE_NAMES = ("paths.py", "protocol/schema.py")
+"""Who has such names: the first has them all, the second those in the folder that `accountd schema` writes."""
 
 PRINTS = ("cli/", "sandbox/")
 """Who has a terminal to print to."""
@@ -143,12 +151,21 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
         yield f"{path}:1: no docstring says what this module is for"
     for node in ast.walk(tree):
         match node:
+            case ast.Constant(value=str(text)) if path not in FILE_NAMES and FILE_NAME.fullmatch(text):
+                yield f"{path}:{node.lineno}: {text} is a file's name; paths.py has those"
+            case ast.ExceptHandler(type=ast.expr() as caught) if path != JSON and _is_undecodable(caught):
+                yield f"{path}:{node.lineno}: what is no JSON raises UNDECODABLE, see {JSON}"
             case ast.Call(func=ast.Name(id="print")) if not path.startswith(PRINTS):
                 yield f"{path}:{node.lineno}: only {' and '.join(PRINTS)} print"
             case ast.Call(func=ast.Attribute(ast.Attribute(attr="json"), "decode"), keywords=[]):
-                yield f"{path}:{node.lineno}: JSON is decoded by its type alone, see foreign_json.py"
+                yield f"{path}:{node.lineno}: JSON is decoded by its type alone, see {JSON}"
             case ast.Call() if path not in READS and (name := _name_of_reading(node)):
                 yield f"{path}:{node.lineno}: {name} reads what may have no end; files/read.py does not"
+
+
+def _is_undecodable(caught: ast.expr) -> bool:
+    """Return True if an `except` lists by itself what msgspec raises."""
+    return any(isinstance(part, ast.Attribute) and part.attr == "DecodeError" for part in ast.walk(caught))
 
 
 def _name_of_reading(call: ast.Call) -> str | None:
@@ -270,6 +287,12 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
         ("hub.py", "msgspec.json.decode(b'')", "2: JSON is decoded by its type alone, see foreign_json.py"),
+        ("config/limits.py", "home / 'auth.json'", "2: auth.json is a file's name; paths.py has those"),
+        (
+            "hub.py",
+            "try: pass\nexcept (msgspec.DecodeError, ValueError): pass",
+            "3: what is no JSON raises UNDECODABLE, see foreign_json.py",
+        ),
         ("config/limits.py", "path.read_text()", "2: read_text reads what may have no end; files/read.py does not"),
         ("config/limits.py", "open(path, 'rb')", "2: open reads what may have no end; files/read.py does not"),
     ],

@@ -29,7 +29,7 @@ LEAKS = {
     "audit_log": "AuditFile(tmp_path / 'log' / 'accountd-audit.jsonl').append(token.reveal().encode())",
     "error": 'InvalidRequest(f"what is {token.reveal()}?")',
     "error_for_a_client": 'ClientError(f"what is {token.reveal()}?")',
-    "page": "_fill('layout', title='', main=token.reveal())",
+    "page": "TEMPLATES.fill('layout', title='', main=token.reveal())",
     "made_before": 'log.info("got %s", MADE_BEFORE.reveal())',
 }
 INNOCENT = {
@@ -45,7 +45,7 @@ import logging, subprocess, sys
 from accountd.audit.file import AuditFile
 from accountd.client.errors import ClientError
 from accountd.errors import InvalidRequest
-from accountd.oauth.pages import _fill
+from accountd.oauth.pages import TEMPLATES
 from accountd.sandbox import Script
 from accountd.sandbox.state import State
 from accountd.secret import Secret

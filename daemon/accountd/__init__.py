@@ -8,7 +8,8 @@ roof      daemon · listeners · signals · services · reload · front      nes
 doors     server · client                        the socket seen from inside, and from outside
 services  supervisor · hub · audit · account · requirements.service · login      what lives
 outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file
-paper     protocol · framing · oauth · backend · requirements · foreign_json      bytes and values in and out
+paper     protocol · framing · oauth · backend · requirements · foreign_json ·
+          page_templates                         bytes and values in and out
 ground    errors · installation · unforeseen · secret · redaction · files · config · codex · paths · counters · logs
 """
 

@@ -167,7 +167,7 @@ async def run_daemon(
             trio.open_nursery() as watching,
         ):
             server = Server(services, config, make_room, guests=listeners.token is not None)
-            account, auth_file = services.accounts.active, config.codex_home / "auth.json"
+            account, auth_file = services.accounts.active, config.codex_home / paths.CREDENTIAL
             watching.start_soon(supervise, "watching auth.json", account.store_watch.follow, auth_file)
             watching.start_soon(supervise, "looking workspaces up", account.routing.look_up_ahead)
             watching.start_soon(supervise, "giving memory back", server.memory_release.serve)
@@ -179,7 +179,7 @@ async def run_daemon(
                             reloader = Reloader(config, services, os.environ, manager, status)
                             reloading.start_soon(supervise, "reloading", reloader.serve, hang_ups)
                             machine = (MACHINE_FOLDER / name for name in MACHINE_FILES)
-                            for file in (config.codex_home / "config.toml", *machine):
+                            for file in (config.codex_home / paths.CONFIG, *machine):
                                 watch = partial(watch_file, file, reloader.follow_provider)
                                 reloading.start_soon(supervise, f"watching {file}", watch)
                             if listeners.main is None:

@@ -1,6 +1,8 @@
-"""Where things are: one place for every path that the program chooses by itself.
+"""Where things are: the paths that the program chooses, and the names of all files that it makes or reads.
 
-Paths are texts here. The verbs of the command line start with this module, and pathlib takes a tenth of their time.
+A name stands here alone: tests/test_architecture.py finds it elsewhere. Those of the kernel and the distribution
+are with what reads them, as the CA bundles are. Paths are texts here. The verbs of the command line start with this
+module, and pathlib takes a tenth of their time.
 """
 
 from __future__ import annotations
@@ -15,12 +17,35 @@ from accountd.errors import ConfigError, describe_os_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# In CODEX_HOME, and Codex's own.
+CREDENTIAL: Final = "auth.json"
+CREDENTIAL_LOCKS: Final = ("auth.json.lock", "auth.lock")
+CONFIG: Final = "config.toml"
+CONTROL_SOCKET: Final = "app-server-control/app-server-control.sock"
+STARTUP_LOCK: Final = "app-server-startup.lock"
 
+# In CODEX_HOME, and ours.
+LIMITS: Final = "accountd.toml"
+REQUIREMENTS: Final = "accountd-requirements.json"
 LOG: Final = "log/accountd.log"
+AGENT_LOG: Final = "log/accountd-agent.log"
 AUDIT_LOG: Final = "log/accountd-audit.jsonl"
 AUDIT_LOG_OF_GUESTS: Final = "log/accountd-audit-guests.jsonl"
 OWN_LOGS: Final = (LOG, AUDIT_LOG, AUDIT_LOG_OF_GUESTS)
-"""Names below CODEX_HOME, or the folder that stands in for it (`files.own_folder`)."""
+"""In CODEX_HOME, or in the folder that stands in for it (`files.own_folder`)."""
+
+# Elsewhere.
+MACHINE_FOLDER: Final = "/etc/codex"
+MACHINE_REQUIREMENTS: Final = "requirements.toml"
+MANAGED_CONFIG: Final = "managed_config.toml"
+SOCKET: Final = "accountd.sock"
+SOCKET_UNIT: Final = "accountd.socket"
+SERVICE_UNIT: Final = "accountd.service"
+SERVICE_DROP_IN: Final = "no-namespace.conf"
+LAUNCH_AGENT: Final = "accountd.plist"
+
+_HOME: Final = ".codex"
+"""CODEX_HOME, in the person's home folder."""
 
 
 def codex_home(environ: Mapping[str, str]) -> str:
@@ -35,7 +60,7 @@ def codex_home(environ: Mapping[str, str]) -> str:
             f"there is no home folder: HOME is not set, and no user has the uid {os.getuid()}; set CODEX_HOME to a "
             "folder that can be written"
         )
-    home = expand(named or "~/.codex", where="CODEX_HOME")
+    home = expand(named or f"~/{_HOME}", where="CODEX_HOME")
     is_odd = not named.startswith(("/", "~")) or not {*named}.isdisjoint("\"'`$")
     if named and is_odd and not os.path.isdir(home):
         shown = named.replace('"', '\\"')
@@ -91,8 +116,8 @@ def socket_path(environ: Mapping[str, str]) -> str:
         return expand(configured, where="ACCOUNTD_SOCKET")
     home = os.path.realpath(codex_home(environ))
     person = user_home()
-    if person is not None and home == os.path.realpath(os.path.join(person, ".codex")):
-        return os.path.join(runtime_folder(environ), "accountd.sock")
+    if person is not None and home == os.path.realpath(os.path.join(person, _HOME)):
+        return os.path.join(runtime_folder(environ), SOCKET)
     return os.path.join(runtime_folder(environ), f"accountd-{_digest(home)}.sock")
 
 
@@ -123,12 +148,12 @@ def runtime_folder(environ: Mapping[str, str]) -> str:
 
 def control_socket(environ: Mapping[str, str]) -> str:
     """Give the socket of Codex's own daemon: whoever listens there is used by plain `codex`."""
-    return os.path.join(codex_home(environ), "app-server-control", "app-server-control.sock")
+    return os.path.join(codex_home(environ), CONTROL_SOCKET)
 
 
 def codex_startup_lock(environ: Mapping[str, str]) -> str:
     """Give the file that Codex locks while it starts the server of that socket."""
-    return os.path.join(os.path.dirname(control_socket(environ)), "app-server-startup.lock")
+    return os.path.join(os.path.dirname(control_socket(environ)), STARTUP_LOCK)
 
 
 def agents_folder(environ: Mapping[str, str]) -> str:
@@ -138,7 +163,12 @@ def agents_folder(environ: Mapping[str, str]) -> str:
 
 def agent_log_file(environ: Mapping[str, str]) -> str:
     """Give the file that takes what such an agent writes, since it outlives the terminal of who has started it."""
-    return os.path.join(codex_home(environ), "log", "accountd-agent.log")
+    return os.path.join(codex_home(environ), AGENT_LOG)
+
+
+def instance_lock(socket: str | os.PathLike[str]) -> str:
+    """Return the file that keeps two daemons from one socket."""
+    return f"{os.fspath(socket)}.lock"
 
 
 def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> str:
@@ -159,3 +189,15 @@ def folders_beside(environ: Mapping[str, str]) -> list[str]:
     with suppress(ConfigError):
         found.append(os.path.join(runtime_folder(environ), name))
     return found
+
+
+def units_folder(environ: Mapping[str, str]) -> str:
+    """Return the folder of this person's systemd units. Raises ConfigError where there is no home folder."""
+    base = environ.get("XDG_CONFIG_HOME", "").strip()
+    config = base if base.startswith("/") else expand("~/.config", where="HOME")
+    return os.path.join(config, "systemd", "user")
+
+
+def launch_agents_folder() -> str:
+    """Return the folder of this person's LaunchAgents, on macOS. Raises ConfigError, as `units_folder`."""
+    return expand("~/Library/LaunchAgents", where="HOME")

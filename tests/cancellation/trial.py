@@ -12,9 +12,10 @@ from unittest.mock import ANY
 
 import trio
 
+from accountd.paths import CREDENTIAL_LOCKS
 from accountd.storage.base import api_key_record
 from accountd.storage.file import FileStore
-from accountd.storage.locks import NAMES, CredentialLocks
+from accountd.storage.locks import CredentialLocks
 from cancellation.operations import KEY, OPERATIONS, log_in_with_a_key
 from cancellation.scene import Scene
 from cancellation.steps import Stepper, run
@@ -72,7 +73,7 @@ class Trial(NamedTuple):
 async def check_folder(scene: Scene) -> None:
     """Hold that the store has what it was given last, and the folder nothing besides."""
     names = {path.name for path in scene.home.iterdir()}
-    assert names <= {"auth.json", *NAMES}
+    assert names <= {"auth.json", *CREDENTIAL_LOCKS}
     assert await load(scene) == scene.history.stored(scene.first)
     async with CredentialLocks(scene.home).hold(0.0):
         pass

@@ -11,6 +11,7 @@ import pytest
 from accountd import __version__
 from accountd.cli import VERBS, exits, main
 from accountd.codex.version import CODEX_VERSION
+from accountd.system.peer_credentials import Peer
 from fakes.app_server import AppServer, Script
 
 HEAVY = {
@@ -134,7 +135,7 @@ def test_another_persons_daemon_is_no_daemon(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket that is served by a stranger is exit code 5, and no daemon is started in its place."""
-    monkeypatch.setattr("accountd.client.unix_socket._ask_peer", lambda connection: (4_000_000, 1))
+    monkeypatch.setattr("accountd.client.unix_socket.peer_credentials", lambda _: Peer(4_000_000, 1))
     with AppServer(path):
         assert main(["status"]) == exits.NO_DAEMON
     assert "served by another user (uid 4000000)" in capsys.readouterr().err

@@ -16,14 +16,8 @@ from accountd.cli import exits, main
 from accountd.cli.service import find_command
 from accountd.cli.service import launchd as service_launchd
 from accountd.cli.service.steps import Steps
-from accountd.cli.service.unit_files import (
-    SERVICE,
-    SOCKET,
-    WITHOUT_NAMESPACE,
-    read_unit,
-    render_launchd,
-    render_systemd,
-)
+from accountd.cli.service.unit_files import read_unit, render_launchd, render_systemd
+from accountd.paths import SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
 
 pytestmark = pytest.mark.process
 
@@ -75,8 +69,8 @@ def unit(home: Path, name: str) -> Path:
 def test_install_is_done_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The units are written, and the socket enabled; a second time, what is there stays."""
     assert main(["service", "install"]) == exits.OK
-    assert unit(home, SOCKET).read_bytes() == read_unit(SOCKET)
-    assert f"ExecStart={find_command()[0]}" in unit(home, SERVICE).read_text()
+    assert unit(home, SOCKET_UNIT).read_bytes() == read_unit(SOCKET_UNIT)
+    assert f"ExecStart={find_command()[0]}" in unit(home, SERVICE_UNIT).read_text()
     assert ran(home) == [
         "systemctl --user daemon-reload",
         "systemctl --user enable --now accountd.socket",
@@ -127,7 +121,7 @@ def test_a_system_without_namespaces_gets_a_drop_in(home: Path, capsys: pytest.C
     """A daemon whose sandbox cannot be made is started without that part, which is said; uninstall removes it."""
     (home / "ends").write_text("226")
     assert main(["service", "install"]) == exits.OK
-    assert unit(home, f"{SERVICE}.d/{WITHOUT_NAMESPACE}").read_bytes() == read_unit(WITHOUT_NAMESPACE)
+    assert unit(home, f"{SERVICE_UNIT}.d/{SERVICE_DROP_IN}").read_bytes() == read_unit(SERVICE_DROP_IN)
     assert ran(home)[-1] == "systemctl --user start accountd.socket accountd.service"
     assert "no namespaces" in capsys.readouterr().out
     assert main(["service", "uninstall"]) == exits.OK
@@ -170,7 +164,7 @@ def test_status_tells_what_is_there(home: Path, capsys: pytest.CaptureFixture[st
         assert f"Installed  {words}\n" in capsys.readouterr().out
         main(["service", "install"])
         if words == "yes":
-            unit(home, SOCKET).write_text("# old")
+            unit(home, SOCKET_UNIT).write_text("# old")
         capsys.readouterr()
 
 
@@ -184,7 +178,7 @@ def test_what_no_tool_should_see_is_not_in_its_environment(home: Path, monkeypat
 
 def test_paths_are_written_as_systemd_reads_them() -> None:
     """Blanks, letters of any script and its own signs are taken as they are."""
-    text = render_systemd(["/a b/%h;é$HOME/accountd", "-P"])[SERVICE].decode()
+    text = render_systemd(["/a b/%h;é$HOME/accountd", "-P"])[SERVICE_UNIT].decode()
     assert '\nExecStart="/a b/%%h;é$HOME/accountd" -P serve\n' in text
 
 
@@ -221,7 +215,7 @@ def test_systemd_has_nothing_to_say_against_the_units(tmp_path: Path) -> None:
     """`systemd-analyze verify` is silent, and the exposure is 3.0 at most."""
     for name, content in render_systemd(["/bin/true"]).items():
         (tmp_path / name).write_bytes(content)
-    units = [str(tmp_path / name) for name in (SOCKET, SERVICE)]
+    units = [str(tmp_path / name) for name in (SOCKET_UNIT, SERVICE_UNIT)]
     environ = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
     verify = ["systemd-analyze", "--user", "verify", *units]
     done = subprocess.run(verify, env=environ, capture_output=True, text=True, check=True)

@@ -22,6 +22,7 @@ from accountd.client.errors import (
     Interrupted,
     NothingListens,
 )
+from accountd.system.peer_credentials import Peer
 from fakes.app_server import AppServer, Raw, Refusal, Then
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def test_a_full_queue_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that is served by neither this user nor root is left before anything is said to it."""
-    monkeypatch.setattr(unix_socket, "_ask_peer", lambda connection: (os.geteuid() + 1, 1))
+    monkeypatch.setattr(unix_socket, "peer_credentials", lambda connection: Peer(os.geteuid() + 1, 1))
     with AppServer(path) as server:
         with pytest.raises(DaemonUnreachable, match=f"served by another user .uid {os.geteuid() + 1}"):
             Client(path)
@@ -216,10 +217,13 @@ def test_another_persons_daemon_is_not_trusted(path: Path, monkeypatch: pytest.M
         assert not server.requests
 
 
-def test_the_kernel_says_whose_daemon_it_is(path: Path) -> None:
-    """The peer's uid is the one of the process that listens, and so is its id."""
-    with AppServer(path), Client(path) as client:
-        assert unix_socket._ask_peer(client._socket) == (os.geteuid(), os.getpid())
+def test_a_daemon_of_whom_the_system_does_not_tell_is_not_trusted(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS of one that has left by then: it might have been anybody's."""
+    monkeypatch.setattr(unix_socket, "peer_credentials", lambda connection: None)
+    with AppServer(path), pytest.raises(DaemonUnreachable, match="of whom the system does not tell"):
+        Client(path)
 
 
 def test_a_wait_can_be_interrupted_and_taken_up_again(path: Path) -> None:

@@ -171,8 +171,9 @@ async def test_ports_are_free_or_somebodys(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a unit for the user whose home is `tmp_path`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / ".config/systemd/user"
     folder.mkdir(parents=True)
     (folder / "accountd.service").touch()

@@ -20,6 +20,7 @@ import pytest
 from accountd.client.errors import ClientError
 from accountd.errors import AccountdError
 from accountd.oauth import pages
+from accountd.page_templates import Html, PageTemplates
 from accountd.sandbox.state import State
 from accountd.secret import Secret
 
@@ -91,6 +92,11 @@ def _after(owner: Any, name: str, note: Callable[..., object]) -> None:
     setattr(owner, name, noting)
 
 
+def _look_at_page(page: Html, templates: PageTemplates, *_: object) -> None:
+    if templates is pages.TEMPLATES:  # the sandbox shows the person their code
+        current.see("a page", page)
+
+
 def _look_at_logs() -> None:
     """See what is logged at any level, and let through what would have been without that."""
     enabled, handle = logging.Logger.isEnabledFor, logging.Logger.handle
@@ -114,7 +120,7 @@ def pytest_configure() -> None:
     _after(State, "start_login", lambda started, *_: current.note_user_code(started[1].user_code))
     for kind in (AccountdError, ClientError):
         _after(kind, "__init__", lambda _, error, *__: current.see("the text of an error", error))
-    _after(pages, "_fill", lambda page, *_: current.see("a page", page))
+    _after(PageTemplates, "fill", _look_at_page)
     _after(pages, "_redirect", lambda page, *_: current.see("a redirect to a page", page.headers))
     _after(pytest.CaptureFixture, "readouterr", lambda written, *_: current.see("stderr", written.err))
     _after(subprocess.Popen, "communicate", lambda written, *_: current.see("stderr of a process", written[1]))

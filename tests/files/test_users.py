@@ -18,6 +18,7 @@ from accountd.doctor.folders import check_socket
 from accountd.errors import SocketError
 from accountd.files import users
 from accountd.files.users import UserNamespace, find_lookalikes, read_namespace
+from accountd.system.peer_credentials import Peer
 from accountd.system.unix_socket import open_inherited_listener, open_unix_listener
 from fakes.surroundings import surroundings
 
@@ -102,7 +103,7 @@ def test_a_client_that_cannot_tell_whose_daemon_it_is_sends_nothing(
         sock.bind(str(path))
         sock.listen()
         for uid in (os.geteuid(), 12345):
-            monkeypatch.setattr("accountd.client.unix_socket._ask_peer", lambda _, uid=uid: (uid, 1))
+            monkeypatch.setattr("accountd.client.unix_socket.peer_credentials", lambda _, uid=uid: Peer(uid, 1))
             monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
             monkeypatch.setattr(users, "read_namespace", lambda uid=uid: UserNamespace((), uid))
             if uid == 0:

@@ -12,6 +12,7 @@ import trio.testing
 
 from accountd.login.browser import LINGER, BrowserFlow
 from accountd.oauth import pages
+from accountd.page_templates import PageTemplates
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Script
 from fakes.world import World, open_world
@@ -126,8 +127,7 @@ async def test_what_the_pages_are_made_of_is_read_before_anybody_is_sent_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Else a login whose page cannot be read would be stored, and nobody told how it ended."""
-    pages._read.cache_clear()
-    monkeypatch.setattr(pages, "_FOLDER", tmp_path)
+    monkeypatch.setattr(pages, "TEMPLATES", PageTemplates(tmp_path))
     async with open_world() as world:
         with pytest.raises(FileNotFoundError):
             await start(world)

@@ -20,7 +20,8 @@ from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
-from accountd.system.unix_socket import Peer, open_unix_listener
+from accountd.system.peer_credentials import Peer
+from accountd.system.unix_socket import open_unix_listener
 from fakes.client import CONFIG, Client, open_client
 from fakes.world import World, open_world
 

@@ -17,10 +17,11 @@ import trio
 import trio.testing
 
 from accountd.errors import StorageError
+from accountd.paths import CREDENTIAL_LOCKS
 from accountd.storage import locks
 from accountd.storage.base import CredentialsLocked
 from accountd.storage.lock_holder import Holder
-from accountd.storage.locks import BRIEFLY, NAMES, CredentialLocks
+from accountd.storage.locks import BRIEFLY, CredentialLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +83,15 @@ def is_free(path: Path) -> bool:
 async def test_both_locks_are_held_for_the_block(tmp_path: Path) -> None:
     """Inside, nobody else can take either; after it, both are free, and readable by their owner alone."""
     async with CredentialLocks(tmp_path).hold(1):
-        assert not any(is_free(tmp_path / name) for name in NAMES)
-    assert all(is_free(tmp_path / name) for name in NAMES)
-    assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in NAMES)
+        assert not any(is_free(tmp_path / name) for name in CREDENTIAL_LOCKS)
+    assert all(is_free(tmp_path / name) for name in CREDENTIAL_LOCKS)
+    assert all((tmp_path / name).stat().st_mode & 0o777 == 0o600 for name in CREDENTIAL_LOCKS)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CREDENTIAL_LOCKS)
 async def test_either_lock_is_waited_for(tmp_path: Path, autojump_clock: trio.testing.MockClock, name: str) -> None:
     """While another program has one of them, neither is kept from it or others, and the event loop is free."""
-    other = NAMES[1 - NAMES.index(name)]
+    other = CREDENTIAL_LOCKS[1 - CREDENTIAL_LOCKS.index(name)]
     async with trio.open_nursery() as nursery:
         with flock_elsewhere(tmp_path / name):
             taken = trio.Event()
@@ -110,23 +111,24 @@ async def test_either_lock_is_waited_for(tmp_path: Path, autojump_clock: trio.te
 async def test_waiting_ends_with_a_clear_error(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """A program that never lets go is given up after the time that the caller allows."""
     started = trio.current_time()
-    with flock_elsewhere(tmp_path / NAMES[0]):
+    with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[0]):
         with pytest.raises(
-            StorageError, match=rf"another program has held the credential lock {tmp_path / NAMES[0]} for 30 s"
+            StorageError,
+            match=rf"another program has held the credential lock {tmp_path / CREDENTIAL_LOCKS[0]} for 30 s",
         ):
             async with CredentialLocks(tmp_path).hold(30):
                 raise AssertionError("the lock was held")
         assert 30 <= trio.current_time() - started < 31
-        assert is_free(tmp_path / NAMES[1])
+        assert is_free(tmp_path / CREDENTIAL_LOCKS[1])
 
 
 async def test_waiting_can_be_cancelled(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Whoever waits for a lock may leave, and leaves nothing locked."""
-    with flock_elsewhere(tmp_path / NAMES[1]), trio.move_on_after(5) as scope:
+    with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[1]), trio.move_on_after(5) as scope:
         async with CredentialLocks(tmp_path).hold(30):
             raise AssertionError("the lock was held")
     assert scope.cancelled_caught
-    assert all(is_free(tmp_path / name) for name in NAMES)
+    assert all(is_free(tmp_path / name) for name in CREDENTIAL_LOCKS)
 
 
 async def test_two_tasks_take_turns(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
@@ -197,12 +199,12 @@ async def test_a_link_that_is_changed_while_the_lock_is_waited_for_is_followed(
         (tmp_path / name).mkdir()
     (tmp_path / "home").symlink_to("old")
     async with trio.open_nursery() as nursery:
-        with flock_elsewhere(tmp_path / "old" / NAMES[1]):
+        with flock_elsewhere(tmp_path / "old" / CREDENTIAL_LOCKS[1]):
 
             async def take() -> None:
                 async with CredentialLocks(tmp_path / "home").hold(30) as place:
                     assert place.home == tmp_path / "new"
-                    assert not is_free(tmp_path / "new" / NAMES[1])
+                    assert not is_free(tmp_path / "new" / CREDENTIAL_LOCKS[1])
 
             nursery.start_soon(take)
             await trio.sleep(1)
@@ -213,7 +215,7 @@ async def test_a_link_that_is_changed_while_the_lock_is_waited_for_is_followed(
 @pytest.mark.process
 @on_linux
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CREDENTIAL_LOCKS)
 @pytest.mark.parametrize("uid", [65534, 12345])
 async def test_another_user_s_process_is_got_past_at_once(
     name: str, uid: int, home: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
@@ -221,7 +223,7 @@ async def test_another_user_s_process_is_got_past_at_once(
     """It can be no program of ours. It keeps its lock on a file that nobody uses any more, and the log names it."""
     with flock_of(uid, home / name) as pid:
         async with CredentialLocks(home).hold(30):
-            assert not any(is_free(home / each) for each in NAMES)
+            assert not any(is_free(home / each) for each in CREDENTIAL_LOCKS)
         async with CredentialLocks(home).hold(30):
             pass
         assert trio.current_time() < 1
@@ -238,7 +240,7 @@ async def test_who_cannot_be_seen_is_waited_for_and_then_got_past(
     home: Path, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A lock can be left to a child, and then the system names nobody. Ours hold theirs for less than that."""
-    with flock_of(65534, home / NAMES[1], hides=True):
+    with flock_of(65534, home / CREDENTIAL_LOCKS[1], hides=True):
         async with CredentialLocks(home).hold(30):
             assert 30 <= trio.current_time() < 31
         async with CredentialLocks(home).hold(30):
@@ -253,7 +255,7 @@ async def test_a_program_of_ours_is_named_and_remembered(
     """It is waited for as long as ever, but not each time; after a minute, or for another one, it is again."""
     held = CredentialLocks(tmp_path)
     waited = []
-    with flock_elsewhere(tmp_path / NAMES[1]):
+    with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[1]):
         for pause in (0, 10, 60):
             await trio.sleep(pause)
             begun = trio.current_time()
@@ -287,7 +289,7 @@ async def test_where_the_system_names_nobody_all_are_respected(
 ) -> None:
     """On another system than Linux, any of them may be stock Codex."""
     monkeypatch.setattr(locks, "find_holders", lambda _: None)
-    with flock_elsewhere(tmp_path / NAMES[1]):
+    with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[1]):
         with pytest.raises(CredentialsLocked, match=r"the credential lock .*auth\.lock for 30 s$"):
             async with CredentialLocks(tmp_path).hold(30):
                 raise AssertionError("the lock was held")

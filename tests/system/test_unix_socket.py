@@ -15,7 +15,8 @@ import trio
 
 from accountd.errors import SocketError
 from accountd.files import ownership
-from accountd.system.unix_socket import MAX_PATH, open_unix_listener, peer_credentials
+from accountd.system.peer_credentials import peer_credentials
+from accountd.system.unix_socket import MAX_PATH, open_unix_listener
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.terminal import say
 from accountd.errors import ConfigError, describe_os_error
 from accountd.files.read import read_file
+from accountd.files.replace import replace_file
 
 if TYPE_CHECKING:
     import argparse
@@ -169,13 +170,13 @@ def _open_home(folder: str | None) -> Iterator[Path]:
 
 
 def _refuse_real_home(home: Path) -> None:
-    config = home / "config.toml"
+    config = home / paths.CONFIG
     if config.exists():
         if not read_file(config).startswith(_MARK.encode()):
             raise Failure(
                 f"{config}: was not written by the sandbox, and is left alone; choose another --home", USAGE
             )
-    elif (home / "auth.json").exists():
+    elif (home / paths.CREDENTIAL).exists():
         raise Failure(f"{home}: holds a login that is not the sandbox's; choose another --home", USAGE)
 
 
@@ -207,7 +208,7 @@ async def _end_daemon(path: Path) -> None:
     """End the daemon that verbs have started in a home which is about to be deleted; nobody could find it again."""
     import trio  # as above
 
-    from accountd.system.unix_socket import peer_credentials
+    from accountd.system.peer_credentials import peer_credentials
 
     with contextlib.suppress(OSError), trio.move_on_after(_ENDING):  # OSError: there is none, or not any more
         async with await trio.open_unix_socket(str(path)) as connection:
@@ -222,7 +223,7 @@ def _announce(home: Path, port: int) -> None:
     """Prepare the home for this port; then tell the shell on stdout, and the person on stderr."""
     url = f"http://127.0.0.1:{port}"
     try:
-        _write_config(home / "config.toml", f'{_MARK}chatgpt_base_url = "{url}/backend-api"\n')
+        replace_file(home / paths.CONFIG, f'{_MARK}chatgpt_base_url = "{url}/backend-api"\n'.encode())
     except OSError as error:
         raise Failure(f"{home}: cannot be written to: {describe_os_error(error)}") from error
     variables = {
@@ -238,15 +239,7 @@ def _announce(home: Path, port: int) -> None:
 
 
 def _socket_path(home: Path) -> Path:
-    return home / "accountd.sock"
-
-
-def _write_config(path: Path, text: str) -> None:
-    """Replace the file in one step: a daemon may be starting on it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config.toml.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)
+    return home / paths.SOCKET
 
 
 def _let_go_of_stdout() -> None:

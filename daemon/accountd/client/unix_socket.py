@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from accountd.client.errors import DaemonUnreachable, NothingListens
 from accountd.files.users import REMEDY, find_lookalikes
+from accountd.system.peer_credentials import peer_credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from accountd.system.peer_credentials import Peer
 
 _PAUSE = 0.01
 """Seconds until a socket whose queue is full is tried again; nobody tells when there is a place in it."""
@@ -28,7 +30,7 @@ def open_socket(path: str | Path, timeout: float) -> socket.socket:
     try:
         connection.settimeout(timeout)
         _connect(connection, str(path), timeout)
-        _check_owner(_ask_peer(connection)[0], path)
+        _check_owner(peer_credentials(connection), path)
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
         connection.close()
         raise NothingListens(f"nothing listens on {path}") from error
@@ -60,30 +62,21 @@ def find_listener(path: str | Path, timeout: float = 4.0) -> int | None:
     """Ask the kernel for the process that listens, which may not answer; None where there is none to be seen."""
     try:
         with open_socket(path, timeout) as connection:
-            return _ask_peer(connection)[1] or None
-    except (DaemonUnreachable, OSError):
+            peer = peer_credentials(connection)
+    except DaemonUnreachable:
         return None
+    return None if peer is None else peer.pid or None
 
 
-def _ask_peer(connection: socket.socket) -> tuple[int, int]:
-    """Ask the kernel whose process listens, and for its id; 0 where that one is in no namespace of ours."""
-    if sys.platform == "darwin":
-        local_peercred, local_peerpid, sol_local = 1, 2, 0
-        credentials = connection.getsockopt(sol_local, local_peercred, 76)  # version, uid, …
-        pid = connection.getsockopt(sol_local, local_peerpid)
-    else:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # pid, uid, gid
-        pid = int.from_bytes(credentials[:4], sys.byteorder)
-    return int.from_bytes(credentials[4:8], sys.byteorder), pid
-
-
-def _check_owner(owner: int, path: str | Path) -> None:
+def _check_owner(peer: Peer | None, path: str | Path) -> None:
     """Raise DaemonUnreachable unless the daemon is this person's own, or root's.
 
     Whoever serves the socket is sent API keys, and chooses the code that the person is told to approve; in a
     folder that everybody may write to, that could be anybody.
     """
-    if owner not in (os.geteuid(), 0):
-        raise DaemonUnreachable(f"{path} is served by another user (uid {owner}), who must not see your login")
-    if owner and (reason := find_lookalikes()) is not None:
+    if peer is None:
+        raise DaemonUnreachable(f"{path} is served by somebody of whom the system does not tell; try again")
+    if peer.uid not in (os.geteuid(), 0):
+        raise DaemonUnreachable(f"{path} is served by another user (uid {peer.uid}), who must not see your login")
+    if peer.uid and (reason := find_lookalikes()) is not None:
         raise DaemonUnreachable(f"{path} may be served by anybody: {reason}; {REMEDY}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from accountd import paths
 from accountd.config.toml_file import TomlFile
 
 if TYPE_CHECKING:
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
 
     from accountd.errors import ConfigError
 
-MACHINE_FOLDER: Final = Path("/etc/codex")
+MACHINE_FOLDER: Final = Path(paths.MACHINE_FOLDER)
 """Where whoever runs the machine has Codex's files; Codex reads them there, too."""
 
-REQUIREMENTS: Final = "requirements.toml"
-
-MACHINE_FILES: Final = (REQUIREMENTS, "managed_config.toml", "config.toml")
+MACHINE_FILES: Final = (paths.MACHINE_REQUIREMENTS, paths.MANAGED_CONFIG, paths.CONFIG)
 """The names of those files, from the top down; the person's is above the last."""
 
 REQUIRED: Final = ("chatgpt_base_url", "cli_auth_credentials_store", "model_provider", "model_providers")
@@ -44,7 +43,7 @@ class Layers:
     def read(cls, home: Path, machine: Path) -> Self:
         """Read them all, none of which need be there. Raises ConfigError: one cannot be read, or is no TOML."""
         required, managed, defaults = (TomlFile.read(machine / name, must_lead=True) for name in MACHINE_FILES)
-        person = TomlFile.read(home / "config.toml")
+        person = TomlFile.read(home / paths.CONFIG)
         settings = {key: value for key, value in required.values.items() if key in REQUIRED}
         return cls((required, settings), *((file, file.values) for file in (managed, person, defaults)))
 

@@ -61,7 +61,7 @@ def load(environ: Mapping[str, str], machine: Path = MACHINE_FOLDER) -> Config:
     """
     home = Path(paths.codex_home(environ))
     file = _CodexFiles.read(home, machine)
-    limits, warnings = read_limits(home / "accountd.toml")
+    limits, warnings = read_limits(home / paths.LIMITS)
 
     def variable(name: str) -> str | None:
         return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset

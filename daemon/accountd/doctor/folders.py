@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from accountd import paths
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import ConfigError, describe_os_error
 from accountd.files.ownership import OPT_OUT, UnsafePath, login_name, name_user, render_mode, trusts_unsafe_paths
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from accountd.doctor.surroundings import Surroundings
 
 _FILES: Final = (
-    "config.toml",
-    "accountd.toml",
-    "auth.json",
-    "auth.json.lock",
-    "auth.lock",
-    "accountd-requirements.json",
-    "log/accountd.log",
-    "log/accountd-audit.jsonl",
+    paths.CONFIG,
+    paths.LIMITS,
+    paths.CREDENTIAL,
+    *paths.CREDENTIAL_LOCKS,
+    paths.REQUIREMENTS,
+    paths.LOG,
+    paths.AUDIT_LOG,
+    paths.AUDIT_LOG_OF_GUESTS,
 )
 """What accountd reads and writes in CODEX_HOME."""
 
@@ -112,7 +113,7 @@ def check_home(surroundings: Surroundings) -> Finding:
         return fail(
             text, f"`sudo chown -R {login_name(os.getuid())} {_quote(home)}`", owner=name_user(found.st_uid)
         )
-    document = home / "auth.json"
+    document = home / paths.CREDENTIAL
     with suppress(FileNotFoundError):
         found = document.stat()
         if found.st_uid != os.getuid() and not trusts_unsafe_paths():

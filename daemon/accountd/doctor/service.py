@@ -11,6 +11,7 @@ import trio
 
 from accountd import paths
 from accountd.doctor.findings import fail, ok, warn
+from accountd.paths import SERVICE_UNIT, SOCKET_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 3.0
 """Seconds for systemctl, which waits for a user manager that may not be there."""
 
-_UNIT: Final = "accountd.service"
 _STATES: Final = ("active", "reloading", "inactive", "failed", "activating", "deactivating", "unknown")
 
 
@@ -32,32 +32,32 @@ async def check_service(surroundings: Surroundings) -> Finding:
         return ok("none is installed; clients start the daemon when they need it")
     if sys.platform == "darwin":
         return ok(f"installed: {unit}", unit=str(unit))
-    state = await _ask_manager("accountd.service")
-    if state == "inactive" and await _ask_manager("accountd.socket") == "active":
-        return ok(f"{_UNIT} waits for the first client", unit=str(unit))
+    state = await _ask_manager(SERVICE_UNIT)
+    if state == "inactive" and await _ask_manager(SOCKET_UNIT) == "active":
+        return ok(f"{SERVICE_UNIT} waits for the first client", unit=str(unit))
     match state:
         case "active" | "reloading" | "activating":
-            return ok(f"{_UNIT} is {state}", unit=str(unit))
+            return ok(f"{SERVICE_UNIT} is {state}", unit=str(unit))
         case "failed":
-            remedy = f"see why with `journalctl --user -u {_UNIT}`, then `systemctl --user restart {_UNIT}`"
-            return fail(f"{_UNIT} has failed", remedy, unit=str(unit))
+            advice = f"see why with `journalctl --user -u {SERVICE_UNIT}`"
+            remedy = f"{advice}, then `systemctl --user restart {SERVICE_UNIT}`"
+            return fail(f"{SERVICE_UNIT} has failed", remedy, unit=str(unit))
         case None:
             text = f"{unit} is installed, but no user manager answers"
             return warn(text, "log in to a session of your own, or `loginctl enable-linger`", unit=str(unit))
         case _:
-            return warn(f"{_UNIT} is {state}", f"`systemctl --user start {_UNIT}`", unit=str(unit))
+            return warn(f"{SERVICE_UNIT} is {state}", f"`systemctl --user start {SERVICE_UNIT}`", unit=str(unit))
 
 
 def _places(environ: Mapping[str, str]) -> Iterator[Path]:
     """List where a unit or a LaunchAgent may be, in the order in which they count."""
-    home = Path(environ.get("HOME") or paths.user_home() or "/")
     if sys.platform == "darwin":
-        yield from sorted((home / "Library/LaunchAgents").glob("*accountd*.plist"))
+        yield from sorted(Path(paths.launch_agents_folder()).glob("*accountd*.plist"))
         return
-    config = environ.get("XDG_CONFIG_HOME") or home / ".config"
-    data = environ.get("XDG_DATA_HOME") or home / ".local/share"
-    for folder in (config, "/etc", "/run", data, "/usr/local/lib", "/usr/lib"):
-        yield Path(folder) / "systemd/user" / _UNIT
+    data = environ.get("XDG_DATA_HOME") or paths.expand("~/.local/share", where="HOME")
+    others = (Path(folder) / "systemd/user" for folder in ("/etc", "/run", data, "/usr/local/lib", "/usr/lib"))
+    for folder in (Path(paths.units_folder(environ)), *others):
+        yield folder / SERVICE_UNIT
 
 
 async def _ask_manager(unit: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from accountd import paths
 from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import ConfigError
@@ -23,7 +24,7 @@ _ANEW = "correct it there, and end the daemon: the next one reads it"
 
 async def check_config(surroundings: Surroundings) -> Finding:
     """Read the variables and the files, as the daemon does when it starts."""
-    path = surroundings.home / "config.toml"
+    path = surroundings.home / paths.CONFIG
     try:
         config = await surroundings.config()
     except ConfigError as error:
@@ -51,6 +52,6 @@ async def check_requirements(surroundings: Surroundings) -> Finding:
     try:
         make_policy(config, layer)
     except ConfigError as error:
-        return fail(str(error), f"make {surroundings.home / 'config.toml'} agree with {path}")
+        return fail(str(error), f"make {surroundings.home / paths.CONFIG} agree with {path}")
     exists = await trio.Path(path).exists()
     return ok(f"{path} is read" if exists else f"there is no {path}; nothing is required")

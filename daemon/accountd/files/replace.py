@@ -1,4 +1,4 @@
-"""Replaces a file whole, for its owner alone to read; or removes it. Both outlast a power cut.
+"""Replaces a file whole, or removes it. Both outlast a power cut.
 
 A file is replaced by giving a new one its name. One that is `mounted` by itself is written in place instead, and
 may be torn by a crash; so for as long the new content is beside it, whole, under a name that says so (`find_redo`).
@@ -42,16 +42,17 @@ _UNLINKABLE: Final = frozenset((errno.EPERM, errno.EACCES, errno.EXDEV, errno.EO
 """Errors of a second name: the file system has none, it is another's file, or it is mounted by itself."""
 
 
-def replace_file(target: Path, document: bytes) -> None:
+def replace_file(target: str | os.PathLike[str], document: bytes, mode: int = 0o600) -> None:
     """Give a file new content so that, whatever happens when, it has the old or the new one, whole.
 
-    A link stays one, and what it leads to is replaced. Returns when it is on the disk, which may be waited for.
+    A link stays one, and what it leads to is replaced. Its owner alone may read it, unless `mode` says otherwise.
+    Returns when it is on the disk, which may be waited for.
     Raises OSError, and then the old content is there and nothing is left behind; UnsafePath where others decide
     what is there. None of this holds of a file that is mounted by itself, but that `find_redo` finds the new one.
     """
     with find_entry(target) as entry, _synced_at_the_end(entry) as sync:
         try:
-            temporary = _write_beside(entry, document)
+            temporary = _write_beside(entry, document, mode)
         except OSError as error:
             if not (error.errno in _UNWRITABLE and is_mounted(entry)):
                 raise
@@ -113,13 +114,14 @@ def _look_at(entry: Entry, *, mounted: bool) -> None:
             raise
 
 
-def _write_beside(entry: Entry, document: bytes) -> str:
+def _write_beside(entry: Entry, document: bytes, mode: int = 0o600) -> str:
     """Write a new file to the disk, and give its name, as `find_unnamed` looks for it."""
     temporary = f".{entry.name}.{secrets.token_hex(8)}.{_UNNAMED}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600, dir_fd=entry.folder)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(document)
             file.flush()
             os.fsync(file.fileno())

@@ -37,7 +37,7 @@ SLOW_DOWN: Final = 5.0
 NOT_ENABLED: Final = (
     "device code login is not enabled for this Codex server. Use the browser login or verify the server URL."
 )
-EXPIRED: Final = "device auth timed out after 15 minutes"
+EXPIRED: Final = f"device auth timed out after {LIFETIME / 60:.0f} minutes"
 
 _OVERLOAD: Final = 429  # which asks for what `slow_down` does, whatever else it says (RFC 6585 section 4)
 _PASSING: Final = frozenset((408, 425, _OVERLOAD, *range(300, 400), *range(500, 600)))

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 from functools import cache
 from pathlib import Path
-from string import Template
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -28,10 +26,11 @@ from accountd.oauth.callback import (
     WrongState,
     render_result_uri,
 )
+from accountd.page_templates import Html, PageTemplates
 from accountd.redaction import quote
 
 _MAX_TEXT: Final = 300  # characters of a page's one paragraph: a stranger's words, and ours around them
-_FOLDER: Final = Path(__file__).with_name("pages")
+TEMPLATES: Final = PageTemplates(Path(__file__).with_name("pages"))
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -42,13 +41,7 @@ class Page(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-_AGAIN: Final = _Html("To try again, start the login again in your app, or run <code>accountd login</code>.")
+_AGAIN: Final = Html("To try again, start the login again in your app, or run <code>accountd login</code>.")
 
 Settled: TypeAlias = (
     MissingCode | Denied | NotEntitled | WrongState | Cancel | Forbidden | NotFound | MethodNotAllowed | BadHost
@@ -113,7 +106,7 @@ def render_denied(denied: Denied) -> Page:
 def render_not_entitled() -> Page:
     """Say that the workspace has no Codex, in Codex's own words."""
     then = "When you have been given access, or to use another account, run <code>accountd login</code> again."
-    return _outcome(200, "bad", "You do not have access to Codex", NotEntitled().message, _Html(then))
+    return _outcome(200, "bad", "You do not have access to Codex", NotEntitled().message, Html(then))
 
 
 def render_workspace_not_allowed(reason: str) -> Page:
@@ -122,13 +115,13 @@ def render_workspace_not_allowed(reason: str) -> Page:
         "Run <code>accountd login</code> again and choose an allowed workspace. "
         "If you have none, ask your workspace's administrator."
     )
-    return _outcome(200, "bad", "This workspace is not allowed here", reason, _Html(then))
+    return _outcome(200, "bad", "This workspace is not allowed here", reason, Html(then))
 
 
 def render_not_saved(reason: str) -> Page:
     """Say that the credentials could not be stored."""
     then = "This login has ended. Once that is put right, run <code>accountd login</code> again."
-    return _outcome(200, "bad", "Your sign-in could not be saved", reason, _Html(then))
+    return _outcome(200, "bad", "Your sign-in could not be saved", reason, Html(then))
 
 
 def render_failed(reason: str) -> Page:
@@ -145,14 +138,14 @@ def render_wrong_link() -> Page:
     """Say that this link is not the one of the login that is under way."""
     text = "It does not belong to the login that is under way. Nothing was changed, and that login goes on."
     then = "Finish in the page that was opened last, or run <code>accountd login</code> for a new one."
-    return _outcome(400, "bad", "This link is wrong or old", text, _Html(then))
+    return _outcome(400, "bad", "This link is wrong or old", text, Html(then))
 
 
 def render_not_found() -> Page:
     """Say that there is no such page."""
     text = "accountd shows pages here only while somebody logs in."
     then = "You can close this page. To log in, run <code>accountd login</code>."
-    return _outcome(404, "", "There is no such page", text, _Html(then))
+    return _outcome(404, "", "There is no such page", text, Html(then))
 
 
 def render_refused(status: int) -> Page:
@@ -170,7 +163,7 @@ _MARKS: Final = {
 
 
 def _outcome(status: int, mood: str, title: str, text: str, then: str) -> Page:
-    main = _fill(
+    main = TEMPLATES.fill(
         "outcome",
         mood=mood,
         mark=_MARKS[mood],
@@ -179,7 +172,7 @@ def _outcome(status: int, mood: str, title: str, text: str, then: str) -> Page:
         text=quote(text, _MAX_TEXT),
         then=then,
     )
-    return Page(status, _headers(), _fill("layout", title=title, main=main).encode())
+    return Page(status, _headers(), TEMPLATES.fill("layout", title=title, main=main).encode())
 
 
 @cache
@@ -200,21 +193,11 @@ def _headers() -> tuple[tuple[str, str], ...]:
 
 def _style_hash() -> str:
     """Name the one style that may apply: a changed byte, or another style, and the browser shows bare HTML."""
-    style = _read("layout").split("<style>")[1].split("</style>")[0]
+    style = TEMPLATES.read("layout").split("<style>")[1].split("</style>")[0]
     return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-
-
-def _fill(template: str, **values: str) -> _Html:
-    escaped = {key: text if isinstance(text, _Html) else html.escape(text) for key, text in values.items()}
-    return _Html(Template(_read(template)).substitute(escaped))
 
 
 def load() -> None:
     """Read what the pages are made of, once. Raises OSError; afterwards, no page needs the disk."""
-    _read("layout")
-    _read("outcome")
-
-
-@cache
-def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.html").read_text(encoding="utf-8")
+    TEMPLATES.read("layout")
+    TEMPLATES.read("outcome")

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from accountd.errors import InvalidRequest
+from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
@@ -152,7 +153,7 @@ def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
     except msgspec.ValidationError as error:
         text = explain_validation_error(error, bytes(params), METHODS[name].params)
         raise InvalidRequest(f"Invalid request: {text}") from None  # the cause may quote a key or token
-    except (ValueError, RecursionError):  # what the envelope's decoding had skipped
+    except UNDECODABLE:  # what the envelope's decoding had skipped
         raise InvalidRequest("Invalid request: params could not be read") from None
 
 

@@ -18,7 +18,7 @@ import trio
 
 from accountd import paths
 from accountd.codex.plans import ELIGIBLE_PLANS
-from accountd.config.layers import MACHINE_FOLDER, REQUIREMENTS
+from accountd.config.layers import MACHINE_FOLDER
 from accountd.config.toml_file import TomlFile
 from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
 from accountd.requirements.file import TTL, Kept, Owner
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     ReadBundle = Callable[[Secret, str | None], Awaitable[bytes]]
     ParseBundle = Callable[[bytes, Machine, Layer], Awaitable[Layer]]
 
-SYSTEM_FILE: Final = MACHINE_FOLDER / REQUIREMENTS
+SYSTEM_FILE: Final = MACHINE_FOLDER / paths.MACHINE_REQUIREMENTS
 """Where whoever runs the machine says what is required, of every account. Codex reads the same."""
 
 RETRY: Final = 60.0

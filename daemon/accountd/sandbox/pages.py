@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html
-from functools import cache
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING, Final
 
+from accountd.page_templates import Html, PageTemplates
 from accountd.sandbox.message import Response
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from accountd.sandbox.script import Claims
     from accountd.sandbox.state import DeviceLogin
 
-_FOLDER: Final = Path(__file__).with_name("pages")
+TEMPLATES: Final = PageTemplates(Path(__file__).with_name("pages"))
 
 _HEADERS: Final = {
     "content-type": "text/html; charset=utf-8",
@@ -33,30 +31,24 @@ _POLICY: Final = (
 )
 
 
-class _Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
 _CLOSE: Final = "You can close this page."
-_AGAIN: Final = _Html('<a href="/codex/device">Type another code</a>')
+_AGAIN: Final = Html('<a href="/codex/device">Type another code</a>')
 
 
 def render_enter(typed: str = "", complaint: str = "") -> Response:
     """Ask for a code; with a complaint, ask again for one that was not good."""
-    main = _fill(
+    main = TEMPLATES.fill(
         "enter",
         typed=typed,
-        invalid=_Html(' aria-invalid="true" aria-describedby="complaint"' if complaint else ""),
-        alert=_fill("alert", complaint=complaint) if complaint else "",
+        invalid=Html(' aria-invalid="true" aria-describedby="complaint"' if complaint else ""),
+        alert=TEMPLATES.fill("alert", complaint=complaint) if complaint else "",
     )
     return _page(404 if complaint else 200, "Connect a device", main)
 
 
 def render_decide(login: DeviceLogin, claims: Claims) -> Response:
     """Show what is about to be approved, and ask."""
-    main = _fill(
+    main = TEMPLATES.fill(
         "decide",
         user_code=login.user_code,
         email=claims.email,
@@ -109,18 +101,19 @@ def render_bad_parameter(error: BadParameter) -> Response:
 
 def render_index(origin: str, groups: Mapping[str, Iterable[tuple[str, str, str]]]) -> Response:
     """List what there is: by group, each thing's method, path and what it is for."""
-    sections = [
-        _fill("group", group=name, items=_join(_fill("item", method=m, path=p, says=s) for m, p, s in items))
+    listed = {
+        name: _join(TEMPLATES.fill("item", method=m, path=p, says=s) for m, p, s in items)
         for name, items in groups.items()
-    ]
-    return _page(200, "What it offers", _fill("index", origin=origin, groups=_join(sections)))
+    }
+    sections = (TEMPLATES.fill("group", group=name, items=items) for name, items in listed.items())
+    return _page(200, "What it offers", TEMPLATES.fill("index", origin=origin, groups=_join(sections)))
 
 
 _MARKS: Final = {"good": "✓", "bad": "!", "": "✕"}
 
 
 def _question(status: int, title: str, template: str, asked: AuthorizationRequest, claims: Claims) -> Response:
-    main = _fill(
+    main = TEMPLATES.fill(
         template,
         originator=asked.originator or "It gives no name",
         client_id=asked.client_id,
@@ -131,35 +124,25 @@ def _question(status: int, title: str, template: str, asked: AuthorizationReques
         scopes=_words(asked.scope.split()) or "nothing",
         allowed=_words(asked.workspaces),
         returns_to=asked.redirect_origin,
-        carried=_join(_fill("hidden", name=name, value=value) for name, value in asked.carry().items()),
+        carried=_join(TEMPLATES.fill("hidden", name=name, value=value) for name, value in asked.carry().items()),
     )
     # Chromium holds every redirect that follows a form to its page's policy, those of the app's own callback too.
     return _page(status, title, main, forms=f"'self' {asked.redirect_origin}")
 
 
 def _outcome(status: int, mood: str, title: str, text: str, more: str) -> Response:
-    main = _fill("outcome", mood=mood, mark=_MARKS[mood], title=title, text=text, next=more)
+    main = TEMPLATES.fill("outcome", mood=mood, mark=_MARKS[mood], title=title, text=text, next=more)
     return _page(status, title, main)
 
 
-def _page(status: int, title: str, main: _Html, *, forms: str = "'self'") -> Response:
+def _page(status: int, title: str, main: Html, *, forms: str = "'self'") -> Response:
     headers = {**_HEADERS, "content-security-policy": _POLICY.format(forms=forms)}
-    return Response(status, headers, _fill("layout", title=title, main=main).encode())
+    return Response(status, headers, TEMPLATES.fill("layout", title=title, main=main).encode())
 
 
-def _fill(template: str, **values: str) -> _Html:
-    escaped = {key: text if isinstance(text, _Html) else html.escape(text) for key, text in values.items()}
-    return _Html(_template(template).substitute(escaped))
+def _words(words: Iterable[str]) -> Html:
+    return _join(TEMPLATES.fill("word", word=word) for word in words)
 
 
-def _words(words: Iterable[str]) -> _Html:
-    return _join(_fill("word", word=word) for word in words)
-
-
-def _join(parts: Iterable[_Html]) -> _Html:
-    return _Html("".join(parts))
-
-
-@cache
-def _template(name: str) -> Template:
-    return Template((_FOLDER / f"{name}.html").read_text(encoding="utf-8"))
+def _join(parts: Iterable[Html]) -> Html:
+    return Html("".join(parts))

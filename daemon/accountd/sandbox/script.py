@@ -8,6 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from accountd.errors import ConfigError
+from accountd.foreign_json import UNDECODABLE
+from accountd.oauth.device import LIFETIME
 from accountd.protocol.explain import explain_decode_error
 
 Authorize: TypeAlias = Literal["ask", "approve", "deny", "not_entitled", "no_code", "server_error"]
@@ -75,7 +77,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     faults: tuple[Fault, ...] = ()
     claims: Claims = Claims()
     token_lifetime: _Seconds = 3600.0
-    code_lifetime: _Seconds = 900.0
+    code_lifetime: _Seconds = LIFETIME
 
 
 def merge_script(script: Script, changes: bytes) -> Script:
@@ -92,10 +94,8 @@ def merge_script(script: Script, changes: bytes) -> Script:
         msgspec.json.encode(merged)  # a fault's body nested too deep to be sent is found here
     except msgspec.ValidationError as error:
         raise ConfigError(f"script: {_explain(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ConfigError(f"script: not JSON: {explain_decode_error(error)}") from None
-    except RecursionError:
-        raise ConfigError("script: nested too deep") from None
     return merged
 
 

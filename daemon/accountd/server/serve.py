@@ -20,7 +20,8 @@ from accountd.server.memory_release import MemoryRelease
 from accountd.server.rejection import turn_away
 from accountd.system.accepting import accept_clients
 from accountd.system.memory import release_memory
-from accountd.system.unix_socket import has_hung_up, peer_credentials
+from accountd.system.peer_credentials import peer_credentials
+from accountd.system.unix_socket import has_hung_up
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from accountd.storage.base import (
     render_record,
 )
 from accountd.storage.leftovers import redo_writing, settle_leftovers
-from accountd.storage.locks import DOCUMENT, CredentialLocks
+from accountd.storage.locks import CredentialLocks
 from accountd.storage.rehearsal import rehearse
 from accountd.storage.trouble import cannot
 from accountd.system.threads import run_in_thread
@@ -71,7 +71,7 @@ class FileStore:
         self._home = home
         self._locks = CredentialLocks(home)
         self._locked: Place | None = None
-        self.path = home / DOCUMENT
+        self.path = home / paths.CREDENTIAL
 
     @property
     def home(self) -> Path:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import msgspec
 import trio
 
+from accountd import paths
 from accountd.errors import StorageError, describe_foreign
 from accountd.storage.base import MalformedRecord, StoreDescription, parse_record, render_record
 from accountd.storage.file import FileStore
@@ -143,7 +144,7 @@ class KeyringStore:
     @property
     def account(self) -> str:
         """The name under which Codex keeps the credential of this CODEX_HOME; links to it are followed."""
-        path = os.fsencode(os.path.realpath(self._file.home)).decode("utf-8", "replace")
+        path = paths.tell(os.path.realpath(self._file.home))
         return "cli|" + hashlib.sha256(path.encode()).hexdigest()[:16]
 
     def describe(self) -> StoreDescription:

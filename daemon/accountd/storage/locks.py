@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
+from accountd import paths
 from accountd.errors import describe_os_error
 from accountd.files.flock import NoLocks, try_lock
 from accountd.files.ownership import UnsafePath
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from accountd.storage.lock_holder import Holder
-
-DOCUMENT: Final = "auth.json"
-NAMES: Final = ("auth.json.lock", "auth.lock")
-"""The lock files of a home without links."""
 
 BRIEFLY: Final = 2.0
 """Seconds of waiting for whom somebody else has waited in vain within the last minute."""
@@ -67,7 +64,7 @@ class Place(NamedTuple):
     @property
     def locks(self) -> tuple[Path, Path]:
         """The lock files of both, as Codex names them."""
-        return self.document.with_suffix(".json.lock"), self.home / NAMES[1]
+        return self.document.with_suffix(".json.lock"), self.home / paths.CREDENTIAL_LOCKS[1]
 
 
 def find_place(home: Path) -> Place:
@@ -76,7 +73,7 @@ def find_place(home: Path) -> Place:
     Raises OSError, but not for a document that is a link to nowhere.
     """
     real = Path(check_folder(home, make=True))
-    document = real / DOCUMENT
+    document = real / paths.CREDENTIAL
     if document.is_symlink():
         with suppress(OSError), find_entry(document) as entry:  # else who reads or writes it is told
             document = Path(entry.place)
@@ -160,7 +157,7 @@ class CredentialLocks:
         """Take both locks, to be let go with the stack; or neither, and give the one that is not free."""
         while True:
             with ExitStack() as taking:
-                leads_to = os.path.realpath(self._home / DOCUMENT)
+                leads_to = os.path.realpath(self._home / paths.CREDENTIAL)
                 try:
                     place = find_place(self._home)
                 except OSError as error:
@@ -168,7 +165,9 @@ class CredentialLocks:
                 for path in place.locks:
                     if not self._lock_now(path, taking):
                         return path
-                if leads_to == os.path.realpath(self._home / DOCUMENT):  # else they are of something else by now
+                if leads_to == os.path.realpath(
+                    self._home / paths.CREDENTIAL
+                ):  # else they are of something else by now
                     held.push(taking.pop_all())
                     return place
 

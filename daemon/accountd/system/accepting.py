@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import describe_os_error
+from accountd.errors import describe_shortage
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import NoReturn
-
-OUT_OF_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""What accept(2) fails with for a while. The client waits in the queue of the socket meanwhile."""
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
@@ -36,7 +32,8 @@ async def accept_clients(
     Serving one ends at its failure, and nobody else's connection does. What accept(2) fails with for good, or for
     a reason that is not known to pass, is raised.
 
-    Differs from trio.serve_listeners in what it logs while there is no room: two lines, not ten a second.
+    Where there is no room for clients, they wait in the queue of the socket. Differs from trio.serve_listeners in
+    what it logs meanwhile: two lines, not ten a second.
     """
     pause = 0.0
     async with listener:
@@ -44,10 +41,10 @@ async def accept_clients(
             try:
                 stream = await listener.accept()
             except OSError as error:
-                if error.errno not in OUT_OF_ROOM:
+                if (shortage := describe_shortage(error)) is None:
                     raise
                 if not pause:
-                    _log.error("no more clients for now, until there is room: %s", describe_os_error(error))
+                    _log.error("no more clients for now, until there is room: %s", shortage)
                 pause = min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
                 await trio.sleep(pause)
                 continue

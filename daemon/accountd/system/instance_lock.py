@@ -13,15 +13,16 @@ import re
 import stat
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from accountd import paths
 from accountd.errors import SocketError, describe_os_error
 from accountd.files.flock import NoLocks, try_lock
 from accountd.files.read import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 PATIENCE: Final = 2.0
 """Seconds for another server to come or to go, when it holds the lock and does not listen."""
@@ -40,7 +41,7 @@ def hold_instance_lock(
     Raises SocketError, naming who holds it: at once if that one `listens`, else after it had `patience`, in
     seconds, to come or to go. Raises OSError for a folder that has no room for the file.
     """
-    lock = lock if lock is not None else path.with_name(f"{path.name}.lock")
+    lock = lock if lock is not None else Path(paths.instance_lock(path))
     deadline = time.monotonic() + (PATIENCE if patience is None else patience)
     while (held := _try(lock, listens)) is None:
         if listens():

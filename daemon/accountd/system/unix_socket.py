@@ -8,20 +8,19 @@ import os
 import select
 import socket
 import stat
-import struct
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import trio
 
 from accountd.errors import SocketError, describe_os_error
 from accountd.files.users import REMEDY, find_lookalikes
 from accountd.files.walk import check_folder
 from accountd.system.instance_lock import hold_instance_lock
+from accountd.system.peer_credentials import peer_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,27 +33,6 @@ _BACKLOG: Final = 65_535
 one more is an error at once for whoever connects without waiting."""
 
 _log = logging.getLogger(__name__)
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """The process that connected, as the kernel noted it then. The pid may have gone to another one since."""
-
-    uid: int
-    pid: int
-
-
-def peer_credentials(sock: trio.socket.SocketType | socket.socket) -> Peer | None:
-    """Ask the kernel who connected; None where it will not say: macOS knows nothing of one that has left."""
-    try:
-        if sys.platform == "darwin":
-            local_peercred, local_peerpid, sol_local = 1, 2, 0
-            credentials = sock.getsockopt(sol_local, local_peercred, 76)
-            _version, uid = struct.unpack_from("=II", credentials)
-            return Peer(uid, sock.getsockopt(sol_local, local_peerpid))
-        pid, uid, _gid = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    except OSError:
-        return None
-    return Peer(uid, pid)
 
 
 def has_hung_up(sock: trio.socket.SocketType) -> bool:

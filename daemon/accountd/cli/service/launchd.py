@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from accountd import paths
 from accountd.cli.exits import Failure
 from accountd.cli.service.steps import ask, read
-from accountd.cli.service.unit_files import LABEL, render_launchd
+from accountd.cli.service.unit_files import render_launchd
 from accountd.cli.terminal import one_line, say
 from accountd.errors import describe_os_error
 from accountd.files.own_folder import find_own_folder
+from accountd.system.activation import LAUNCHD_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def status(command: Sequence[str]) -> None:
 
 
 def _path() -> str:
-    return os.path.join(paths.expand("~/Library/LaunchAgents", where="HOME"), f"{LABEL}.plist")
+    return os.path.join(paths.launch_agents_folder(), paths.LAUNCH_AGENT)
 
 
 def _domain() -> str:
@@ -68,7 +69,7 @@ def _domain() -> str:
 
 
 def _job() -> str:
-    return f"{_domain()}/{LABEL}"
+    return f"{_domain()}/{LAUNCHD_LABEL}"
 
 
 def _is_loaded() -> bool:

@@ -11,6 +11,7 @@ from accountd.cli.exits import Failure
 from accountd.cli.terminal import one_line, say
 from accountd.errors import describe_os_error
 from accountd.files.read import read_file
+from accountd.files.replace import replace_file
 
 _KEPT = (
     "HOME",
@@ -75,13 +76,9 @@ class Steps:
             return False
         say(f"{self._would}write {one_line(path)}")
         if not self._dry_run:
-            new = f"{path}.new"
             try:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                with open(new, "wb") as file:
-                    os.fchmod(file.fileno(), 0o644)
-                    file.write(content)
-                os.replace(new, path)
+                replace_file(path, content, 0o644)
             except OSError as error:
                 raise Failure(f"cannot write {path}: {describe_os_error(error)}") from error
         return True

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from accountd import paths
 from accountd.cli.exits import Failure
 from accountd.cli.service.steps import ask, read
-from accountd.cli.service.unit_files import SERVICE, SOCKET, WITHOUT_NAMESPACE, read_unit, render_systemd
+from accountd.cli.service.unit_files import read_unit, render_systemd
 from accountd.cli.terminal import one_line, say
+from accountd.paths import SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +31,11 @@ def install(steps: Steps, command: Sequence[str], socket: str, *, dry_run: bool)
     if not dry_run:
         _require_manager()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "").strip() or f"/run/user/{os.getuid()}"
-    usual = os.path.join(runtime, "accountd", "accountd.sock")
+    usual = os.path.join(runtime, "accountd", paths.SOCKET)
     if socket != usual:
         advice = f"unset CODEX_HOME and ACCOUNTD_SOCKET, and {_LOG_IN}"
         raise Failure(f"the service has the usual CODEX_HOME and listens on {usual}, not on {socket}; {advice}")
-    active = _show(SOCKET, "ActiveState") == "active"
+    active = _show(SOCKET_UNIT, "ActiveState") == "active"
     if not active and (holder := _find_daemon(socket)) is not None:
         raise Failure(
             f"a daemon that is no service listens on {socket}; end it with `kill {holder}`, and try again"
@@ -43,34 +44,34 @@ def install(steps: Steps, command: Sequence[str], socket: str, *, dry_run: bool)
     changed = [steps.write(_path(name), content) for name, content in files]
     if any(changed):
         steps.run(*_SYSTEMCTL, "daemon-reload")
-    steps.run(*_SYSTEMCTL, "enable", "--now", SOCKET)
+    steps.run(*_SYSTEMCTL, "enable", "--now", SOCKET_UNIT)
     _start(steps, "restart" if any(changed) else "start")
     say("The first client starts the daemon. To keep it while you are logged out: loginctl enable-linger")
 
 
 def _start(steps: Steps, verb: str) -> None:
     """Start the daemon, to see that it can; without a sandbox of namespaces if the system gives users none."""
-    outcome = steps.attempt(*_SYSTEMCTL, verb, SERVICE)
+    outcome = steps.attempt(*_SYSTEMCTL, verb, SERVICE_UNIT)
     if not outcome.code:
         return
-    if _show(SERVICE, "ExecMainStatus") not in _NO_NAMESPACE:
+    if _show(SERVICE_UNIT, "ExecMainStatus") not in _NO_NAMESPACE:
         raise Failure("the daemon does not start; `journalctl --user -u accountd` says why")
     say("this system gives no namespaces to users; what needs one is turned off")
-    steps.write(_drop_in(), read_unit(WITHOUT_NAMESPACE))
+    steps.write(_drop_in(), read_unit(SERVICE_DROP_IN))
     steps.run(*_SYSTEMCTL, "daemon-reload")
-    steps.run(*_SYSTEMCTL, "reset-failed", SOCKET, SERVICE)
-    steps.run(*_SYSTEMCTL, "start", SOCKET, SERVICE)
+    steps.run(*_SYSTEMCTL, "reset-failed", SOCKET_UNIT, SERVICE_UNIT)
+    steps.run(*_SYSTEMCTL, "start", SOCKET_UNIT, SERVICE_UNIT)
 
 
 def uninstall(steps: Steps, *, dry_run: bool) -> None:
     """End the daemon, and have no units."""
-    present = [path for path in (_path(SOCKET), _path(SERVICE), _drop_in()) if read(path) is not None]
+    present = [path for path in (_path(SOCKET_UNIT), _path(SERVICE_UNIT), _drop_in()) if read(path) is not None]
     if not present:
         say("the service is not installed")
         return
     if not dry_run:
         _require_manager()
-    steps.run(*_SYSTEMCTL, "disable", "--now", SOCKET, SERVICE)
+    steps.run(*_SYSTEMCTL, "disable", "--now", SOCKET_UNIT, SERVICE_UNIT)
     for path in present:
         steps.remove(path)
     with suppress(OSError):  # it is not there, or has a drop-in of somebody else
@@ -85,20 +86,18 @@ def status(command: Sequence[str]) -> None:
     words = "no" if not present else "yes" if all(found.values()) else "yes, but not as this version would"
     say(f"Installed  {words}")
     _require_manager()
-    say(f"Socket     {_show(SOCKET, 'UnitFileState') or 'not enabled'}, {_show(SOCKET, 'ActiveState')}")
-    pid = _show(SERVICE, "MainPID")
-    running = f", pid {pid}, {_show(SERVICE, 'StatusText')}" if pid not in ("", "0") else ""
-    say(f"Daemon     {_show(SERVICE, 'ActiveState')}{one_line(running)}")
+    say(f"Socket     {_show(SOCKET_UNIT, 'UnitFileState') or 'not enabled'}, {_show(SOCKET_UNIT, 'ActiveState')}")
+    pid = _show(SERVICE_UNIT, "MainPID")
+    running = f", pid {pid}, {_show(SERVICE_UNIT, 'StatusText')}" if pid not in ("", "0") else ""
+    say(f"Daemon     {_show(SERVICE_UNIT, 'ActiveState')}{one_line(running)}")
 
 
 def _path(name: str) -> str:
-    base = os.environ.get("XDG_CONFIG_HOME", "").strip()
-    folder = base if base.startswith("/") else paths.expand("~/.config", where="HOME")
-    return os.path.join(folder, "systemd", "user", name)
+    return os.path.join(paths.units_folder(os.environ), name)
 
 
 def _drop_in() -> str:
-    return os.path.join(_path(f"{SERVICE}.d"), WITHOUT_NAMESPACE)
+    return os.path.join(_path(f"{SERVICE_UNIT}.d"), SERVICE_DROP_IN)
 
 
 def _show(unit: str, name: str) -> str:
@@ -116,13 +115,14 @@ def _require_manager() -> None:
 def _find_daemon(path: str) -> int | None:
     """Ask the kernel who listens there."""
     import socket
-    import struct
+
+    from accountd.system.peer_credentials import peer_credentials
 
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(path)
-            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         except OSError:
             return None
-    return int(struct.unpack("=iII", credentials)[0])
+        peer = peer_credentials(probe)
+    return None if peer is None else peer.pid

@@ -6,13 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from accountd.cli.exits import Failure
+from accountd.paths import SERVICE_UNIT, SOCKET_UNIT
+from accountd.system.activation import LAUNCHD_LABEL, LAUNCHD_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SOCKET, SERVICE, WITHOUT_NAMESPACE = "accountd.socket", "accountd.service", "no-namespace.conf"
-LABEL = "accountd"
-"""What launchd calls the job."""
 
 _UNWRITABLE = "".join(map(chr, (*range(0x20), 0x7F, 0xFFFE, 0xFFFF)))
 """Characters that systemd, or XML 1.0, does not have within a value."""
@@ -27,7 +25,8 @@ def render_systemd(command: Sequence[str]) -> dict[str, bytes]:
     """
     program, *options = command
     words = " ".join(map(_quote, (_check(program, refused="\"'\\"), *options)))
-    return {SOCKET: read_unit(SOCKET), SERVICE: read_unit(SERVICE).replace(b"@ACCOUNTD@", words.encode())}
+    service = read_unit(SERVICE_UNIT).replace(b"@ACCOUNTD@", words.encode())
+    return {SOCKET_UNIT: read_unit(SOCKET_UNIT), SERVICE_UNIT: service}
 
 
 def read_unit(name: str) -> bytes:
@@ -44,9 +43,9 @@ def render_launchd(command: Sequence[str], socket: str, log: str) -> bytes:
     import plistlib  # for macOS alone
 
     job = {
-        "Label": LABEL,
+        "Label": LAUNCHD_LABEL,
         "ProgramArguments": [*map(_check, command), "serve"],
-        "Sockets": {"accountd": {"SockPathName": _check(socket), "SockPathMode": 0o600, "SockType": "stream"}},
+        "Sockets": {LAUNCHD_NAME: {"SockPathName": _check(socket), "SockPathMode": 0o600, "SockType": "stream"}},
         "StandardErrorPath": _check(log),
         "Umask": 0o077,
         "SoftResourceLimits": {"Core": 0},
