@@ -6,15 +6,24 @@ AccountdError
 ├─ RequestError         the client's, or an answer meant for it: becomes a JSON-RPC error
 │  ├─ ParseError            -32700  not JSON
 │  ├─ InvalidRequest        -32600  not a request that can be met
+│  │  ├─ NotLoggedIn            -32600  it is about a login, and there is none
+│  │  ├─ LoginMethodForbidden   -32600  the configuration does not permit logins of this kind
+│  │  ├─ DeviceCodesDisabled    -32600  the issuer offers no device codes here
+│  │  ├─ ExternalTokensActive   -32600  a client supplies tokens of its own
+│  │  └─ ShuttingDown           -32600  the daemon is about to end
 │  ├─ MethodNotFound        -32601  a fair request, to the wrong server
 │  ├─ Overloaded            -32001  too much at once
 │  └─ RequestFailed         -32603  a fair request that something outside would not let us meet
+│     └─ PortUnavailable        -32603  no port for a browser login could be had
 ├─ ClientFailed         a client's: it did not answer what it was asked
 ├─ AgentUnavailable     the person's, or Codex's: there is no agent to be had; says what to do
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
+│  ├─ LoginDenied           the person, or their organisation, said no
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
+│  │  └─ PortYielded            another program asked for the port of a browser login
 │  ├─ LoginTimedOut         the person did not come
-│  └─ WorkspaceForbidden    the tokens are for a workspace that the configuration does not allow
+│  ├─ WorkspaceForbidden    the tokens are for a workspace that the configuration does not allow
+│  └─ RequirementsUnavailable   what the workspace requires could not be had, or cannot be used
 ├─ RefreshError         the issuer's or the network's: the access token stays as it is
 │  ├─ RefreshRefused        no second try can change it: the person must log in again
 │  └─ RefreshFailed         the next try may do better
@@ -22,6 +31,12 @@ AccountdError
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
 │  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
 └─ StorageError         the disk's or another program's: nothing above `storage` ever sees an OSError
+   ├─ MalformedRecord       what is stored cannot be read as credentials
+   ├─ UnreadableRecord      there is a document that this user may not read
+   ├─ CredentialsLocked     another program did not let go of the locks
+   └─ KeyringError          the keyring's
+      ├─ KeyringAbsent          there is none here
+      └─ KeyringLocked          it wants a password first
 
 A message is for a person: it names no token, and no class of ours.
 """
@@ -66,6 +81,26 @@ class InvalidRequest(RequestError):
     code = -32600
 
 
+class NotLoggedIn(InvalidRequest):
+    """A request that needs a login, and there is none."""
+
+
+class LoginMethodForbidden(InvalidRequest):
+    """The configuration, or the machine's administrator, does not permit logins of this kind."""
+
+
+class DeviceCodesDisabled(InvalidRequest):
+    """The issuer offers no device codes, or the person's workspace forbids them."""
+
+
+class ExternalTokensActive(InvalidRequest):
+    """A client supplies tokens of its own: no login may be begun until a logout."""
+
+
+class ShuttingDown(InvalidRequest):
+    """The daemon is about to end, and begins no login any more."""
+
+
 class MethodNotFound(RequestError):
     """The method is the Codex agent's. One that nobody knows is an InvalidRequest, as in Codex."""
 
@@ -84,6 +119,10 @@ class RequestFailed(RequestError):
     code = -32603
 
 
+class PortUnavailable(RequestFailed):
+    """Every port that a browser login may use is taken, or may not be opened."""
+
+
 class ClientFailed(AccountdError):
     """A client was asked for something and left, refused, or took too long."""
 
@@ -96,8 +135,16 @@ class LoginFailed(AccountdError):
     """A login ends without credentials; the message is the `error` of `account/login/completed`."""
 
 
+class LoginDenied(LoginFailed):
+    """A login ends because the person, or a rule of their organisation, did not allow it."""
+
+
 class LoginCancelled(LoginFailed):
     """A login ends because somebody said so. Nothing is stored."""
+
+
+class PortYielded(LoginCancelled):
+    """A browser login ends because another program asked for its port, as Codex does for a login of its own."""
 
 
 class LoginTimedOut(LoginFailed):
@@ -106,6 +153,23 @@ class LoginTimedOut(LoginFailed):
 
 class WorkspaceForbidden(LoginFailed):
     """A login ends because its tokens are for a workspace that may not be used here."""
+
+
+class RequirementsUnavailable(LoginFailed):
+    """Requirements that there are could not be had, or cannot be used. The texts are Codex's.
+
+    The message ends a login; `reading` answers `configRequirements/read`. `passing`: the next try, a moment
+    later, may do better. `unauthorized`: another access token might.
+    """
+
+    def __init__(
+        self, what: str, reading: str | None = None, *, passing: bool = True, unauthorized: bool = False
+    ) -> None:
+        super().__init__(f"failed to load workspace requirements: {what}")
+        layers = reading or "Failed to load cloud config bundle (workspace-managed policies)."
+        self.reading = f"failed to read configuration layers: {layers}"
+        self.passing = passing
+        self.unauthorized = unauthorized
 
 
 class RefreshError(AccountdError):
@@ -153,6 +217,36 @@ class StorageError(AccountdError):
     def __init__(self, problem: str, remedy: str | None = None) -> None:
         super().__init__(f"{problem}; {remedy}" if remedy else problem)
         self.problem, self.remedy = problem, remedy
+
+
+class MalformedRecord(StorageError):
+    """The stored document cannot be read as credentials. Its text is never part of the message."""
+
+
+class UnreadableRecord(StorageError):
+    """There is a document, and this user may not read it. What it holds is not known."""
+
+
+class CredentialsLocked(StorageError):
+    """Another program would not let go of the credential locks. The message names it, where the system tells."""
+
+
+class KeyringError(StorageError):
+    """A keyring did not do what it was asked. The message is one line, and says what the person can do."""
+
+    def __init__(self, problem: str, remedy: str = "see to it") -> None:
+        super().__init__(problem, f'{remedy}, or set cli_auth_credentials_store = "file" in config.toml')
+
+
+class KeyringAbsent(KeyringError):
+    """There is no keyring where this process runs, as on most servers: nothing is kept in it."""
+
+
+class KeyringLocked(KeyringError):
+    """The keyring wants a password first. Nobody is asked for it on behalf of a daemon."""
+
+    def __init__(self) -> None:
+        super().__init__("the keyring is locked", "unlock it")
 
 
 def describe_status(status: int) -> str:

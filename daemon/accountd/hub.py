@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from accountd.protocol.account import AccountLoginCompleted
 from accountd.protocol.jsonrpc import render_notification
 from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, NOTIFICATIONS
 from accountd.unforeseen import report
@@ -24,11 +25,13 @@ _log = logging.getLogger(__name__)
 class Notification(msgspec.Struct, frozen=True):
     """One notification as all clients get it: encoded once, stamped once.
 
-    With an audience in `to`, it is for those alone who wait for that.
+    With an audience in `to`, it is for those alone who wait for that. `extended` is what clients get in its place
+    who declare the accountd extension, where that is more.
     """
 
     method: str
     payload: bytes
+    extended: bytes | None = None
     extension: bool = False
     to: object = None
 
@@ -56,8 +59,12 @@ class Hub:
     def render(self, body: Wire, *, extension: bool = False, to: object = None) -> Notification:
         """Make a notification of a body, for whoever delivers it."""
         method = NOTIFICATIONS[type(body)]
-        payload = render_notification(method, body, self._now_ns() // 1_000_000)
-        return Notification(method, payload, extension or type(body) in EXTENSION_NOTIFICATIONS, to)
+        now, extended = self._now_ns() // 1_000_000, None
+        if isinstance(body, AccountLoginCompleted) and body.accountd is not msgspec.UNSET:
+            extended = render_notification(method, body, now)
+            body = body.as_stock()
+        payload = render_notification(method, body, now)
+        return Notification(method, payload, extended, extension or type(body) in EXTENSION_NOTIFICATIONS, to)
 
     @contextmanager
     def subscribe(self, deliver: Callable[[Notification], None]) -> Iterator[None]:

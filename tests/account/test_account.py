@@ -10,13 +10,13 @@ import trio
 import trio.testing
 
 from accountd.config.policy import Policy
-from accountd.errors import StorageError
+from accountd.errors import CredentialsLocked, MalformedRecord, StorageError
 from accountd.protocol.account import (
     GetAccountResponse,
     GetAuthStatusResponse,
 )
 from accountd.sandbox import Fault, Script
-from accountd.storage.base import AuthRecord, CredentialsLocked, MalformedRecord, parse_record
+from accountd.storage.base import AuthRecord, parse_record
 from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (

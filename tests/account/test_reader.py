@@ -19,6 +19,7 @@ from accountd.protocol.account import (
     GetAuthStatusResponse,
     WorkspaceRouting,
 )
+from accountd.protocol.reasons import find_reason
 from accountd.sandbox import Claims, Fault, Script
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
@@ -256,8 +257,9 @@ async def test_a_token_that_cannot_be_had_is_an_error(autojump_clock: trio.testi
         world.sandbox.script = Script(faults=(Fault(TOKEN, 1, 401),))
         with pytest.raises(RequestFailed, match="log out and sign in again"):
             await world.reader.hand_out(7200)
-        with pytest.raises(RequestFailed, match="no longer accepted"):
+        with pytest.raises(RequestFailed, match="no longer accepted") as raised:
             await world.reader.hand_out(0)
+        assert find_reason(raised.value) == "refreshRefused"
 
 
 @pytest.mark.parametrize(("ahead", "lifetime"), [(None, 60), (None, -9000), (0.0, -9000)])

@@ -135,19 +135,23 @@ def test_no_second_line_is_smuggled_in(
 @pytest.mark.parametrize(
     ("refusal", "error", "code"),
     [
-        (Refusal(-32600, "nobody is logged in"), "nobody is logged in; log in with `accountd login`", 3),
         (
-            Refusal(-32603, "the login that is stored is no longer accepted; log in again"),
+            Refusal(-32600, "nobody is logged in", "notLoggedIn"),
+            "nobody is logged in; log in with `accountd login`",
+            3,
+        ),
+        (
+            Refusal(-32603, "the login that is stored is no longer accepted; log in again", "refreshRefused"),
             "the login that is stored is no longer accepted; log in again, with `accountd login`",
             4,
         ),
         (
-            Refusal(-32603, "Your access token could not be refreshed. Please log out and sign in again."),
-            "Your access token could not be refreshed. Please log out and sign in again, with `accountd login`",
+            Refusal(-32603, "Please log out and sign in again.", "refreshRefused"),
+            "Please log out and sign in again, with `accountd login`",
             4,
         ),
         (
-            Refusal(-32603, "no token can be had that is good for 300 s"),
+            Refusal(-32603, "no token can be had that is good for 300 s", "requestFailed"),
             "no token can be had that is good for 300 s",
             1,
         ),
@@ -170,7 +174,7 @@ def test_without_a_token_the_exit_code_says_what_to_do(
 @pytest.mark.parametrize("verb", ["token", "usage", "status"])
 def test_why_what_is_stored_is_not_used_is_said(path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """And not that one should log in, which may not help; the exit code is that of nobody."""
-    nobody = Refusal(-32600, "nobody is logged in")
+    nobody = Refusal(-32600, "nobody is logged in", "notLoggedIn")
     credential = {"mode": None, "needsLogin": False, "expiresAt": None, "unusedBecause": "others can write it"}
     answers: Script = {
         "account/token/read": nobody,

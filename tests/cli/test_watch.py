@@ -163,7 +163,8 @@ def test_each_state_of_a_login_has_its_words(
 
 def test_a_login_that_failed_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     """The reason is the daemon's; a program gets it as a member, and no more than it needs."""
-    end = {"loginId": LOGIN["loginId"], "success": False, "error": "denied.", "onboardingEntrypoint": None}
+    reason = {"reason": "loginDenied"}
+    end = {"loginId": LOGIN["loginId"], "success": False, "error": "denied.", "accountd": reason}
     TextReport().completed(end)
     assert capsys.readouterr().out.endswith("Login 4739e968: failed: denied.\n")
     JsonReport().completed(end)
@@ -174,6 +175,7 @@ def test_a_login_that_failed_says_why(capsys: pytest.CaptureFixture[str]) -> Non
         "loginId": end["loginId"],
         "success": False,
         "error": "denied.",
+        "reason": "loginDenied",
     }
 
 

@@ -9,18 +9,18 @@ import pytest
 
 from accountd.doctor import credential
 from accountd.doctor.credential import check_credential, check_leftovers, check_store
+from accountd.errors import KeyringAbsent, KeyringLocked
 from accountd.oauth.claims import parse_claims
 from accountd.sandbox import Sandbox
 from accountd.secret import Secret
 from accountd.storage.base import Provenance, api_key_record, chatgpt_record, render_record
-from accountd.storage.keyring import KeyringAbsent, KeyringLocked
 from fakes.surroundings import NOW, daemon_with, surroundings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from accountd.errors import KeyringError
     from accountd.storage.base import AuthRecord
-    from accountd.storage.keyring import KeyringError
 
 
 def chatgpt_login(now: float) -> AuthRecord:

@@ -31,6 +31,7 @@ class Refusal(NamedTuple):
 
     code: int
     message: str
+    reason: str | None = None
 
 
 class Raw(NamedTuple):
@@ -62,9 +63,10 @@ STARTED: Message = {
 """A login with a code that has begun."""
 
 
-def completed(error: str | None = None, login_id: str = LOGIN_ID) -> tuple[str, Message]:
+def completed(error: str | None = None, login_id: str = LOGIN_ID, reason: str | None = None) -> tuple[str, Message]:
     """Write the notification that ends a login."""
-    return "account/login/completed", {"loginId": login_id, "success": error is None, "error": error}
+    end: Message = {"loginId": login_id, "success": error is None, "error": error}
+    return "account/login/completed", {**end, "accountd": {"reason": reason}} if reason else end
 
 
 class AppServer:
@@ -167,7 +169,10 @@ class AppServer:
             case None:
                 return
             case Refusal():
-                connection.sendall(_line({"id": request_id, "error": answer._asdict()}))
+                error: Message = {"code": answer.code, "message": answer.message}
+                if answer.reason is not None:
+                    error["data"] = {"accountd": {"reason": answer.reason}}
+                connection.sendall(_line({"id": request_id, "error": error}))
             case Raw():
                 connection.sendall(answer.data)
                 if answer.hang_up:

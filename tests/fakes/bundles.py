@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from accountd.requirements.layers import NO_REQUIREMENTS, Machine, RequirementsUnavailable, parse_bundle
+from accountd.errors import RequirementsUnavailable
+from accountd.requirements.layers import NO_REQUIREMENTS, Machine, parse_bundle
 from accountd.requirements.rendering import render_response
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from accountd.errors import KeyringError
     from accountd.storage.base import AuthRecord
-    from accountd.storage.keyring import Call, KeyringError
+    from accountd.storage.keyring import Call
 
 T = TypeVar("T")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from accountd.storage.base import MalformedRecord, parse_record, render_record
+from accountd.errors import MalformedRecord
+from accountd.storage.base import parse_record, render_record
 from accountd.storage.file import FileStore
 from fakes.records import log_in, refresh
 

@@ -21,19 +21,18 @@ from accountd.config.limits import Limits, limit_range, read_limits
 from accountd.config.settings import DEFAULT_BACKEND, Config, load
 from accountd.config.toml import MalformedToml, find_line, parse_toml
 from accountd.config.urls import is_loopback
-from accountd.errors import ConfigError
+from accountd.errors import ConfigError, MalformedRecord, RequirementsUnavailable
 from accountd.requirements.host_patterns import matches_host
 from accountd.requirements.layers import (
     NO_REQUIREMENTS,
     Machine,
     MalformedLayer,
-    RequirementsUnavailable,
     merge_layers,
     parse_bundle,
     parse_layer,
 )
 from accountd.requirements.rendering import render_response
-from accountd.storage.base import AuthRecord, MalformedRecord, parse_record, render_record
+from accountd.storage.base import AuthRecord, parse_record, render_record
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from accountd.errors import MalformedRecord
 from accountd.secret import Secret
 from accountd.storage.auto import AutoStore
-from accountd.storage.base import MalformedRecord, Unknown, api_key_record
+from accountd.storage.base import Unknown, api_key_record
 from accountd.storage.keyring import KeyringStore
 from accountd.storage.secret_service import SecretService
 from fakes.desktop import NEEDED, save

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import trio
 
-from accountd.errors import StorageError
+from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, StorageError
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record
-from accountd.storage.keyring import KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
+from accountd.storage.keyring import KeyringStore
 from accountd.storage.secret_service import SecretService
 from fakes.desktop import NEEDED, save
 from fakes.keyring import RECORD

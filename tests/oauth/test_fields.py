@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from accountd.account.external import ExternalTokens
 from accountd.audit.log import AuditLog
 from accountd.config.policy import Policy, PolicyHolder
-from accountd.errors import AccountdError, ClientFailed, InvalidRequest, LoginFailed, RefreshFailed, RemoteRefused
+from accountd.errors import (
+    AccountdError,
+    ClientFailed,
+    InvalidRequest,
+    LoginFailed,
+    MalformedRecord,
+    RefreshFailed,
+    RemoteRefused,
+)
 from accountd.login.admission import Admission
 from accountd.oauth.fields import MAX_ID, MAX_TOKEN, Uncarried, check_id, check_token
 from accountd.oauth.refresh import parse_refresh_response
@@ -26,7 +34,7 @@ from accountd.protocol.account import (
     ExternalTokensLogin,
 )
 from accountd.secret import Secret
-from accountd.storage.base import MalformedRecord, Provenance, external_record, parse_record
+from accountd.storage.base import Provenance, external_record, parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft7Validator
 
+from accountd.protocol.account import AccountLoginCompleted
 from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, METHODS, NOTIFICATIONS, SERVER_REQUESTS
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
 from accountd.requirements.rendering import render_response
@@ -70,7 +71,7 @@ def test_whatever_our_types_allow_is_valid_for_the_peer(peer: Peer, method: str,
 
     @given(instances_of(declared))
     def send(body: Any) -> None:
-        check_body(as_json(body))
+        check_body(as_json(body.as_stock() if isinstance(body, AccountLoginCompleted) else body))
 
     send()
 
@@ -91,8 +92,13 @@ def test_whatever_is_required_is_valid_for_the_peer(peer: Peer, field: Any) -> N
 async def test_what_is_really_said_is_valid_for_the_peer(
     peer: Peer, loopback: None, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """A client that uses everything hears nothing that a client of the app-server could not read."""
+    """A client that uses everything hears nothing that a client of the app-server could not read.
+
+    But for the reasons of failed logins, which such a client is not sent.
+    """
     talker = await hold_conversation()
+    for each in talker.notifications:
+        each.body.pop("accountd", None)
     shared = REPLIES.keys() | TOLD.keys() | {asked.method for asked in SERVER_REQUESTS}
     heard = [each for each in (*talker.results, *talker.notifications, *talker.questions) if each.method in shared]
     assert {each.method for each in heard} == shared

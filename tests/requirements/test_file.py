@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.errors import RequestFailed
+from accountd.errors import RequestFailed, RequirementsUnavailable
 from accountd.requirements.file import TTL
-from accountd.requirements.layers import RequirementsUnavailable
 from accountd.sandbox import Claims
 from fakes.office import open_scene, told
 

@@ -10,11 +10,11 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.errors import RequirementsUnavailable
 from accountd.requirements.layers import (
     MAX_BUNDLE,
     MAX_FRAGMENTS,
     NO_REQUIREMENTS,
-    RequirementsUnavailable,
     parse_bundle,
     refused_with,
     timed_out_after,

@@ -13,17 +13,10 @@ import trio.testing
 
 from accountd.codex.plans import ELIGIBLE_PLANS
 from accountd.config.policy import Policy
-from accountd.errors import ConfigError
+from accountd.errors import ConfigError, RequirementsUnavailable
 from accountd.requirements import service as requirements
 from accountd.requirements.file import TTL
-from accountd.requirements.layers import (
-    NO_REQUIREMENTS,
-    Layer,
-    Machine,
-    RequirementsUnavailable,
-    parse_bundle,
-    parse_layer,
-)
+from accountd.requirements.layers import NO_REQUIREMENTS, Layer, Machine, parse_bundle, parse_layer
 from accountd.requirements.service import read_system_layer, this_machine
 from accountd.sandbox import Claims
 from fakes.bundles import MACHINE

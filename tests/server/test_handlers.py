@@ -38,6 +38,23 @@ async def test_a_failing_look_up_is_the_answer(autojump_clock: trio.testing.Mock
         assert (await client.call("account/read", {}))["result"]["account"]["workspaceName"] == "Sandbox workspace"
 
 
+async def test_who_declares_the_extension_is_told_reasons(autojump_clock: trio.testing.MockClock) -> None:
+    """Of a login that failed, and of a request; to others each message is what it always was."""
+    async with (
+        open_world(Script(approve_after_polls=0, deny=True)) as world,
+        open_client(world.services) as stock,
+        open_client(world.services, extensions={"accountd": {}}) as ours,
+    ):
+        await ours.send(DEVICE)
+        told = [await ours.receive() for _ in range(3)][-1]["params"]
+        heard = (await stock.receive())["params"]
+        assert told.pop("accountd") == {"reason": "loginDenied"}
+        assert heard == told
+        for method, reason in (("account/token/read", "notLoggedIn"), ("nothing/known", "invalidRequest")):
+            assert (await ours.call(method, {}))["error"]["data"] == {"accountd": {"reason": reason}}
+            assert "data" not in (await stock.call(method, {}))["error"]
+
+
 async def test_a_shut_manager_begins_nothing(autojump_clock: trio.testing.MockClock) -> None:
     """A start that is under way when the daemon stops is refused, in the peer's words, and never announced."""
     async with open_world(Script(delay=1)) as world, open_client(world.services) as client:

@@ -10,12 +10,12 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import StorageError
+from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, MalformedRecord, StorageError
 from accountd.secret import Secret
 from accountd.storage.auto import AutoStore
-from accountd.storage.base import MalformedRecord, api_key_record
+from accountd.storage.base import api_key_record
 from accountd.storage.file import FileStore
-from accountd.storage.keyring import TIMEOUT, Item, KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
+from accountd.storage.keyring import TIMEOUT, Item, KeyringStore
 from accountd.storage.locks import CredentialLocks
 from fakes.keyring import FakeKeyring, Stuck, at_once
 

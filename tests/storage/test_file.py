@@ -12,9 +12,9 @@ from typing import NoReturn
 
 import pytest
 
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord, StorageError
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, MalformedRecord, StoreDescription, api_key_record
+from accountd.storage.base import AuthRecord, StoreDescription, api_key_record
 from accountd.storage.file import FileStore
 
 RECORD = api_key_record(Secret("sk-new"))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.storage.keyring import Keychain, KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
+from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked
+from accountd.storage.keyring import Keychain, KeyringStore
 from fakes.keyring import RECORD, at_once, save
 
 if TYPE_CHECKING:

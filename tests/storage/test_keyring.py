@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from accountd.errors import StorageError
-from accountd.storage.base import MalformedRecord, StoreDescription, parse_record
+from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, MalformedRecord, StorageError
+from accountd.storage.base import StoreDescription, parse_record
 from accountd.storage.file import FileStore
-from accountd.storage.keyring import Item, KeyringAbsent, KeyringError, KeyringLocked, KeyringStore
+from accountd.storage.keyring import Item, KeyringStore
 from fakes.keyring import RECORD, FakeKeyring, open_fake, operations, save
 
 

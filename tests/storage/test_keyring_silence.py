@@ -9,8 +9,8 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import StorageError
-from accountd.storage.keyring import TIMEOUT, Call, Item, KeyringError, KeyringStore
+from accountd.errors import KeyringError, StorageError
+from accountd.storage.keyring import TIMEOUT, Call, Item, KeyringStore
 from fakes.keyring import RECORD, FakeKeyring, Stuck, operations
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import StorageError
+from accountd.errors import CredentialsLocked, StorageError
 from accountd.paths import CREDENTIAL_LOCKS
 from accountd.storage import locks
-from accountd.storage.base import CredentialsLocked
 from accountd.storage.lock_holder import Holder
 from accountd.storage.locks import BRIEFLY, CredentialLocks
 
@@ -273,7 +272,7 @@ async def test_a_program_of_ours_is_named_and_remembered(
 async def test_a_rehearsal_waits_for_nobody(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Who refreshes now has let go of the locks before a login needs them; but not one who never does so."""
     held = CredentialLocks(tmp_path)
-    with flock_elsewhere(tmp_path / NAMES[1]):
+    with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[1]):
         assert held.rehearse().document == tmp_path / "auth.json"
         with pytest.raises(CredentialsLocked):
             async with held.hold(30):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accountd.errors import MalformedRecord
 from accountd.files.read import MAX_FILE
 from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import Refreshed
@@ -17,7 +18,6 @@ from accountd.oauth.tokens import TokenSet
 from accountd.secret import Secret
 from accountd.storage.base import (
     AuthRecord,
-    MalformedRecord,
     Provenance,
     api_key_record,
     chatgpt_record,

@@ -42,9 +42,15 @@ from accountd.account.rotation import Rotation
 from accountd.account.routing import Routing
 from accountd.account.store_watch import StoreWatch
 from accountd.account.usage import UsageService
-from accountd.errors import LoginFailed, RemoteError, RequestFailed, StorageError
+from accountd.errors import (
+    CredentialsLocked,
+    LoginFailed,
+    MalformedRecord,
+    RemoteError,
+    RequestFailed,
+    StorageError,
+)
 from accountd.requirements.service import open_requirements
-from accountd.storage.base import CredentialsLocked, MalformedRecord
 from accountd.supervisor import supervise
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.config.policy import Policy, PolicyHolder
-from accountd.errors import InvalidRequest, WorkspaceForbidden
+from accountd.errors import InvalidRequest, MalformedRecord, WorkspaceForbidden
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import AccountTokenChanged, AccountUpdated
-from accountd.storage.base import MalformedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable

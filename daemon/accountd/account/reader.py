@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.errors import InvalidRequest, RefreshError, RequestFailed
+from accountd.errors import NotLoggedIn, RefreshError, RequestFailed
 from accountd.protocol.account import (
     ApiKeyAccount,
     ChatgptAccount,
@@ -82,7 +82,7 @@ class AccountReader:
     async def hand_out(self, min_valid: float) -> ReadTokenResponse:
         """Give a token that is good for so many seconds at least, refreshed only if it must be.
 
-        Raises InvalidRequest where nobody is logged in, RequestFailed where no such token can be had.
+        Raises NotLoggedIn where nobody is logged in, RequestFailed where no such token can be had.
         """
         await self._store_watch.read_if_unread()
         if self._is_short(min_valid) and not self._refresher.has_just_refreshed():
@@ -92,9 +92,10 @@ class AccountReader:
                 raise RequestFailed(str(error)) from error
         record, login, status = self._credential.current, self._credential.login, self._status(include_token=True)
         if record is None or record.mode is None:
-            raise InvalidRequest("nobody is logged in")
+            raise NotLoggedIn("nobody is logged in")
         if status.auth_token is None:
-            raise RequestFailed("the login that is stored is no longer accepted; log in again")
+            refusal = None if login is None else self._credential.find_refusal(login)
+            raise RequestFailed("the login that is stored is no longer accepted; log in again") from refusal
         if self._is_short(min_valid) and not self._refresher.is_as_good_as_it_gets():
             skew = self._refresher.describe_skew()
             told = f"; the clock of this machine is {skew}" if skew is not None else ""

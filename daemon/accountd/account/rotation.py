@@ -24,15 +24,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 
 from accountd.account.continuity import find_mismatch
-from accountd.errors import RefreshError, RefreshFailed, RefreshRefused, StorageError
+from accountd.errors import MalformedRecord, RefreshError, RefreshFailed, RefreshRefused, StorageError
 from accountd.oauth.refresh import NO_REFRESH_TOKEN
-from accountd.storage.base import (
-    MalformedRecord,
-    has_other_tokens,
-    is_same_account,
-    refreshed_record,
-    rotated_record,
-)
+from accountd.storage.base import has_other_tokens, is_same_account, refreshed_record, rotated_record
 from accountd.unforeseen import describe_unforeseen
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord, StorageError
 from accountd.files.walk import check_folder
-from accountd.storage.base import MalformedRecord
 from accountd.supervisor import supervise
 from accountd.system.file_watch import watch_file
 from accountd.unforeseen import report

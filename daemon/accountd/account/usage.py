@@ -21,7 +21,7 @@ from accountd.backend.payloads import (
     render_workspaces,
 )
 from accountd.backend.rate_limits import OUTCOMES, render_rate_limits, render_reset_credits
-from accountd.errors import InvalidRequest, RemoteError, RemoteRefused, RequestFailed
+from accountd.errors import InvalidRequest, NotLoggedIn, RemoteError, RemoteRefused, RequestFailed
 from accountd.protocol import usage as wire
 from accountd.protocol.thread_id import parse_thread_id
 
@@ -169,7 +169,7 @@ class UsageService:
         return wire.AccountSessionsResponse(session.session_id, (session,))
 
     async def _enter(self, purpose: str) -> tuple[ChatgptLogin, Access]:
-        """Give the login in use, refreshed if that was due. Raises InvalidRequest where there is none.
+        """Give the login in use, refreshed if that was due. Raises NotLoggedIn where there is none.
 
         One that the issuer will not refresh any more is still tried: its token may be good for a while.
         """
@@ -177,7 +177,7 @@ class UsageService:
         login = self._credential.login
         if login is None:
             who = "codex account" if self._credential.current is None else "chatgpt"
-            raise InvalidRequest(f"{who} authentication required {purpose}")
+            raise NotLoggedIn(f"{who} authentication required {purpose}")
         return login, _access(login)
 
     async def _managed_login(self) -> ChatgptLogin | None:

@@ -29,10 +29,6 @@ _PATIENCE = 90.0
 """Seconds; the daemon may wait half a minute for another program, and as long for the issuer's answer."""
 _LONGEST_VALID = 24 * 3600
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_NOBODY = "nobody is logged in"
-_REFUSED = ("no longer accepted", "log out and sign in again")
-"""What the daemon says of a stored login that cannot be used any more; the second is the protocol's."""
-
 _EPILOG = """\
 The daemon refreshes the token only if it would expire sooner than in
 --min-valid. A token that lasts so long cannot always be had; then this exits
@@ -92,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             token = client.call("account/token/read", {"minValidSeconds": args.min_valid}, timeout=_PATIENCE)
         except CallFailed as error:
-            raise _explain(client, error.message) from error
+            raise _explain(client, error) from error
     if args.format != "json":
         _check(token)
     say(_FORMATS[args.format](token))
@@ -107,13 +103,14 @@ def _parse_duration(text: str) -> int:
     return seconds
 
 
-def _explain(client: Client, message: str) -> Failure:
-    """Choose the exit code by what the daemon says: its error codes do not tell these apart."""
-    if message == _NOBODY:
-        return explain_nobody(client)
-    if any(words in message for words in _REFUSED):
-        return Failure(f"{message.rstrip('.')}, with `accountd login`", NEEDS_LOGIN)
-    return Failure(message)
+def _explain(client: Client, error: CallFailed) -> Failure:
+    """Choose the exit code by the reason: the daemon's error codes do not tell these apart."""
+    match error.reason:
+        case "notLoggedIn":
+            return explain_nobody(client)
+        case "refreshRefused":
+            return Failure(f"{error.message.rstrip('.')}, with `accountd login`", NEEDS_LOGIN)
+    return Failure(error.message)
 
 
 def _check(token: Token) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
 from accountd.client.blocking_connection import BlockingConnection, Notification
-from accountd.client.errors import ClientError, LoginFailed
+from accountd.client.errors import ClientError, LoginFailed, read_reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ class Login:
         if self._completed is None:
             self._completed = self._client.wait_notification(self._is_completion, timeout).params
         if not self._completed["success"]:
-            raise LoginFailed(self._completed["error"] or "the login failed")
+            raise LoginFailed(self._completed["error"] or "the login failed", read_reason(self._completed))
 
     def cancel(self) -> bool:
         """Cancel it. True promises that nothing was stored and nothing will be.

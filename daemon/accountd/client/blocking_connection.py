@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accountd import __version__
 from accountd.client.connecting import open_connection
-from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted
+from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, read_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -117,7 +117,7 @@ class BlockingConnection:
         response = self._responses.pop(request_id)
         if "error" in response:
             error = response["error"]
-            raise CallFailed(error["code"], error["message"])
+            raise CallFailed(error["code"], error["message"], read_reason(error.get("data")))
         result: dict[str, Any] = response["result"]
         return result
 

@@ -11,7 +11,9 @@ import msgspec
 import trio
 
 from accountd.client.errors import AnswerUnknown, CallFailed, ConnectionLost
+from accountd.foreign_json import read_member
 from accountd.framing.ndjson import NdjsonFraming
+from accountd.protocol.jsonrpc import ErrorData
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.peek import Envelope
 from accountd.rpc.pending import ConnectionEnded, PeerError
@@ -64,7 +66,9 @@ class Connection:
         except PeerError as error:
             if error.code is None:
                 raise AnswerUnknown(f"the daemon answered with {error.message}") from None
-            raise CallFailed(error.code, error.message) from None
+            told = read_member(error.data, ErrorData)
+            reason = None if told is None else told.accountd.reason
+            raise CallFailed(error.code, error.message, reason) from None
 
     def notify(self, method: str) -> None:
         """Say something that has no answer. Raises ConnectionLost."""

@@ -39,12 +39,16 @@ class CallTimedOut(ClientError):
 
 
 class CallFailed(ClientError):
-    """The daemon's error: `code` is JSON-RPC's, `message` what the daemon says."""
+    """The daemon's error: `code` is JSON-RPC's, `message` what the daemon says.
 
-    def __init__(self, code: int, message: str) -> None:
+    `reason` is what to decide by: one of those in docs/protocol.md, or a newer one; None of a server that has none.
+    """
+
+    def __init__(self, code: int, message: str, reason: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.reason = reason
 
 
 class AnswerUnknown(ClientError):
@@ -52,8 +56,23 @@ class AnswerUnknown(ClientError):
 
 
 class LoginFailed(ClientError):
-    """The login was denied, cancelled by anybody, replaced by a newer one, or failed; the message says which."""
+    """The login was denied, cancelled by anybody, replaced by a newer one, or failed.
+
+    The message says which to a person, and `reason` to a program, as in CallFailed.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Interrupted(Exception):
     """A wait was ended by its `interrupt`. Nothing is lost: the same thing can be waited for again."""
+
+
+def read_reason(data: object) -> str | None:
+    """Return the reason in the `data` of an error, or in the completion of a login; None if none is given."""
+    match data:
+        case {"accountd": {"reason": str(reason)}}:
+            return reason
+    return None

@@ -8,6 +8,7 @@ import trio
 
 from accountd.client.errors import ConnectionLost, LoginFailed
 from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgress
+from accountd.protocol.reasons import ErrorReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,8 +53,9 @@ class Login:
         match self._outcome:
             case ConnectionLost() as lost:
                 raise lost
-            case AccountLoginCompleted(success=False, error=error):
-                raise LoginFailed(error or "the login failed")
+            case AccountLoginCompleted(success=False, error=error, accountd=told):
+                reason = told.reason if isinstance(told, ErrorReason) else None
+                raise LoginFailed(error or "the login failed", reason)
 
     async def cancel(self) -> bool:
         """Cancel it. True promises that nothing was stored and nothing will be.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from accountd.errors import ConfigError, InvalidRequest, WorkspaceForbidden
+from accountd.errors import ConfigError, LoginMethodForbidden, WorkspaceForbidden
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,9 +84,9 @@ class Policy(msgspec.Struct, frozen=True):
         return agree and (not self.workspaces or given.account_id in self.workspaces)
 
     def check_method(self, method: LoginMethod) -> None:
-        """Raise InvalidRequest, with the text that Codex has for it, if the method is not permitted."""
+        """Raise LoginMethodForbidden, with the text that Codex has for it, if the method is not permitted."""
         if not self.permits(method):
-            raise InvalidRequest(_DISABLED[method])
+            raise LoginMethodForbidden(_DISABLED[method])
 
     def check_workspace(self, given: HandedOut | None) -> None:
         """Raise WorkspaceForbidden, with the text that Codex has for it, if this may not be handed out."""

@@ -10,10 +10,9 @@ import trio
 
 from accountd.account.credential import find_objection
 from accountd.doctor.findings import fail, ok, warn
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord, StorageError, UnreadableRecord
 from accountd.reload import make_policy
 from accountd.requirements import service as requirements
-from accountd.storage.base import MalformedRecord, UnreadableRecord
 from accountd.storage.choose import open_store
 from accountd.storage.file import FileStore
 

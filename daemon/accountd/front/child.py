@@ -15,7 +15,7 @@ from accountd.front.asked import Asked, find_request
 from accountd.front.program import require_version
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.pending import ConnectionEnded, PeerError
-from accountd.system.unix_socket import peer_credentials
+from accountd.system.peer_credentials import peer_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

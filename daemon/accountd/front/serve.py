@@ -28,8 +28,9 @@ from accountd.front.router import Router
 from accountd.front.sides import Sides
 from accountd.supervisor import supervise
 from accountd.system.accepting import accept_clients
+from accountd.system.peer_credentials import peer_credentials
 from accountd.system.stdio import open_stdio
-from accountd.system.unix_socket import open_unix_listener, peer_credentials
+from accountd.system.unix_socket import open_unix_listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

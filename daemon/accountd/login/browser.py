@@ -14,8 +14,10 @@ import trio
 
 from accountd.errors import (
     LoginCancelled,
+    LoginDenied,
     LoginFailed,
     LoginTimedOut,
+    PortYielded,
     RemoteError,
     StorageError,
     WorkspaceForbidden,
@@ -84,7 +86,7 @@ class BrowserFlow:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[BrowserAttempt]:
-        """See Flow.open. RequestFailed if there is no port."""
+        """See Flow.open. PortUnavailable if there is none."""
         pages.load()  # a page that cannot be read would be too late when the login ends
         async with await bind_loopback(self._ports) as listener:
             port: int = listener.socket.getsockname()[1]
@@ -199,7 +201,9 @@ class BrowserAttempt:
             case None:
                 raise LoginTimedOut("Login timed out")
             case Cancel():
-                raise LoginCancelled(CANCELLED)
+                raise PortYielded(CANCELLED)
+            case NotEntitled() | Denied(error="access_denied") as refusal:
+                raise LoginDenied(refusal.message)
             case refusal:
                 raise LoginFailed(refusal.message)
 

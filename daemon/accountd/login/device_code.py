@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd.errors import (
+    DeviceCodesDisabled,
     InvalidRequest,
     LoginFailed,
     RemoteError,
@@ -42,12 +43,12 @@ class DeviceCodeFlow:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[DeviceCodeAttempt]:
-        """See Flow.open. InvalidRequest where the issuer does not offer the flow, else RequestFailed."""
+        """See Flow.open. DeviceCodesDisabled where the issuer does not offer the flow, else RequestFailed."""
         try:
             code = await self._issuer.request_device_code()
         except RemoteError as error:
             if isinstance(error, RemoteRefused) and error.status == 404:
-                raise InvalidRequest(str(error)) from error
+                raise DeviceCodesDisabled(str(error)) from error
             raise RequestFailed(f"failed to request device code: {error}") from error
         yield DeviceCodeAttempt(self._issuer, code)
 

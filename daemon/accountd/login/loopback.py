@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
-from accountd.errors import RequestFailed, describe_os_error
+from accountd.errors import PortUnavailable, describe_os_error
 from accountd.oauth.callback import PORTS
 from accountd.oauth.pages import render_refused
 from accountd.system.accepting import accept_clients
@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 async def bind_loopback(ports: tuple[int, ...] = PORTS) -> trio.SocketListener:
-    """Listen on the first port that can be had, on 127.0.0.1 alone. Raises RequestFailed, which says who has them.
+    """Listen on the first port that can be had, on 127.0.0.1 alone. Raises PortUnavailable: it names who has them.
 
     Whoever holds a port is asked once, by `GET /cancel`, to let go: the listener of another login does, be it
     one of ours or of Codex.
@@ -62,7 +62,7 @@ async def bind_loopback(ports: tuple[int, ...] = PORTS) -> trio.SocketListener:
         if listener is not None:
             return listener
     holders = "; ".join([f"{port} by {await describe_holder(port)}" for port in ports])
-    raise RequestFailed(
+    raise PortUnavailable(
         f"failed to start login server: every port that a browser login may use on 127.0.0.1 is taken ({holders}). "
         "Stop one of these programs, or log in with a device code, which needs no port."
     )
@@ -74,7 +74,7 @@ async def _try_bind(port: int) -> trio.SocketListener | None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return None
-        raise RequestFailed(f"failed to start login server: port {port}: {describe_os_error(error)}") from error
+        raise PortUnavailable(f"failed to start login server: port {port}: {describe_os_error(error)}") from error
     return listener
 
 

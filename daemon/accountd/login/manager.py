@@ -11,14 +11,17 @@ import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 import trio
 
 from accountd.account.external import EXTERNAL_IS_ACTIVE, ExternalTokens
 from accountd.errors import (
+    ExternalTokensActive,
     InvalidRequest,
     LoginCancelled,
     LoginFailed,
     RequestFailed,
+    ShuttingDown,
     StorageError,
 )
 from accountd.login.lifecycle import Login, State
@@ -29,6 +32,7 @@ from accountd.protocol.account import (
     ExternalTokensLoginDone,
     LoginUnderWay,
 )
+from accountd.protocol.reasons import ErrorReason, find_reason
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
@@ -139,13 +143,13 @@ class LoginManager:
 
     def _check_replaceable(self) -> None:
         if self._accounts.active.credential.is_external:
-            raise InvalidRequest(EXTERNAL_IS_ACTIVE)
+            raise ExternalTokensActive(EXTERNAL_IS_ACTIVE)
 
     def _find_refusal(self) -> InvalidRequest | None:
         """Say why no login may begin now, if none may."""
         if not self._open:
-            return InvalidRequest("Server is draining; retry after reconnecting")
-        return InvalidRequest(EXTERNAL_IS_ACTIVE) if self._accounts.active.credential.is_external else None
+            return ShuttingDown("Server is draining; retry after reconnecting")
+        return ExternalTokensActive(EXTERNAL_IS_ACTIVE) if self._accounts.active.credential.is_external else None
 
     async def cancel(self, login_id: str) -> bool:
         """Cancel a login. True promises that nothing was stored and nothing will be.
@@ -277,7 +281,8 @@ class LoginManager:
             words = self._conclude(login, error)
         except Exception as bug:  # noqa: BLE001 - those who wait for the completion get one
             report(_log, "the end of a login", bug)
-        self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint))
+        reason = msgspec.UNSET if error is None else ErrorReason(find_reason(error))
+        self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint, reason))
 
     def _conclude(self, login: Login, error: AccountdError | None) -> str | None:
         """Write down how a login ended, show it to the person, and give the words for clients."""

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from accountd.errors import LoginFailed, RemoteRefused, describe_status
+from accountd.errors import LoginDenied, LoginFailed, RemoteRefused, describe_status
 from accountd.foreign_json import Undecodable, decode
 from accountd.oauth.tokens import describe_page, find_words, parse_oauth_error_code
 from accountd.secret import Secret
@@ -118,9 +118,9 @@ class DeviceCodePolling:
         self._last_poll_made = False
 
     def delay(self, now: float) -> float:
-        """Give the seconds until the next poll. Raises LoginFailed when no poll is left."""
+        """Give the seconds until the next poll. Raises LoginTimedOut when no poll is left."""
         if self._last_poll_made:
-            raise LoginFailed(EXPIRED if self.trouble is None else f"{EXPIRED}; {self.trouble}")
+            raise LoginTimedOut(EXPIRED if self.trouble is None else f"{EXPIRED}; {self.trouble}")
         wait = _backoff(self.interval, self.retries) if self.retries else self.interval
         if now + wait >= self.deadline:
             self._last_poll_made = True
@@ -144,9 +144,9 @@ class DeviceCodePolling:
             return None
         match code:
             case "access_denied":
-                raise LoginFailed("device auth was denied")
+                raise LoginDenied("device auth was denied")
             case "expired_token":
-                raise LoginFailed(EXPIRED)
+                raise LoginTimedOut(EXPIRED)
         pending = code in ("authorization_pending", "slow_down") or (status in (403, 404) and page is None)
         if pending:
             self.retries, self.trouble = 0, None

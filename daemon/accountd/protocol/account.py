@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 
 from accountd.codex.plans import PlanType
+from accountd.protocol.reasons import OF_THE_EXTENSION, ErrorReason
 
 AuthMode = Literal["apikey", "chatgpt", "chatgptAuthTokens"]
 Entrypoint = Literal["life_sciences"]
@@ -319,12 +320,20 @@ class ReadStoreResponse(Wire, frozen=True):
 
 
 class AccountLoginCompleted(Wire, frozen=True):
-    """`account/login/completed`: exactly one for every login; `login_id` is null for one that was done at once."""
+    """`account/login/completed`: exactly one for every login; `login_id` is null for one that was done at once.
+
+    `accountd` says why one failed, to clients that declare the accountd extension.
+    """
 
     login_id: str | None
     success: bool
     error: str | None = None
     onboarding_entrypoint: Entrypoint | None = None
+    accountd: Annotated[ErrorReason, OF_THE_EXTENSION] | msgspec.UnsetType = msgspec.UNSET
+
+    def as_stock(self) -> AccountLoginCompleted:
+        """Return what clients are sent that do not declare the extension."""
+        return msgspec.structs.replace(self, accountd=msgspec.UNSET)
 
 
 class AccountUpdated(Wire, frozen=True):

@@ -7,7 +7,7 @@ method is known. So a request with bad params still has an id that its error can
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from accountd.errors import InvalidRequest, ParseError, RequestError, RequestFailed
 from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.explain import explain_decode_error
+from accountd.protocol.reasons import OF_THE_EXTENSION, ErrorReason, find_reason
 from accountd.redaction import redact
 
 if TYPE_CHECKING:
@@ -80,11 +81,18 @@ class _Request(msgspec.Struct):
     params: Any
 
 
+class ErrorData(msgspec.Struct):
+    """What is told of an error to clients that declare the accountd extension."""
+
+    accountd: ErrorReason
+
+
 class ErrorBody(msgspec.Struct):
     """What went wrong: a code of JSON-RPC 2.0 section 5.1, or of Codex's, and a text for a person."""
 
     code: int
     message: str
+    data: Annotated[ErrorData, OF_THE_EXTENSION] | UnsetType = UNSET
 
 
 class Error(msgspec.Struct):
@@ -200,15 +208,17 @@ def render_result(request_id: RequestId, result: object) -> bytes:
     return _encode(Result(request_id, result))
 
 
-def render_error(request_id: RequestId | None, error: RequestError) -> bytes:
+def render_error(request_id: RequestId | None, error: RequestError, *, extension: bool = False) -> bytes:
     """Write the answer to a request that failed; a null id says that it could not be read.
 
-    What something outside may have put into words is redacted. Others have our words, and those of the client.
+    With `extension`, for a client that declares it, the error has its reason. What something outside may have put
+    into words is redacted. Others have our words, and those of the client.
     """
     text = redact(str(error)) if isinstance(error, RequestFailed) else str(error)
     if len(text) > _MAX_TEXT:
         text = f"{text[:_MAX_TEXT]}…"
-    return _encode(Error(request_id, ErrorBody(error.code, text)))
+    data = ErrorData(ErrorReason(find_reason(error))) if extension else UNSET
+    return _encode(Error(request_id, ErrorBody(error.code, text, data)))
 
 
 def render_notification(method: str, params: object, emitted_at_ms: int) -> bytes:

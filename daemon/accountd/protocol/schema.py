@@ -5,8 +5,8 @@ reads that folder reads this one: `v1` has what is called without a slash, `v2` 
 them. Beside these, `accountd` has what is ours. A message for clients alone that declare a capability says so in
 its description, and in `x-capability`.
 
-What the server sends is always whole, so all members of that are required; of what a client sends, a member that
-has a default may be left out.
+What the server sends is always whole, so all members of that are required, but for those for clients of the
+extension alone; of what a client sends, a member that has a default may be left out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 
 from accountd.protocol import account, jsonrpc
 from accountd.protocol.methods import EXTENSION_NOTIFICATIONS, METHODS, NOTIFICATIONS, SERVER_REQUESTS
+from accountd.protocol.reasons import EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ BUNDLE: Final = "codex_app_server_protocol.v2.schemas.json"
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _REF: Final = "#/definitions/"
 _EXPERIMENTAL: Final = "experimentalApi"
-_EXTENSION: Final = "extensions.accountd"
+_CAPABILITY: Final = "x-capability"
 _NAMES: Final[dict[Any, str]] = {
     account.LoginAccountParams: "LoginAccountParams",
     account.LoginAccountResponse: "LoginAccountResponse",
@@ -89,7 +90,7 @@ def _messages() -> Iterator[_Message]:
     for name, row in METHODS.items():
         folder, capability = ("v2/" if "/" in name else "v1/"), None
         if row.extension:
-            folder, capability = "accountd/", _EXTENSION
+            folder, capability = "accountd/", EXTENSION
         elif row.params in row.experimental:
             capability = _EXPERIMENTAL
         if row.params is not None:
@@ -97,7 +98,7 @@ def _messages() -> Iterator[_Message]:
         yield _Message(row.result, folder, capability=capability)
     for body in NOTIFICATIONS:
         ours = body in EXTENSION_NOTIFICATIONS
-        yield _Message(body, "accountd/" if ours else "v2/", capability=_EXTENSION if ours else None)
+        yield _Message(body, "accountd/" if ours else "v2/", capability=EXTENSION if ours else None)
     for asked in SERVER_REQUESTS:
         yield _Message(asked.params)
         yield _Message(asked.result, sent=False)
@@ -121,7 +122,7 @@ def _define(messages: dict[str, _Message]) -> dict[str, Schema]:
         for part in (name, *_parts(definitions[name], definitions)):
             members = definitions[part].get("properties") if message.sent else None
             if members is not None:
-                definitions[part]["required"] = [*members]
+                definitions[part]["required"] = [name for name in members if _CAPABILITY not in members[name]]
                 for member in members.values():
                     member.pop("default", None)
         if message.capability:
@@ -161,10 +162,10 @@ def _in_wire_names(docstring: str, properties: Schema) -> str:
 
 def _mark(schema: Schema, capability: str) -> None:
     """Say, once, that a capability is needed."""
-    if "x-capability" not in schema:
+    if _CAPABILITY not in schema:
         told = f"Only with the capability `{capability}`."
         schema["description"] = f"{schema['description']}\n\n{told}" if "description" in schema else told
-        schema["x-capability"] = capability
+        schema[_CAPABILITY] = capability
 
 
 # envelopes
@@ -177,7 +178,7 @@ def _requests(paths: dict[str, str]) -> Iterator[Schema]:
             params = _nullable(_name(row.params)) if row.optional else _ref(_name(row.params))
         request = _call(name, params, paths[_name(row.result)], optional=row.optional or row.params is None)
         if row.extension or row.params in row.experimental:
-            _mark(request, _EXTENSION if row.extension else _EXPERIMENTAL)
+            _mark(request, EXTENSION if row.extension else _EXPERIMENTAL)
         yield request
 
 
@@ -193,7 +194,7 @@ def _notifications() -> Iterator[Schema]:
         notification = {"title": _title(method, "Notification"), "type": "object", "properties": members}
         notification["required"] = [*members]
         if body in EXTENSION_NOTIFICATIONS:
-            _mark(notification, _EXTENSION)
+            _mark(notification, EXTENSION)
         yield notification
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from accountd.config.toml import MalformedToml, parse_toml
-from accountd.errors import LoginFailed
+from accountd.errors import RequirementsUnavailable
 from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.explain import explain_decode_error, explain_misfit
 from accountd.requirements.host_patterns import matches_host
@@ -37,23 +37,6 @@ MAX_FRAGMENTS: Final = 64
 
 _PATHS: Final = ("sqlite_home", "log_dir", "model_catalog_json")
 _KEYS: Final = frozenset(RequirementsToml.__struct_encode_fields__)
-
-
-class RequirementsUnavailable(LoginFailed):
-    """Requirements that there are could not be had, or cannot be used. The texts are Codex's.
-
-    The message ends a login; `reading` answers `configRequirements/read`. `passing`: the next try, a moment
-    later, may do better. `unauthorized`: another access token might.
-    """
-
-    def __init__(
-        self, what: str, reading: str | None = None, *, passing: bool = True, unauthorized: bool = False
-    ) -> None:
-        super().__init__(f"failed to load workspace requirements: {what}")
-        layers = reading or "Failed to load cloud config bundle (workspace-managed policies)."
-        self.reading = f"failed to read configuration layers: {layers}"
-        self.passing = passing
-        self.unauthorized = unauthorized
 
 
 def refused_with(status: int | None) -> RequirementsUnavailable:

@@ -20,14 +20,13 @@ from accountd import paths
 from accountd.codex.plans import ELIGIBLE_PLANS
 from accountd.config.layers import MACHINE_FOLDER
 from accountd.config.toml_file import TomlFile
-from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed
+from accountd.errors import ConfigError, RemoteRefused, RemoteUnreachable, RequestFailed, RequirementsUnavailable
 from accountd.requirements.file import TTL, Kept, Owner
 from accountd.requirements.layers import (
     NO_REQUIREMENTS,
     Layer,
     Machine,
     MalformedLayer,
-    RequirementsUnavailable,
     make_layer,
     parse_bundle,
     refused_with,

@@ -12,7 +12,7 @@ import msgspec
 import trio
 from msgspec import Raw, UnsetType
 
-from accountd.foreign_json import UNDECODABLE
+from accountd.foreign_json import ABSENT, UNDECODABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,17 +25,19 @@ class ConnectionEnded(Exception):
 
 
 class PeerError(Exception):
-    """The answer is an error; `code` is None if it is one that could not be read."""
+    """The answer is an error; `code` is None if it could not be read, `data` null if it has none."""
 
-    def __init__(self, code: int | None, message: str) -> None:
+    def __init__(self, code: int | None, message: str, data: Raw = ABSENT) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.data = data
 
 
 class _ErrorBody(msgspec.Struct):
     code: int
     message: str
+    data: Raw = ABSENT
 
 
 class _Waiting:
@@ -114,4 +116,4 @@ def _read_error(error: Raw | UnsetType) -> PeerError:
         body = msgspec.json.decode(error if isinstance(error, Raw) else b"", type=_ErrorBody)
     except UNDECODABLE:
         return PeerError(None, "an error that could not be read")
-    return PeerError(body.code, body.message)
+    return PeerError(body.code, body.message, body.data)

@@ -268,7 +268,7 @@ class Connection:
             return
         if session is not None and session.wants(notification):
             self._counters.notifications_sent += 1
-            self._send(notification.payload)
+            self._send((session.extension and notification.extended) or notification.payload)
 
     def _offer(self, payload: bytes) -> bool:
         """Queue an answer; False, and it is not, if it is too much for one who has not read what came before."""
@@ -281,7 +281,7 @@ class Connection:
     def _complain(self, request_id: int | str | None, error: RequestError) -> None:
         """Answer what is no request."""
         self._counters.requests_refused[error.code] += 1
-        self._send(render_error(request_id, error))
+        self._send(render_error(request_id, error, extension=self._dispatcher.has_extension))
 
     def _cut(self) -> None:
         self._counters.clients_cut += 1

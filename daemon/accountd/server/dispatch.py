@@ -70,6 +70,11 @@ class Dispatcher:
         self._send = send
         self._greet = greet
 
+    @property
+    def has_extension(self) -> bool:
+        """Return True if the client has declared the accountd extension."""
+        return self.session is not None and self.session.extension
+
     def begin(self, request: Request) -> Awaitable[None] | None:
         """Call the method. Either the answer has been sent, or what is given back must be awaited for it.
 
@@ -110,19 +115,18 @@ class Dispatcher:
             _log.info("%s was refused (%d)", _name(method), error.code)
         if isinstance(request_id, (int, str)):
             self._services.counters.requests_refused[error.code] += 1
-            self._send(render_error(request_id, error))
+            self._send(render_error(request_id, error, extension=self.has_extension))
 
     def _call(self, request: Request) -> Awaitable[None] | None:
         """Pass the gates and call the handler. A notification, which has no id, calls nothing."""
         name, request_id = request.method, request.id
         if not isinstance(request_id, (int, str)):
             return None
-        extension = self.session is not None and self.session.extension
         if name not in METHODS and is_of_the_agent(name):
             if self.session is None:  # of which Codex would speak first
                 raise InvalidRequest("Not initialized")
             raise MethodNotFound(render_refusal(name))
-        method = find_method(name, extension=extension)
+        method = find_method(name, extension=self.has_extension)
         if self._methods is not None and name not in self._methods:
             raise InvalidRequest(f"{name} is not available on this socket, which hands out tokens alone")
         params = parse_params(name, request.params)

@@ -11,10 +11,9 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from accountd.errors import StorageError
+from accountd.errors import KeyringAbsent, StorageError
 from accountd.storage.base import StoreDescription, parse_record
 from accountd.storage.file import FileStore
-from accountd.storage.keyring import KeyringAbsent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

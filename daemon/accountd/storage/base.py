@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import msgspec
 
 from accountd.codex.plans import PlanType, parse_plan
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord
 from accountd.files.read import MAX_FILE
 from accountd.foreign_json import ABSENT, UNDECODABLE
 from accountd.oauth.claims import Claims, MalformedToken, parse_claims, read_claims
@@ -33,18 +33,6 @@ StoreKind = Literal["file", "keyring", "memory"]
 
 COMMIT_TIMEOUT: Final = 30.0
 """Seconds to wait for other programs to let go of the credential locks; they hold them for one refresh."""
-
-
-class MalformedRecord(StorageError):
-    """The stored document cannot be read as credentials. Its text is never part of the message."""
-
-
-class UnreadableRecord(StorageError):
-    """There is a document, and this user may not read it. What it holds is not known."""
-
-
-class CredentialsLocked(StorageError):
-    """Another program would not let go of the credential locks. The message names it, where the system tells."""
 
 
 class Unknown(msgspec.Struct, frozen=True):

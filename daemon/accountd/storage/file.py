@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd import paths
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord, StorageError, UnreadableRecord
 from accountd.files.ownership import UnsafePath
 from accountd.files.read import FileTooLarge, read_own_file
 from accountd.files.replace import (
@@ -26,14 +26,7 @@ from accountd.files.replace import (
     remove_file,
     replace_file,
 )
-from accountd.storage.base import (
-    COMMIT_TIMEOUT,
-    MalformedRecord,
-    StoreDescription,
-    UnreadableRecord,
-    parse_record,
-    render_record,
-)
+from accountd.storage.base import COMMIT_TIMEOUT, StoreDescription, parse_record, render_record
 from accountd.storage.leftovers import redo_writing, settle_leftovers
 from accountd.storage.locks import CredentialLocks
 from accountd.storage.rehearsal import rehearse

@@ -19,8 +19,15 @@ import msgspec
 import trio
 
 from accountd import paths
-from accountd.errors import StorageError, describe_foreign
-from accountd.storage.base import MalformedRecord, StoreDescription, parse_record, render_record
+from accountd.errors import (
+    KeyringAbsent,
+    KeyringError,
+    KeyringLocked,
+    MalformedRecord,
+    StorageError,
+    describe_foreign,
+)
+from accountd.storage.base import StoreDescription, parse_record, render_record
 from accountd.storage.file import FileStore
 
 if TYPE_CHECKING:
@@ -36,24 +43,6 @@ TIMEOUT: Final = 5.0
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-class KeyringError(StorageError):
-    """A keyring did not do what it was asked. The message is one line, and says what the person can do."""
-
-    def __init__(self, problem: str, remedy: str = "see to it") -> None:
-        super().__init__(problem, f'{remedy}, or set cli_auth_credentials_store = "file" in config.toml')
-
-
-class KeyringAbsent(KeyringError):
-    """There is no keyring where this process runs, as on most servers: nothing is kept in it."""
-
-
-class KeyringLocked(KeyringError):
-    """The keyring wants a password first. Nobody is asked for it on behalf of a daemon."""
-
-    def __init__(self) -> None:
-        super().__init__("the keyring is locked", "unlock it")
 
 
 class Item(msgspec.Struct, frozen=True):

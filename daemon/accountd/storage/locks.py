@@ -28,11 +28,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import trio
 
 from accountd import paths
-from accountd.errors import describe_os_error
+from accountd.errors import CredentialsLocked, describe_os_error
 from accountd.files.flock import NoLocks, try_lock
 from accountd.files.ownership import UnsafePath
 from accountd.files.walk import check_folder, find_entry, open_ours
-from accountd.storage.base import CredentialsLocked
 from accountd.storage.lock_holder import find_holders
 from accountd.storage.trouble import cannot
 

@@ -11,8 +11,8 @@ import socket
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from accountd.errors import StorageError, describe_foreign
-from accountd.storage.keyring import SERVICE, Item, KeyringAbsent, KeyringError, KeyringLocked
+from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, StorageError, describe_foreign
+from accountd.storage.keyring import SERVICE, Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

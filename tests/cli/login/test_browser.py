@@ -141,30 +141,27 @@ def test_json_says_whether_a_browser_was_opened(
 
 
 @pytest.mark.parametrize(
-    ("error", "hint"),
+    ("reason", "hint"),
     [
-        ("Login timed out", ""),
-        (
-            "Login server error: Login was not completed",
-            " (cancelled by another client, or replaced by another login)",
-        ),
-        (
-            "Login server error: Login cancelled",
-            " (another program on this machine asked for the port)",
-        ),
+        ("loginTimedOut", ""),
+        ("loginCancelled", " (cancelled by another client, or replaced by another login)"),
+        ("portYielded", " (another program on this machine asked for the port)"),
     ],
 )
-def test_a_login_that_fails_says_why(path: Path, capsys: pytest.CaptureFixture[str], error: str, hint: str) -> None:
-    """The error of the completion, and what the protocol's words for cancellations mean; exit code 1."""
-    with AppServer(path, {"account/login/start": Then(STARTED, (completed(error),))}):
+def test_a_login_that_fails_says_why(
+    path: Path, capsys: pytest.CaptureFixture[str], reason: str, hint: str
+) -> None:
+    """The error of the completion, and what the reasons for cancellations mean; exit code 1."""
+    end = completed("it failed", reason=reason)
+    with AppServer(path, {"account/login/start": Then(STARTED, (end,))}):
         assert main(["login", "--browser", "--no-browser"]) == 1
-    assert capsys.readouterr().err == f"accountd: the login failed: {error}{hint}\n"
+    assert capsys.readouterr().err == f"accountd: the login failed: it failed{hint}\n"
 
 
 def test_without_a_port_the_code_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The daemon says who holds the ports, and the verb that needs none follows."""
     text = "failed to start login server: 1455 by node (pid 4711); 1457 by node (pid 4711)"
-    with AppServer(path, {"account/login/start": Refusal(-32603, text)}):
+    with AppServer(path, {"account/login/start": Refusal(-32603, text, "portUnavailable")}):
         assert main(["login", "--browser"]) == 1
     assert capsys.readouterr() == ("", f"accountd: {text}\naccountd: try `accountd login`\n")
 

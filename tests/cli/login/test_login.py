@@ -82,25 +82,25 @@ def test_json_tells_of_steps_and_retries(path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "reason", "hint"),
     [
-        ("device auth timed out after 15 minutes", "device auth timed out after 15 minutes"),
-        (
-            "Login was not completed",
-            "Login was not completed (cancelled by another client, or replaced by another login)",
-        ),
+        ("device auth timed out after 15 minutes", "loginTimedOut", ""),
+        ("not completed", "loginCancelled", " (cancelled by another client, or replaced by another login)"),
+        ("Login was not completed", None, ""),
     ],
 )
 def test_a_login_that_fails_says_why(
-    path: Path, capsys: pytest.CaptureFixture[str], error: str, words: str
+    path: Path, capsys: pytest.CaptureFixture[str], error: str, reason: str | None, hint: str
 ) -> None:
-    """The error of the completion is on stderr, or in the JSON; exit code 1."""
-    with AppServer(path, {"account/login/start": Then(STARTED, (completed(error),))}):
+    """The error of the completion is on stderr, with what its reason means, or in the JSON; exit code 1."""
+    end = completed(error, reason=reason)
+    with AppServer(path, {"account/login/start": Then(STARTED, (end,))}):
         assert main(["login"]) == 1
-        assert capsys.readouterr().err == f"accountd: the login failed: {words}\n"
+        assert capsys.readouterr().err == f"accountd: the login failed: {error}{hint}\n"
         assert main(["login", "--json"]) == 1
         out, err = capsys.readouterr()
-        assert json.loads(out.splitlines()[1]) == {"event": "completed", "success": False, "error": error}
+        told = {"event": "completed", "success": False, "error": error, "reason": reason}
+        assert json.loads(out.splitlines()[1]) == told
         assert err == ""
 
 
@@ -122,8 +122,8 @@ def test_a_login_that_may_not_begin_says_why(path: Path, capsys: pytest.CaptureF
 
 def test_where_there_are_no_codes_the_browser_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The issuer's refusal to give codes is followed by the verb that needs none."""
-    text = "failed to request device code: device code login is not enabled for this Codex server."
-    with AppServer(path, {"account/login/start": Refusal(-32603, text)}):
+    text = "device code login is off"
+    with AppServer(path, {"account/login/start": Refusal(-32600, text, "deviceCodesDisabled")}):
         assert main(["login"]) == 1
     assert capsys.readouterr() == ("", f"accountd: {text}\naccountd: try `accountd login --browser`\n")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accountd.cli.account import Account, read_account
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.terminal import complain
-from accountd.client.errors import CallFailed, ClientError, Interrupted
+from accountd.client.errors import CallFailed, ClientError, Interrupted, read_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,8 @@ _CANCELLING = 10.0
 class Way(NamedTuple):
     """A way to log in: its `type` in the protocol, and for how many seconds such a login is open.
 
-    The daemon ends it; the lifetime is what is told here. A start whose error has the words `closed` in it means
-    that this way cannot be gone here, and that the verb `instead` may help.
+    The daemon ends it; the lifetime is what is told here. A start that fails for the reason `closed` means that
+    this way cannot be gone here, and that the verb `instead` may help.
     """
 
     type: str
@@ -65,7 +65,7 @@ class Course:
         except Interrupted:
             return self._abandon(asked)
         except CallFailed as error:
-            if way.closed not in error.message:
+            if error.reason != way.closed:
                 raise
             complain(error.message)
             raise Failure(f"try `{way.instead}`") from error
@@ -82,7 +82,7 @@ class Course:
             self._client.call("account/login/cancel", {"loginId": login_id})
             raise Failure("the daemon did not end the login in time; it is cancelled, please try again")
         if not end.get("success"):
-            self._report.failed(str(end.get("error")))
+            self._report.failed(str(end.get("error")), read_reason(end))
             return ERROR
         self._report.logged_in(who(self._client, Account("chatgpt"), self._interrupts))
         return OK
@@ -166,7 +166,7 @@ class Course:
         if reply.get("status") == "canceled":
             self._report.cancelled()
         elif end is not None:
-            self._report.failed(str(end.get("error")))
+            self._report.failed(str(end.get("error")), read_reason(end))
         else:
             raise Failure("the daemon knows this login no more; see `accountd status` for what became of it")
         return exit_code

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from accountd.cli.account import Account
 
 _HINTS = {
-    "Login was not completed": "cancelled by another client, or replaced by another login",
-    "Login cancelled": "another program on this machine asked for the port",
+    "loginCancelled": "cancelled by another client, or replaced by another login",
+    "portYielded": "another program on this machine asked for the port",
 }
-"""What the protocol's words mean, which may have others in front of them."""
+"""What a person does not see from the protocol's words, by the reason."""
 
 
 _WAITING = ("Waiting for approval", "Waiting")
@@ -135,9 +135,9 @@ class TextReport:
         for line in fold(words, self._screen.width):
             say(style.bold(style.green(line)))
 
-    def failed(self, error: str) -> None:
+    def failed(self, error: str, reason: str | None) -> None:
         """Say why nobody new is logged in."""
-        hint = next((f" ({hint})" for words, hint in _HINTS.items() if error.endswith(words)), "")
+        hint = f" ({_HINTS[reason]})" if reason in _HINTS else ""
         complain(f"the login failed: {error}{hint}")
 
     def cancelled(self) -> None:
@@ -206,9 +206,9 @@ class JsonReport:
         """Give the account; `tooLate` if the program had sent a signal to cancel."""
         self._event("completed", success=True, tooLate=too_late, **account.as_json())
 
-    def failed(self, error: str) -> None:
-        """Give the daemon's reason."""
-        self._event("completed", success=False, error=error)
+    def failed(self, error: str, reason: str | None) -> None:
+        """Give the daemon's words and its reason."""
+        self._event("completed", success=False, error=error, reason=reason)
 
     def cancelled(self) -> None:
         """Say that nothing was stored."""

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
     from accountd.client.blocking import Client
 
-_CODE = Way(
-    "chatgptDeviceCode", 15 * 60.0, closed="device code login is not enabled", instead="accountd login --browser"
-)
-_BROWSER = Way("chatgpt", 10 * 60.0, closed="failed to start login server", instead="accountd login")
+_CODE = Way("chatgptDeviceCode", 15 * 60.0, closed="deviceCodesDisabled", instead="accountd login --browser")
+_BROWSER = Way("chatgpt", 10 * 60.0, closed="portUnavailable", instead="accountd login")
 _LONGEST_KEY = 64 * 1024
 
 

@@ -32,7 +32,7 @@ Ctrl-C ends it.
 With --json, each line is one object: "at" (Unix seconds), "event", and
   account       who is logged in, as `accountd status --json` says it
   login         loginId, type, state, startedAt, expiresAt, retries, retryCause
-  completed     loginId, success, error
+  completed     loginId, success, error, reason
   connected     the daemon is there again
   disconnected  it has gone
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from accountd.cli.terminal import Screen, Style, fold, one_line, say
+from accountd.client.errors import read_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,8 @@ class JsonReport:
 
     def completed(self, login: dict[str, Any]) -> None:
         """Give how it ended."""
-        self._event("completed", {name: login[name] for name in ("loginId", "success", "error")})
+        members = {name: login[name] for name in ("loginId", "success", "error")}
+        self._event("completed", {**members, "reason": read_reason(login)})
 
     def disconnected(self) -> None:
         """Give that the daemon has gone."""
