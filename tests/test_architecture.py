@@ -155,6 +155,10 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
                 yield f"{path}:{node.lineno}: {text} is a file's name; paths.py has those"
             case ast.ExceptHandler(type=ast.expr() as caught) if path != JSON and _is_undecodable(caught):
                 yield f"{path}:{node.lineno}: what is no JSON raises UNDECODABLE, see {JSON}"
+            case ast.Attribute(ast.Name(id="client"), attr="call" | "send" | "wait_response") if path.startswith(
+                "cli/"
+            ):
+                yield f"{path}:{node.lineno}: a verb asks by a method of client/blocking.py, which has the protocol"
             case ast.Call(func=ast.Name(id="print")) if not path.startswith(PRINTS):
                 yield f"{path}:{node.lineno}: only {' and '.join(PRINTS)} print"
             case ast.Call(func=ast.Attribute(ast.Attribute(attr="json"), "decode"), keywords=[]):
@@ -286,6 +290,11 @@ MAP = (PACKAGE / "__init__.py").read_text()
         ),
         ("hub.py", "from accountd.account import _x", "2: accountd.account._x is private"),
         ("hub.py", "print()", "2: only cli/ and sandbox/ print"),
+        (
+            "cli/a.py",
+            "client.call('account/read')",
+            "2: a verb asks by a method of client/blocking.py, which has the protocol",
+        ),
         ("hub.py", "msgspec.json.decode(b'')", "2: JSON is decoded by its type alone, see foreign_json.py"),
         ("config/limits.py", "home / 'auth.json'", "2: auth.json is a file's name; paths.py has those"),
         (

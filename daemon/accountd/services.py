@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from accountd import paths
 from accountd.account.account import Shared, open_account
 from accountd.account.accounts import Accounts
 from accountd.backend.client import Backend
@@ -72,7 +73,7 @@ async def open_services(
         policy=policy,
         clock=clock,
         machine=this_machine(config.codex_home),
-        file=BundleFile((own_folder or config.codex_home) / "accountd-requirements.json"),
+        file=BundleFile((own_folder or config.codex_home) / paths.REQUIREMENTS),
         system=system,
         parse=parse_bundle,
     )

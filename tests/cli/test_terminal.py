@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.app_server import LOGIN_ID, STARTED, Answer, AppServer, Message, Refusal, Script, Then, completed
+from fakes.app_server import LOGIN_ID, STARTED, Answer, AppServer, Message, Refusal, Script, Then, begin, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ NOT_COMPLETED = completed("Login was not completed")
 
 def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) -> None:
     """On a terminal one line counts down each second; it is gone when the login is complete."""
-    with AppServer(path, {"account/login/start": STARTED, **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED), **WHO}) as server:
         terminal = run("login")
         terminal.wait_for("\rWaiting for approval · 15:00 left · Ctrl-C cancels")
         terminal.wait_for("\rWaiting for approval · 14:59 left · Ctrl-C cancels")
@@ -44,7 +44,7 @@ def test_the_time_left_is_rewritten_in_place(path: Path, run: type[Terminal]) ->
 
 def test_an_issuer_that_is_not_reached_is_told_in_place(path: Path, run: type[Terminal]) -> None:
     """The line says what is waited for: the person, the issuer, or the end."""
-    with AppServer(path, {"account/login/start": STARTED, **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED), **WHO}) as server:
         terminal = run("login")
         terminal.wait_for("\rWaiting for approval")
         step = {"loginId": LOGIN_ID, "state": "waiting", "retries": 1, "retryCause": "no route"}
@@ -59,7 +59,7 @@ def test_an_issuer_that_is_not_reached_is_told_in_place(path: Path, run: type[Te
 def test_ctrl_c_cancels_the_login(path: Path, run: type[Terminal]) -> None:
     """Ctrl-C cancels by the login's id, waits for its completion, says so, and is exit code 130."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": cancelled}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED), "account/login/cancel": cancelled}) as server:
         terminal = run("login")
         terminal.wait_for("15:00 left")
         terminal.type("\x03")
@@ -90,7 +90,7 @@ def test_a_cancel_that_ends_otherwise_says_how(
     answer: Answer, code: int, told: str, path: Path, run: type[Terminal]
 ) -> None:
     """It came too late, for a login that was complete or had failed, with the signal's exit code; or is refused."""
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": answer, **WHO}):
+    with AppServer(path, {"account/login/start": begin(STARTED), "account/login/cancel": answer, **WHO}):
         terminal = run("login")
         terminal.wait_for("15:00 left")
         terminal.type("\x03")
@@ -100,7 +100,7 @@ def test_a_cancel_that_ends_otherwise_says_how(
 
 def test_a_second_ctrl_c_leaves_at_once(path: Path, run: type[Terminal]) -> None:
     """When the daemon does not answer the cancel, another Ctrl-C ends the command and says what is unknown."""
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": None}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED), "account/login/cancel": None}) as server:
         terminal = run("login")
         terminal.wait_for("15:00 left")
         terminal.type("\x03")
@@ -112,14 +112,10 @@ def test_a_second_ctrl_c_leaves_at_once(path: Path, run: type[Terminal]) -> None
 
 def test_ctrl_c_after_the_login_is_complete(path: Path, run: type[Terminal]) -> None:
     """While the daemon looks up whose login it is, Ctrl-C ends the wait, and the login is told as complete."""
-    script: Script = {
-        "account/login/start": Then(STARTED, (COMPLETED,)),
-        "account/read": None,
-        "getAuthStatus": None,
-    }
+    script: Script = {"account/login/start": begin(STARTED, COMPLETED), "account/read": None}
     with AppServer(path, script) as server:
         terminal = run("login")
-        server.wait_for("getAuthStatus")
+        server.wait_for("account/read")
         terminal.type("\x03")
         assert terminal.wait() == 0
     assert "Logged in with ChatGPT (workspace details are unavailable: not waited for)." in terminal.screen
@@ -147,7 +143,7 @@ def test_an_address_is_pasted(path: Path, run: type[Terminal]) -> None:
         right = params == {"loginId": LOGIN_ID, "callbackUrl": CALLBACK}
         return Then({}, (COMPLETED,)) if right else Refusal(-32600, "This is not the address that it ends with.")
 
-    script: Script = {"account/login/start": PAGE, "account/login/submitCallback": take, **WHO}
+    script: Script = {"account/login/start": begin(PAGE), "account/login/submitCallback": take, **WHO}
     with AppServer(path, script) as server:
         terminal = run("login", "--browser")
         terminal.wait_for("paste the address it ends on here:\r\n> ")
@@ -168,7 +164,7 @@ def test_an_address_is_pasted(path: Path, run: type[Terminal]) -> None:
 def test_ctrl_c_while_an_address_is_typed(path: Path, run: type[Terminal]) -> None:
     """Ctrl-C in the middle of a line cancels as it does elsewhere, and what was typed goes nowhere."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
-    with AppServer(path, {"account/login/start": PAGE, "account/login/cancel": cancelled}) as server:
+    with AppServer(path, {"account/login/start": begin(PAGE), "account/login/cancel": cancelled}) as server:
         terminal = run("login", "--browser")
         terminal.wait_for("> ")
         terminal.type("http://127.0.")
@@ -183,7 +179,7 @@ def test_ctrl_c_while_an_address_is_looked_at(path: Path, run: type[Terminal]) -
     """A daemon that does not answer the paste does not keep Ctrl-C from cancelling."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
     script: Script = {"account/login/submitCallback": None, "account/login/cancel": cancelled}
-    with AppServer(path, {"account/login/start": PAGE, **script}) as server:
+    with AppServer(path, {"account/login/start": begin(PAGE), **script}) as server:
         terminal = run("login", "--browser")
         terminal.wait_for("> ")
         terminal.type(f"{CALLBACK}\n")
@@ -198,7 +194,7 @@ def test_a_login_ends_while_an_address_is_typed(
     path: Path, run: type[Terminal], error: str | None, code: int
 ) -> None:
     """The end is told on a line of its own, and what was typed is not left for the shell."""
-    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(PAGE), **WHO}) as server:
         terminal = run("login", "--browser")
         terminal.wait_for("> ")
         terminal.type("rm -r")
@@ -211,7 +207,7 @@ def test_a_login_ends_while_an_address_is_typed(
 
 def test_a_person_who_has_nothing_to_paste(path: Path, run: type[Terminal]) -> None:
     """Ctrl-D at the prompt ends the asking; the login goes on."""
-    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(PAGE), **WHO}) as server:
         terminal = run("login", "--browser")
         terminal.wait_for("> ")
         terminal.type("\x04too late\n")
@@ -224,7 +220,7 @@ def test_a_person_who_has_nothing_to_paste(path: Path, run: type[Terminal]) -> N
 
 def test_json_asks_for_nothing(path: Path, run: type[Terminal]) -> None:
     """With --json there is no prompt, on a terminal either."""
-    with AppServer(path, {"account/login/start": PAGE, **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(PAGE), **WHO}) as server:
         terminal = run("login", "--browser", "--json")
         terminal.wait_for("}\r\n")
         terminal.type(f"{CALLBACK}\n")
@@ -239,7 +235,7 @@ def test_json_asks_for_nothing(path: Path, run: type[Terminal]) -> None:
 def test_sigterm_cancels_as_well(path: Path, arguments: list[str]) -> None:
     """SIGTERM, without a terminal, cancels in the same way; exit code 143."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
-    with AppServer(path, {"account/login/start": STARTED, "account/login/cancel": cancelled}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED), "account/login/cancel": cancelled}) as server:
         command = [sys.executable, "-m", "accountd", "login", *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,8 @@ from fakes.app_server import AppServer, Message, Refusal, Script
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from accountd.client.results import ReadTokenResponse
 
 CHATGPT: Message = {
     "authMode": "chatgpt",
@@ -107,7 +109,7 @@ def test_json_has_all_members(path: Path, capsys: pytest.CaptureFixture[str], an
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
 def test_a_shell_that_evals_it_has_the_key(text: str) -> None:
     """Whatever is in a key, the shell takes it for a value and nothing else."""
-    lines = token._FORMATS["env"]({**API_KEY, "token": text})
+    lines = token._FORMATS["env"](cast("ReadTokenResponse", {**API_KEY, "token": text}))
     command = ["sh", "-c", 'eval "$1"; printf %s "$OPENAI_API_KEY"', "sh", lines]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
     assert (done.stdout, done.stderr) == (text, "")

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from accountd.client.results import AccountLoginProgress
     from fakes.terminal import Terminal
 
 pytestmark = pytest.mark.process
@@ -155,7 +156,7 @@ def test_each_state_of_a_login_has_its_words(
     """A line says where a login is; what comes from elsewhere cannot break it."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-    TextReport().progress({**LOGIN, **changed})
+    TextReport().progress(cast("AccountLoginProgress", {**LOGIN, **changed}))
     assert capsys.readouterr().out[10:] == f"Login 4739e968: {line}\n"
     monkeypatch.undo()
     time.tzset()

@@ -41,7 +41,7 @@ def test_it_introduces_itself(path: Path) -> None:
         client.call("ping")
         assert server.requests[0]["params"] == {
             "clientInfo": {"name": "accountd-client", "title": "accountd-client", "version": __version__},
-            "capabilities": {"extensions": {"accountd": {}}},
+            "capabilities": {"experimentalApi": True, "extensions": {"accountd": {}}},
         }
         assert server.requests[1] == {"method": "initialized"}
         assert client.server["codexHome"] == "/home/someone/.codex"
@@ -230,16 +230,17 @@ def test_a_wait_can_be_interrupted_and_taken_up_again(path: Path) -> None:
     """A readable `interrupt` ends the wait; the answer can still be had, and so can what came meanwhile."""
     readable, writable = socket.socketpair()
     with readable, writable, AppServer(path, {"slow": None}) as server, Client(path) as client:
+        client.interrupt = readable
         writable.send(b"!")
         request = client.send("slow")
         with pytest.raises(Interrupted):
-            client.wait_response(request, interrupt=readable)
+            client.wait_response(request)
         with pytest.raises(Interrupted):
-            client.next_notification(10, interrupt=readable)
+            client.next_notification(10)
         readable.recv(1)
         server.wait_for("slow")
         server.send(b'{"method":"x","params":{}}\n{"id":2,"result":{"done":true}}\n')
-        assert client.wait_response(request, interrupt=readable) == {"done": True}
+        assert client.wait_response(request) == {"done": True}
         assert client.next_notification(0) == Notification("x", {})
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accountd.client.blocking import BrowserLogin, Client, DeviceCodeLogin, connect
-from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, LoginFailed, NothingListens
-from fakes.app_server import AppServer, Message, Raw, Refusal, Then
+from accountd.client.errors import (
+    CallFailed,
+    CallTimedOut,
+    ConnectionLost,
+    Interrupted,
+    LoginFailed,
+    NothingListens,
+)
+from fakes.app_server import AppServer, Message, Raw, Refusal, Then, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +26,6 @@ if TYPE_CHECKING:
 
 ID = "4739e968-e2f9-497c-bf76-2d4cb9ca6b34"
 OTHER = "00000000-0000-4000-8000-000000000000"
-PROGRESS = ("account/login/progress", {"loginId": ID, "state": "waiting", "expiresAt": 1_800_000_900.5})
 STARTED = {
     "chatgptDeviceCode": {
         "type": "chatgptDeviceCode",
@@ -30,12 +39,13 @@ STARTED = {
 
 def completed(*, success: bool, error: str | None = None, login_id: str = ID) -> tuple[str, Message]:
     """Make the notification of a login's end."""
-    return "account/login/completed", {"loginId": login_id, "success": success, "error": error}
+    reason = {} if success else {"accountd": {"reason": "loginDenied"}}
+    return "account/login/completed", {"loginId": login_id, "success": success, "error": error, **reason}
 
 
 def start(*told: tuple[str, Message]) -> Callable[[Message], Then]:
     """Answer the start of a login of either kind, then tell its progress, and these."""
-    return lambda params: Then(STARTED[params["type"]], (PROGRESS, *told))
+    return lambda params: begin(STARTED[params["type"]], *told)
 
 
 CANCEL: Message = {"status": "canceled"}
@@ -48,6 +58,9 @@ CANCEL: Message = {"status": "canceled"}
         (lambda c: c.read_account(refresh=True), "account/read", {"refreshToken": True}),
         (lambda c: c.read_token(), "account/token/read", {"minValidSeconds": 300}),
         (lambda c: c.read_token(min_valid=5), "account/token/read", {"minValidSeconds": 5}),
+        (lambda c: c.read_auth_status(), "getAuthStatus", {}),
+        (lambda c: c.read_store(), "account/store/read", {}),
+        (lambda c: c.read_status(), "accountd/status", {}),
         (lambda c: c.read_rate_limits(), "account/rateLimits/read", {}),
         (lambda c: c.read_usage(), "account/usage/read", {"threadId": None}),
         (lambda c: c.read_usage("t"), "account/usage/read", {"threadId": "t"}),
@@ -96,7 +109,7 @@ def test_a_device_login_is_shown_and_waited_for(path: Path) -> None:
         with client.login_device_code() as login:
             assert isinstance(login, DeviceCodeLogin)
             assert (login.id, login.url, login.code) == (ID, "https://issuer.test/device", "AAAA-BBBBB")
-            assert login.expires_at == 1_800_000_900.5
+            assert (login.expires_at, login.lifetime) == (1_800_000_900.0, 900.0)
             login.wait()
             login.wait()
         assert server.methods == ["account/login/start"]
@@ -143,8 +156,9 @@ def test_a_login_that_fails_says_why(path: Path) -> None:
     with AppServer(path, {"account/login/start": start(told)}) as server, Client(path) as client:
         with client.login_device_code() as login:
             for _ in range(2):
-                with pytest.raises(LoginFailed, match="device auth was denied"):
+                with pytest.raises(LoginFailed, match="device auth was denied") as raised:
                     login.wait()
+                assert raised.value.reason == "loginDenied"
         assert server.methods == ["account/login/start"]
 
 
@@ -156,6 +170,39 @@ def test_a_wait_that_is_over_leaves_the_login(path: Path) -> None:
             login.wait(timeout=0)
         server.notify(*completed(success=True))
         login.wait()
+
+
+def test_each_step_is_told_to_who_waits(path: Path) -> None:
+    """In order, and before the end."""
+    steps = [("account/login/progress", {"loginId": ID, "state": state}) for state in ("exchanging", "committing")]
+    told: list[Any] = []
+    with AppServer(path, {"account/login/start": start(*steps, completed(success=True))}), Client(path) as client:
+        with client.login_device_code() as login:
+            login.wait(progressed=told.append)
+    assert [step["state"] for step in told] == ["exchanging", "committing"]
+
+
+def test_a_start_that_is_interrupted_leaves_no_login(path: Path) -> None:
+    """One that begins after all is cancelled by its id; and the connection can still be used."""
+    readable, writable = socket.socketpair()
+    script: dict[str, Any] = {"account/login/start": None, "account/login/cancel": CANCEL, "ping": {}}
+    with readable, writable, AppServer(path, script) as server, Client(path) as client:
+
+        def begin_late() -> None:
+            server.wait_for("account/login/start")
+            writable.send(b"!")
+            server.send(json.dumps({"id": 2, "result": STARTED["chatgpt"]}).encode() + b"\n")
+
+        client.interrupt = readable
+        thread = threading.Thread(target=begin_late)
+        thread.start()
+        with pytest.raises(Interrupted):
+            client.login_browser()
+        thread.join()
+        assert server.params("account/login/cancel") == {"loginId": ID}
+        assert client.interrupt is readable
+        client.interrupt = None
+        assert client.call("ping") == {}
 
 
 def test_a_daemon_that_goes_is_told(path: Path) -> None:

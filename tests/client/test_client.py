@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from accountd import __version__
 from accountd.client.client import CONNECT_TIMEOUT
 from accountd.client.errors import (
     AnswerUnknown,
@@ -84,11 +85,13 @@ async def test_a_key_and_a_logout(autojump_clock: trio.testing.MockClock) -> Non
 async def test_anything_else_can_be_asked(autojump_clock: trio.testing.MockClock) -> None:
     """`call` gives any result as it is, what is experimental too, and an error in the daemon's words."""
     async with open_world() as world, open_library(world.services) as (client, _):
-        assert (await client.call("account/store/read"))["kind"] == "memory"
+        assert (await client.call("account/store/read"))["kind"] == (await client.read_store()).kind == "memory"
+        assert (await client.read_auth_status()).auth_method is None
+        assert (await client.read_status()).version == __version__
         assert (await client.call("accountSession/list", {}))["sessions"] == []
         with pytest.raises(CallFailed, match="unknown variant `account/foo`") as raised:
             await client.call("account/foo")
-        assert raised.value.code == -32600
+        assert (raised.value.code, raised.value.reason) == (-32600, "invalidRequest")
 
 
 async def test_a_cancelled_call_leaves_the_connection_usable(autojump_clock: trio.testing.MockClock) -> None:

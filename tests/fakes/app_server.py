@@ -69,6 +69,15 @@ def completed(error: str | None = None, login_id: str = LOGIN_ID, reason: str | 
     return "account/login/completed", {**end, "accountd": {"reason": reason}} if reason else end
 
 
+def begin(started: Message, *told: tuple[str, Message], lifetime: float | None = None) -> Then:
+    """Answer the start of a login, then tell its first progress, and these."""
+    if lifetime is None:
+        lifetime = 600.0 if started["type"] == "chatgpt" else 900.0
+    progress = {"loginId": started["loginId"], "type": started["type"], "state": "waiting", "retries": 0}
+    times = {"startedAt": 1_800_000_000.0, "expiresAt": 1_800_000_000.0 + lifetime, "retryCause": None}
+    return Then(started, (("account/login/progress", {**progress, **times}), *told))
+
+
 class AppServer:
     """Listens while it is entered. Every connection sees the same script; `notify` reaches all of them."""
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import trio
 import trio.testing
 
+from accountd.client.connecting import introduce
 from accountd.client.errors import NothingListens
 from accountd.client.opening import open_client
 from accountd.framing.detect import DetectedFraming
-from accountd.protocol.account import ClientInfo
 from accountd.server.connection import Connection
 from fakes.client import CONFIG
 
@@ -82,7 +82,7 @@ async def open_library_of(serve: Serve, *, start: bool = False) -> AsyncIterator
     async with trio.open_nursery() as nursery:
         door = Door(nursery, serve)
         try:
-            async with open_client(Path("/s"), door.open, ClientInfo("tests", "1"), start=start) as client:
+            async with open_client(Path("/s"), door.open, introduce("tests", None), start=start) as client:
                 yield client, door
         except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery
             failure = error

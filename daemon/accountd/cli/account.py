@@ -9,12 +9,8 @@ from accountd.cli.terminal import one_line
 from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from accountd.client.blocking import Client
 
-_PATIENCE = 60.0
-"""Seconds; to answer, the daemon may have to refresh a token and to ask the backend for the workspace."""
 _INTERNAL_ERROR = -32603
 _CHATGPT = ("chatgpt", "chatgptAuthTokens")
 
@@ -74,7 +70,7 @@ def find_objection(daemon: dict[str, Any] | None) -> str | None:
 def ask_objection(client: Client) -> str | None:
     """Ask the daemon why nobody is logged in though something is stored; None if nothing is."""
     try:
-        return find_objection(client.call("accountd/status", {}))
+        return find_objection(client.read_status())
     except CallFailed:  # a daemon of an older version
         return None
 
@@ -87,24 +83,20 @@ def explain_nobody(client: Client) -> Failure:
     return Failure(f"nobody is logged in, since what is stored is not used: {objection}", NOT_LOGGED_IN)
 
 
-def read_account(client: Client, interrupt: socket | None = None) -> Account:
+def read_account(client: Client) -> Account:
     """Ask who is logged in. Raises CallFailed when the daemon cannot tell, and what Client raises."""
-    asked = client.send("account/read", {"refreshToken": False}), client.send("getAuthStatus", {})
-    trouble = None
     try:
-        answer = client.wait_response(asked[0], _PATIENCE, interrupt)
+        answer = client.read_account()
     except CallFailed as error:
-        answer, trouble = {}, error
-    mode = client.wait_response(asked[1], _PATIENCE, interrupt).get("authMethod")
-    if trouble is not None:
         # The workspace is looked up over the network; a login does not end because that fails.
-        if trouble.code != _INTERNAL_ERROR or mode not in _CHATGPT:
-            raise trouble
-        return Account(mode, trouble=trouble.message)
-    account = answer.get("account")
+        mode = client.read_auth_status().get("authMethod")
+        if error.code != _INTERNAL_ERROR or mode not in _CHATGPT:
+            raise
+        return Account(mode, trouble=error.message)
+    mode, account = client.read_auth_status().get("authMethod"), answer.get("account")
     if account is None:
         return Account(None, stale=mode in _CHATGPT, unneeded=answer.get("requiresOpenaiAuth") is False)
-    if account.get("type") == "apiKey":
+    if account["type"] == "apiKey":
         return Account("apikey")
     return Account(
         mode or "chatgpt",

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from accountd.cli.parsing import Subparsers
 
-_PATIENCE = 60.0
-"""Seconds; the daemon gives the revocation ten, and the file's lock some more."""
-
 _EPILOG = """\
 A ChatGPT login is revoked at the issuer: it ends everywhere, also where its
 auth.json was copied to. With --forget it is only deleted here, and stays good
@@ -51,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
     with connect_for_network(args) as client:
         unused = ask_objection(client)
-        client.call("account/forget" if args.forget else "account/logout", timeout=_PATIENCE)
+        client.logout(revoke=not args.forget)
     say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
     if unused is not None:
         say(f"What was stored and not used is deleted, too: {unused}")

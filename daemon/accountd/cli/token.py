@@ -6,7 +6,7 @@ import json
 import re
 from argparse import ArgumentTypeError
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accountd.cli.account import explain_nobody
 from accountd.cli.connecting import connect
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
+    from accountd.client.results import ReadTokenResponse
 
-Token = dict[str, Any]
-"""The result of `account/token/read`, whose members are always there."""
-
-_PATIENCE = 90.0
-"""Seconds; the daemon may wait half a minute for another program, and as long for the issuer's answer."""
 _LONGEST_VALID = 24 * 3600
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EPILOG = """\
@@ -86,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the token. Raises Failure with a code of its own if one has to log in first."""
     with connect(args) as client:
         try:
-            token = client.call("account/token/read", {"minValidSeconds": args.min_valid}, timeout=_PATIENCE)
+            token = client.read_token(min_valid=args.min_valid)
         except CallFailed as error:
             raise _explain(client, error) from error
     if args.format != "json":
@@ -113,34 +109,35 @@ def _explain(client: Client, error: CallFailed) -> Failure:
     return Failure(error.message)
 
 
-def _check(token: Token) -> None:
+def _check(token: ReadTokenResponse) -> None:
     """Refuse what would be more than one line of a header, a shell or a terminal, wherever it came from."""
     for text in (token["token"], token["chatgptAccountId"] or ""):
         if not (text.isascii() and text.isprintable()):
             raise Failure("the token has characters in it that no header can have; only --format json prints it")
 
 
-def _render_raw(token: Token) -> str:
+def _render_raw(token: ReadTokenResponse) -> str:
     return str(token["token"])
 
 
-def _render_json(token: Token) -> str:
-    return json.dumps({name: token[name] for name in ("token", "expiresAt", "authMode", "chatgptAccountId")})
+def _render_json(token: ReadTokenResponse) -> str:
+    members = ("token", "expiresAt", "authMode", "chatgptAccountId")
+    return json.dumps({name: value for name, value in token.items() if name in members})
 
 
-def _render_env(token: Token) -> str:
+def _render_env(token: ReadTokenResponse) -> str:
     if token["authMode"] == "apikey":
-        variables = {"OPENAI_API_KEY": token["token"]}
+        variables: dict[str, str | None] = {"OPENAI_API_KEY": token["token"]}
     else:
         variables = {"CHATGPT_ACCESS_TOKEN": token["token"], "CHATGPT_ACCOUNT_ID": token["chatgptAccountId"]}
     return "\n".join(f"export {name}={quote(value)}" for name, value in variables.items() if value)
 
 
-def _render_header(token: Token) -> str:
+def _render_header(token: ReadTokenResponse) -> str:
     return f"Authorization: Bearer {token['token']}"
 
 
-def _render_curl(token: Token) -> str:
+def _render_curl(token: ReadTokenResponse) -> str:
     headers = [_render_header(token)]
     if token["chatgptAccountId"]:
         headers.append(f"ChatGPT-Account-Id: {token['chatgptAccountId']}")
@@ -148,7 +145,7 @@ def _render_curl(token: Token) -> str:
     return "\n".join(f'header = "{header}"' for header in escaped)
 
 
-_FORMATS: dict[str, Callable[[Token], str]] = {
+_FORMATS: dict[str, Callable[[ReadTokenResponse], str]] = {
     "raw": _render_raw,
     "json": _render_json,
     "env": _render_env,

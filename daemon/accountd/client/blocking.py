@@ -8,13 +8,16 @@ CallTimedOut or ConnectionLost. For trio there is `accountd.client`, with the sa
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
 from accountd.client.blocking_connection import BlockingConnection, Notification
-from accountd.client.errors import ClientError, LoginFailed, read_reason
+from accountd.client.errors import CallTimedOut, ClientError, Interrupted, LoginFailed, read_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 
@@ -24,6 +27,12 @@ __all__ = ("BrowserLogin", "Client", "DeviceCodeLogin", "Notification", "connect
 
 ANSWER_TIMEOUT: Final = 90.0
 """Seconds for answers that may have to wait for the issuer or the backend."""
+
+_BEGINNING: Final = 1.0
+"""Seconds for a login that is just beginning to be heard of by whoever waits for it no more."""
+
+_PROGRESS: Final = "account/login/progress"
+_COMPLETED: Final = "account/login/completed"
 
 LOGIN_TIMEOUT: Final = 20 * 60.0
 """Seconds; more than any login may take."""
@@ -62,6 +71,18 @@ class Client(BlockingConnection):
         answer = self.call("account/token/read", {"minValidSeconds": min_valid}, ANSWER_TIMEOUT)
         return cast("results.ReadTokenResponse", answer)
 
+    def read_auth_status(self) -> results.GetAuthStatusResponse:
+        """Ask how one is logged in, which is known also where `read_account` fails. Gives no token."""
+        return cast("results.GetAuthStatusResponse", self.call("getAuthStatus", {}, ANSWER_TIMEOUT))
+
+    def read_store(self) -> results.ReadStoreResponse:
+        """Ask where the credential is kept."""
+        return cast("results.ReadStoreResponse", self.call("account/store/read", {}))
+
+    def read_status(self) -> dict[str, Any]:
+        """Ask how the daemon is; see protocol.status.StatusResponse."""
+        return self.call("accountd/status", {})
+
     def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
         self.call("account/logout" if revoke else "account/forget", {}, ANSWER_TIMEOUT)
@@ -82,7 +103,7 @@ class Client(BlockingConnection):
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where codes are not offered, for one.
         """
-        started = self.call("account/login/start", {"type": "chatgptDeviceCode"}, ANSWER_TIMEOUT)
+        started = self._start_login({"type": "chatgptDeviceCode"})
         return DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started))
 
     def login_browser(self) -> BrowserLogin:
@@ -91,7 +112,7 @@ class Client(BlockingConnection):
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where no port is free, for one.
         """
-        started = self.call("account/login/start", {"type": "chatgpt"}, ANSWER_TIMEOUT)
+        started = self._start_login({"type": "chatgpt"})
         return BrowserLogin(self, cast("results.BrowserLoginStarted", started))
 
     def login_api_key(self, key: str) -> None:
@@ -107,6 +128,27 @@ class Client(BlockingConnection):
         answer = self.call("account/login/cancel", {"loginId": login_id}, ANSWER_TIMEOUT)
         return bool(answer["status"] == "canceled")
 
+    def _start_login(self, params: dict[str, str]) -> dict[str, Any]:
+        asked = self.send("account/login/start", params)
+        try:
+            return self.wait_response(asked, ANSWER_TIMEOUT)
+        except (CallTimedOut, Interrupted):
+            self._abandon_start(asked)
+            raise
+
+    def _abandon_start(self, asked: int) -> None:
+        """Cancel a login that has not been seen to begin.
+
+        Nobody can have approved it, so nothing can be stored. One that is just beginning is cancelled in good
+        order; a start that is not even answered ends with this connection.
+        """
+        interrupt, self.interrupt = self.interrupt, None
+        try:
+            with suppress(ClientError):
+                self.cancel_login(self.wait_response(asked, _BEGINNING)["loginId"])
+        finally:
+            self.interrupt = interrupt
+
 
 class Login:
     """What both kinds have in common; a context manager. Times are Unix seconds."""
@@ -114,33 +156,48 @@ class Login:
     def __init__(self, client: Client, login_id: str) -> None:
         self.id = login_id
         self._client = client
+        self._cancelled = False
         self._completed: dict[str, Any] | None = None
-        self._progress: dict[str, Any] = client.wait_notification(self._is_progress, ANSWER_TIMEOUT).params
+        self._progress = client.wait_notification(self._is_told, ANSWER_TIMEOUT).params
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Cancel the login unless `wait` has seen its end; one that cannot be is left to its time."""
-        if self._completed is None:
-            try:
+        if self._completed is None and not self._cancelled:
+            with suppress(ClientError):
                 self.cancel()
-            except ClientError:
-                return
 
     @property
     def expires_at(self) -> float:
         """When the daemon gives the login up."""
         return float(self._progress["expiresAt"])
 
-    def wait(self, timeout: float = LOGIN_TIMEOUT) -> None:
-        """Wait until the person is logged in.
+    @property
+    def lifetime(self) -> float:
+        """For how many seconds, from its start, the person can approve."""
+        return self.expires_at - float(self._progress["startedAt"])
+
+    def wait(
+        self,
+        timeout: float = LOGIN_TIMEOUT,
+        progressed: Callable[[results.AccountLoginProgress], None] | None = None,
+    ) -> None:
+        """Wait until the person is logged in; `progressed` is called with each step on the way.
 
         Raises LoginFailed, with what to tell the person, also when it was cancelled by anybody; CallTimedOut when
         the time is over, and the login goes on.
         """
-        if self._completed is None:
-            self._completed = self._client.wait_notification(self._is_completion, timeout).params
+        deadline = time.monotonic() + timeout
+        while self._completed is None:
+            told = self._client.wait_notification(self._is_told, max(0.0, deadline - time.monotonic()))
+            if told.method == _COMPLETED:
+                self._completed = told.params
+            else:
+                self._progress = told.params
+                if progressed is not None:
+                    progressed(cast("results.AccountLoginProgress", told.params))
         if not self._completed["success"]:
             raise LoginFailed(self._completed["error"] or "the login failed", read_reason(self._completed))
 
@@ -149,13 +206,11 @@ class Login:
 
         False says that it had ended, or was just being stored: `wait` tells how.
         """
-        return self._client.cancel_login(self.id)
+        self._cancelled = self._client.cancel_login(self.id)
+        return self._cancelled
 
-    def _is_progress(self, told: Notification) -> bool:
-        return told.method == "account/login/progress" and told.params["loginId"] == self.id
-
-    def _is_completion(self, told: Notification) -> bool:
-        return told.method == "account/login/completed" and told.params["loginId"] == self.id
+    def _is_told(self, told: Notification) -> bool:
+        return told.method in (_PROGRESS, _COMPLETED) and told.params.get("loginId") == self.id
 
 
 class DeviceCodeLogin(Login):

@@ -13,8 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accountd import __version__
-from accountd.client.connecting import open_connection
+from accountd.client.connecting import LONGEST_MESSAGE, introduce, open_connection
 from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, read_reason
 
 if TYPE_CHECKING:
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from socket import socket
     from typing import Self
-
-LONGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes in one line; Codex ends a connection over larger frames."""
 
 
 class Notification(NamedTuple):
@@ -37,9 +33,11 @@ class Notification(NamedTuple):
 class BlockingConnection:
     """A connection that has been initialized; close it, or use it as a context manager.
 
-    `server` is the result of `initialize`. Timeouts are in seconds. Wherever an `interrupt` is taken, that
-    socket becoming readable ends the wait with Interrupted.
+    `server` is the result of `initialize`. Timeouts are in seconds.
     """
+
+    interrupt: socket | None = None
+    """While there is one, that it is readable ends any wait with Interrupted."""
 
     def __init__(
         self,
@@ -64,14 +62,7 @@ class BlockingConnection:
         self._responses: dict[int, dict[str, Any]] = {}
         self._notifications: deque[Notification] = deque()
         try:
-            self.server = self.call(
-                "initialize",
-                {
-                    "clientInfo": {"name": name, "title": title or name, "version": __version__},
-                    "capabilities": {"extensions": {"accountd": {}}},
-                },
-                timeout,
-            )
+            self.server = self.call("initialize", introduce(name, title), timeout)
             self._write({"method": "initialized"})
         except BaseException:  # Ctrl-C, too, leaves nothing open; and it goes on
             self.close()
@@ -92,10 +83,9 @@ class BlockingConnection:
         method: str,
         params: Mapping[str, Any] | None = None,
         timeout: float = 30.0,
-        interrupt: socket | None = None,
     ) -> dict[str, Any]:
         """Ask, and wait for the answer. Raises CallFailed, CallTimedOut or ConnectionLost."""
-        return self.wait_response(self.send(method, params), timeout, interrupt)
+        return self.wait_response(self.send(method, params), timeout)
 
     def send(self, method: str, params: Mapping[str, Any] | None = None) -> int:
         """Ask without waiting, and give the number that `wait_response` takes. Raises ConnectionLost."""
@@ -105,13 +95,11 @@ class BlockingConnection:
         self._unanswered.add(request_id)
         return request_id
 
-    def wait_response(
-        self, request_id: int, timeout: float = 30.0, interrupt: socket | None = None
-    ) -> dict[str, Any]:
+    def wait_response(self, request_id: int, timeout: float = 30.0) -> dict[str, Any]:
         """Wait for the answer to a request that was sent; notifications that come meanwhile are kept."""
         deadline = time.monotonic() + timeout
         while request_id not in self._responses:
-            if not self._receive(deadline, interrupt):
+            if not self._receive(deadline):
                 self._unanswered.discard(request_id)
                 raise CallTimedOut(f"the daemon at {self.path} did not answer within {timeout:g} seconds")
         response = self._responses.pop(request_id)
@@ -121,11 +109,11 @@ class BlockingConnection:
         result: dict[str, Any] = response["result"]
         return result
 
-    def next_notification(self, timeout: float, interrupt: socket | None = None) -> Notification | None:
+    def next_notification(self, timeout: float) -> Notification | None:
         """Take the oldest notification that nobody has taken, waiting for one; None when the time is over."""
         deadline = time.monotonic() + timeout
         while not self._notifications:
-            if not self._receive(deadline, interrupt):
+            if not self._receive(deadline):
                 return None
         return self._notifications.popleft()
 
@@ -139,7 +127,7 @@ class BlockingConnection:
                     del self._notifications[seen]
                     return notification
                 seen += 1
-            if not self._receive(deadline, None):
+            if not self._receive(deadline):
                 raise CallTimedOut(f"the daemon at {self.path} said nothing of it within {timeout:g} seconds")
 
     def notifications(self, timeout: float) -> Iterator[Notification]:
@@ -153,7 +141,7 @@ class BlockingConnection:
         except OSError as error:
             raise self._lost("closed the connection") from error
 
-    def _receive(self, deadline: float, interrupt: socket | None) -> bool:
+    def _receive(self, deadline: float) -> bool:
         """Take in what the socket has, waiting for it; False when nothing came before the deadline.
 
         The wait and the reading are two steps, and only the wait can be interrupted: so no byte is lost.
@@ -162,6 +150,7 @@ class BlockingConnection:
             raise ConnectionLost(f"the connection to {self.path} is closed")
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
+        interrupt = self.interrupt
         if interrupt is not None:
             poll.register(interrupt, select.POLLIN)
         ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))

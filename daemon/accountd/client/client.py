@@ -24,6 +24,7 @@ from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account as wire
 from accountd.protocol import usage
 from accountd.protocol.explain import explain_decode_error
+from accountd.protocol.status import StatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -54,7 +55,7 @@ class Client:
         self,
         path: Path,
         open_stream: OpenStream,
-        info: wire.ClientInfo,
+        introduction: Mapping[str, object],
         *,
         connections: trio.Nursery,
         endings: trio.Nursery,
@@ -64,7 +65,7 @@ class Client:
         self._connections = connections
         self._endings = endings
         self._open_stream = open_stream
-        self._info = info
+        self._introduction = introduction
         self._start = start
         self._connecting = trio.Lock()
         self._connection: Connection | None = None
@@ -83,6 +84,18 @@ class Client:
         Raises CallFailed also if nobody is logged in, or no such token can be had. Keep it out of logs.
         """
         return await self._call("account/token/read", {"minValidSeconds": min_valid}, wire.ReadTokenResponse)
+
+    async def read_auth_status(self) -> wire.GetAuthStatusResponse:
+        """Ask how one is logged in, which is known also where `read_account` fails. Gives no token."""
+        return await self._call("getAuthStatus", {}, wire.GetAuthStatusResponse)
+
+    async def read_store(self) -> wire.ReadStoreResponse:
+        """Ask where the credential is kept."""
+        return await self._call("account/store/read", {}, wire.ReadStoreResponse)
+
+    async def read_status(self) -> StatusResponse:
+        """Ask how the daemon is."""
+        return await self._call("accountd/status", {}, StatusResponse)
 
     async def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
@@ -233,14 +246,11 @@ class Client:
         """Open a connection and introduce this client on it."""
         connection = Connection(await self._open_stream(start), self.path, self._hear)
         await self._connections.start(self._live, connection)
-        introduction = {
-            "clientInfo": msgspec.to_builtins(self._info),
-            "capabilities": {"experimentalApi": True, "extensions": {"accountd": {}}},
-        }
         is_introduced = False
         try:
             with trio.move_on_after(CONNECT_TIMEOUT):
-                self.server = _parse(await connection.request("initialize", introduction), wire.InitializeResponse)
+                answer = await connection.request("initialize", self._introduction)
+                self.server = _parse(answer, wire.InitializeResponse)
                 connection.notify("initialized")
                 is_introduced = True
         finally:

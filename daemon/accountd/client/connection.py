@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import trio
 
+from accountd.client.connecting import LONGEST_MESSAGE
 from accountd.client.errors import AnswerUnknown, CallFailed, ConnectionLost
 from accountd.foreign_json import read_member
 from accountd.framing.ndjson import NdjsonFraming
@@ -21,9 +22,6 @@ from accountd.rpc.pending import ConnectionEnded, PeerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-LONGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Bytes in one line; Codex ends a connection over larger frames."""
 
 SEND_TIMEOUT: Final = 10.0
 """Seconds for a request to leave; a daemon that is well takes it at once."""

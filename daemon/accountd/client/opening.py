@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from accountd import __version__, paths
+from accountd import paths
 from accountd.client.client import CONNECT_TIMEOUT, Client
-from accountd.client.connecting import open_connection
-from accountd.protocol.account import ClientInfo
+from accountd.client.connecting import introduce, open_connection
 
 if TYPE_CHECKING:
     import socket as sockets
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from accountd.client.client import OpenStream
 
@@ -38,20 +37,20 @@ async def connect(
     this environment names no path.
     """
     path = Path(paths.socket_path(os.environ) if socket is None else socket)
-    info = ClientInfo(name=name, title=title or name, version=__version__)
-    async with open_client(path, partial(open_stream, path), info, start=start) as client:
+    introduction = introduce(name, title)
+    async with open_client(path, partial(open_stream, path), introduction, start=start) as client:
         yield client
 
 
 @asynccontextmanager
 async def open_client(
-    path: Path, open_stream: OpenStream, info: ClientInfo, *, start: bool
+    path: Path, open_stream: OpenStream, introduction: Mapping[str, object], *, start: bool
 ) -> AsyncIterator[Client]:
     """Give a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
     failure: Exception | None = None
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as endings:
-            client = Client(path, open_stream, info, connections=connections, endings=endings, start=start)
+            client = Client(path, open_stream, introduction, connections=connections, endings=endings, start=start)
             try:
                 await client.ensure_connected()
                 yield client

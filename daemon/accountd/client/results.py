@@ -45,6 +45,22 @@ class GetAccountResponse(TypedDict):
     workspaceRouting: WorkspaceRouting | None
 
 
+class GetAuthStatusResponse(TypedDict):
+    """See protocol.account.GetAuthStatusResponse."""
+
+    authMethod: Literal["apikey", "chatgpt", "chatgptAuthTokens"] | None
+    authToken: str | None
+    requiresOpenaiAuth: bool
+
+
+class ReadStoreResponse(TypedDict):
+    """See protocol.account.ReadStoreResponse."""
+
+    kind: Literal["file", "keyring", "memory"]
+    location: str
+    note: str | None
+
+
 class ReadTokenResponse(TypedDict):
     """See protocol.account.ReadTokenResponse."""
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from accountd.errors import LoginDenied, LoginFailed, RemoteRefused, describe_status
+from accountd.errors import LoginDenied, LoginFailed, LoginTimedOut, RemoteRefused, describe_status
 from accountd.foreign_json import Undecodable, decode
 from accountd.oauth.tokens import describe_page, find_words, parse_oauth_error_code
 from accountd.secret import Secret

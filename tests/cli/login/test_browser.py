@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.cli import main
-from fakes.app_server import LOGIN_ID, AppServer, Refusal, Script, Then, completed
+from fakes.app_server import LOGIN_ID, AppServer, Refusal, Script, begin, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ STARTED = {"type": "chatgpt", "loginId": LOGIN_ID, "authUrl": URL}
 WHO: Script = {"account/read": {"account": {"type": "apiKey"}}, "getAuthStatus": {"authMethod": "apikey"}}
 
 
-SUCCEEDS: Script = {"account/login/start": Then(STARTED, (completed(),)), **WHO}
+SUCCEEDS: Script = {"account/login/start": begin(STARTED, completed()), **WHO}
 UNOPENED = [
     "Open this page in a browser, on this machine or any other:",
     "",
@@ -153,7 +153,7 @@ def test_a_login_that_fails_says_why(
 ) -> None:
     """The error of the completion, and what the reasons for cancellations mean; exit code 1."""
     end = completed("it failed", reason=reason)
-    with AppServer(path, {"account/login/start": Then(STARTED, (end,))}):
+    with AppServer(path, {"account/login/start": begin(STARTED, end)}):
         assert main(["login", "--browser", "--no-browser"]) == 1
     assert capsys.readouterr().err == f"accountd: the login failed: it failed{hint}\n"
 

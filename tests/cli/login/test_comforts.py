@@ -10,7 +10,7 @@ import pytest
 from accountd.cli import main
 from accountd.cli.login.qr_code import draw_address
 from accountd.cli.terminal import Screen, Style
-from fakes.app_server import AppServer, Script, Then
+from fakes.app_server import AppServer, Script, begin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ PAGE = "https://auth.example.com/codex/device"
 STARTED = {"type": "chatgptDeviceCode", "loginId": "l", "verificationUrl": PAGE, "userCode": "ABCD-12345"}
 COMPLETED = ("account/login/completed", {"loginId": "l", "success": True, "error": None})
 ANSWERS: Script = {
-    "account/login/start": Then(STARTED, (COMPLETED,)),
+    "account/login/start": begin(STARTED, COMPLETED),
     "account/read": {"account": {"type": "chatgpt", "email": "dev@example.com", "planType": "pro"}},
     "getAuthStatus": {"authMethod": "chatgpt"},
 }
@@ -78,7 +78,7 @@ def test_off_a_terminal_the_picture_is_left_out(path: Path, capsys: pytest.Captu
 
 def test_the_countdown_fits_into_forty_columns(path: Path, run: type[Terminal]) -> None:
     """Each second it is as long as the window, as it is then, has room for."""
-    with AppServer(path, {**ANSWERS, "account/login/start": STARTED}) as server:
+    with AppServer(path, {**ANSWERS, "account/login/start": begin(STARTED)}) as server:
         terminal = run("login", columns=40)
         terminal.wait_for("\r\n\r\n\rWaiting · 15:00 left · Ctrl-C cancels")
         terminal.resize(30)

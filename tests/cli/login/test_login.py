@@ -11,8 +11,7 @@ import pytest
 
 from accountd.cli import main
 from accountd.cli.login import course as login_course
-from accountd.cli.login import ways as login_ways
-from fakes.app_server import LOGIN_ID, STARTED, AppServer, Message, Raw, Refusal, Script, Then, completed
+from fakes.app_server import LOGIN_ID, STARTED, AppServer, Message, Raw, Refusal, Script, begin, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ WHO: Script = {"account/read": ACCOUNT, "getAuthStatus": {"authMethod": "chatgpt
 
 def test_a_login_is_told_from_its_code_to_its_end(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The page, the code, the warning of RFC 8628 section 5.4, how long it waits, and who is logged in."""
-    with AppServer(path, {"account/login/start": Then(STARTED, (completed(),)), **WHO}) as server:
+    with AppServer(path, {"account/login/start": begin(STARTED, completed()), **WHO}) as server:
         assert main(["login"]) == 0
         assert server.params("account/login/start") == {"type": "chatgptDeviceCode"}
     out, err = capsys.readouterr()
@@ -48,7 +47,7 @@ def test_a_login_is_told_from_its_code_to_its_end(path: Path, capsys: pytest.Cap
 
 def test_json_is_one_event_a_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--json` prints "started" and "completed" with what a program needs, and nothing else."""
-    with AppServer(path, {"account/login/start": Then(STARTED, (completed(),)), **WHO}):
+    with AppServer(path, {"account/login/start": begin(STARTED, completed()), **WHO}):
         assert main(["login", "--json"]) == 0
     started, end = map(json.loads, capsys.readouterr().out.splitlines())
     assert started == {
@@ -70,7 +69,7 @@ def progress(state: str, retries: int = 0) -> tuple[str, Message]:
 def test_json_tells_of_steps_and_retries(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each step is an event, and each retry and its end; that it waits, which every login does at first, is not."""
     told = (progress("waiting"), progress("waiting", 1), progress("waiting"), progress("exchanging"), completed())
-    with AppServer(path, {"account/login/start": Then(STARTED, told), **WHO}):
+    with AppServer(path, {"account/login/start": begin(STARTED, *told), **WHO}):
         assert main(["login", "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == ["started", "progress", "progress", "progress", "completed"]
@@ -94,7 +93,7 @@ def test_a_login_that_fails_says_why(
 ) -> None:
     """The error of the completion is on stderr, with what its reason means, or in the JSON; exit code 1."""
     end = completed(error, reason=reason)
-    with AppServer(path, {"account/login/start": Then(STARTED, (end,))}):
+    with AppServer(path, {"account/login/start": begin(STARTED, end)}):
         assert main(["login"]) == 1
         assert capsys.readouterr().err == f"accountd: the login failed: {error}{hint}\n"
         assert main(["login", "--json"]) == 1
@@ -107,7 +106,7 @@ def test_a_login_that_fails_says_why(
 def test_the_ends_of_other_logins_are_passed_over(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Only the completion with its own id ends a login: all clients are told of all logins."""
     others = (completed("no", "another"), ("account/updated", {"authMode": None}), completed())
-    with AppServer(path, {"account/login/start": Then(STARTED, others), **WHO}):
+    with AppServer(path, {"account/login/start": begin(STARTED, *others), **WHO}):
         assert main(["login"]) == 0
     assert "Logged in with ChatGPT" in capsys.readouterr().out
 
@@ -130,15 +129,17 @@ def test_where_there_are_no_codes_the_browser_is_named(path: Path, capsys: pytes
 
 def test_a_daemon_that_goes_away_ends_the_login(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A connection that closes during the wait is one line, and exit code 1."""
-    started = json.dumps({"id": 2, "result": STARTED}).encode() + b"\n"
-    with AppServer(path, {"account/login/start": Raw(started, hang_up=True)}):
+    [(method, params)] = begin(STARTED).notifications
+    told = ({"id": 2, "result": STARTED}, {"method": method, "params": params})
+    lines = "".join(f"{json.dumps(message)}\n" for message in told).encode()
+    with AppServer(path, {"account/login/start": Raw(lines, hang_up=True)}):
         assert main(["login"]) == 1
     assert capsys.readouterr().err == f"accountd: the daemon at {path} closed the connection\n"
 
 
 def test_a_completed_login_stays_so_if_nobody_can_say_whose(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """When the account cannot be read after success, the login is told without details; exit code 0."""
-    script: Script = {"account/login/start": Then(STARTED, (completed(),)), "account/read": Raw(b"", hang_up=True)}
+    script: Script = {"account/login/start": begin(STARTED, completed()), "account/read": Raw(b"", hang_up=True)}
     script["getAuthStatus"] = None
     with AppServer(path, script):
         assert main(["login"]) == 0
@@ -150,9 +151,9 @@ def test_a_login_that_never_ends_is_cancelled(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon that does not end a login in its lifetime and some grace is asked to cancel it."""
-    monkeypatch.setattr(login_ways, "_CODE", login_ways._CODE._replace(lifetime=0.02))
     monkeypatch.setattr(login_course, "_GRACE", 0.02)
-    script: Script = {"account/login/start": STARTED, "account/login/cancel": {"status": "canceled"}}
+    start = begin(STARTED, lifetime=0.02)
+    script: Script = {"account/login/start": start, "account/login/cancel": {"status": "canceled"}}
     with AppServer(path, script) as server:
         assert main(["login"]) == 1
         assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accountd.cli.terminal import Screen, StatusLine, complain, fold, one_line, say
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.account import Account
+    from accountd.client.blocking import BrowserLogin, DeviceCodeLogin
+    from accountd.client.results import AccountLoginProgress
 
 _HINTS = {
     "loginCancelled": "cancelled by another client, or replaced by another login",
@@ -50,9 +52,9 @@ class TextReport:
         """Say whether `waiting` wants to be called each second."""
         return self._status_line is not None
 
-    def show_code(self, login: dict[str, Any], lifetime: float) -> None:
-        """Say what there is to do with a code, and within how many seconds."""
-        style, page, code = self._screen.style, str(login["verificationUrl"]), str(login["userCode"])
+    def show_code(self, login: DeviceCodeLogin) -> None:
+        """Say what there is to do with a code, and within which time."""
+        style, page, code = self._screen.style, login.url, login.code
         self._tell("Open this page in a browser, on this machine or any other:")
         say(f"\n    {style.bold(one_line(page))}\n")
         if self._qr:
@@ -62,9 +64,9 @@ class TextReport:
         if self._copy is not None:
             self._tell(self._copy(code))
         self._tell("Only type the code if you started this login yourself: it opens your account.")
-        self._say_limit(lifetime)
+        self._say_limit(login.lifetime)
 
-    def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
+    def show_page(self, login: BrowserLogin, no_browser: str | None) -> None:
         """Say what there is to do in a browser: None if one was opened, else why not, or an empty string."""
         if no_browser is None:
             self._tell("A browser is being opened. If it does not show this page, open it yourself:")
@@ -73,14 +75,14 @@ class TextReport:
                 self._tell(f"No browser is opened: {no_browser}.")
             self._tell("Open this page in a browser, on this machine or any other:")
         # Without an indent: it is longer than a line, and copied.
-        say(f"\n{self._screen.style.bold(one_line(str(login['authUrl'])))}\n")
-        self._say_limit(lifetime)
+        say(f"\n{self._screen.style.bold(one_line(login.url))}\n")
+        self._say_limit(login.lifetime)
         if no_browser:
             self._tell("`accountd login`, without --browser, gives a code to type instead.")
         if self.asks:
             self._tell("If the browser cannot reach this machine, paste the address it ends on here:")
 
-    def progressed(self, login: dict[str, Any]) -> None:
+    def progressed(self, login: AccountLoginProgress) -> None:
         """Know what is waited for, to be shown with the time that is left. What is in the way is told once."""
         if login["retries"]:
             self._doing = _RETRYING
@@ -175,20 +177,21 @@ class JsonReport:
     def __init__(self) -> None:
         self._retried = False
 
-    def show_code(self, login: dict[str, Any], lifetime: float) -> None:
+    def show_code(self, login: DeviceCodeLogin) -> None:
         """Give what the program has to show, and for how many seconds."""
-        members = {name: login[name] for name in ("loginId", "verificationUrl", "userCode")}
-        self._event("started", **members, expiresIn=lifetime)
+        members = {"loginId": login.id, "verificationUrl": login.url, "userCode": login.code}
+        self._event("started", **members, expiresIn=round(login.lifetime, 3))
 
-    def show_page(self, login: dict[str, Any], lifetime: float, no_browser: str | None) -> None:
+    def show_page(self, login: BrowserLogin, no_browser: str | None) -> None:
         """Give what the program has to show if no browser was opened, and for how many seconds."""
-        members = {name: login[name] for name in ("loginId", "authUrl")}
-        self._event("started", **members, browserOpened=no_browser is None, expiresIn=lifetime)
+        members = {"loginId": login.id, "authUrl": login.url, "browserOpened": no_browser is None}
+        self._event("started", **members, expiresIn=round(login.lifetime, 3))
 
-    def progressed(self, login: dict[str, Any]) -> None:
+    def progressed(self, login: AccountLoginProgress) -> None:
         """Give each step, and each request that has to be repeated; that it waits is known from its start."""
         if login["state"] != "waiting" or login["retries"] or self._retried:
-            self._event("progress", **{name: login[name] for name in ("state", "retries", "retryCause")})
+            told = {"state": login["state"], "retries": login["retries"], "retryCause": login["retryCause"]}
+            self._event("progress", **told)
         self._retried = bool(login["retries"])
 
     def waiting(self, left: float) -> None:

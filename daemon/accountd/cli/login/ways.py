@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accountd.cli.account import Account
 from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
@@ -13,16 +12,17 @@ from accountd.cli.interrupts import Interrupts
 from accountd.cli.login.course import Course, Way, who
 from accountd.cli.login.report import JsonReport, Report, TextReport
 from accountd.cli.replacing import connect_for_network
+from accountd.client.blocking import Client
 from accountd.client.errors import Interrupted
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
     import argparse
 
-    from accountd.client.blocking import Client
+    from accountd.client.blocking import BrowserLogin
 
-_CODE = Way("chatgptDeviceCode", 15 * 60.0, closed="deviceCodesDisabled", instead="accountd login --browser")
-_BROWSER = Way("chatgpt", 10 * 60.0, closed="portUnavailable", instead="accountd login")
+_CODE = Way(Client.login_device_code, closed="deviceCodesDisabled", instead="accountd login --browser")
+_BROWSER = Way(Client.login_browser, closed="portUnavailable", instead="accountd login")
 _LONGEST_KEY = 64 * 1024
 
 
@@ -32,14 +32,15 @@ def log_in(args: argparse.Namespace) -> int:
     if args.with_api_key:
         key = _read_api_key()
         with connect_for_network(args) as client:
-            client.call("account/login/start", {"type": "apiKey", "apiKey": key.reveal()})
+            client.login_api_key(key.reveal())
             report.logged_in(who(client, Account("apikey")))
         return OK
     with connect_for_network(args) as client, Interrupts() as interrupts:
+        client.interrupt = interrupts.readable
         try:
             if args.browser:
                 return _log_in_with_browser(client, report, interrupts, may_open=not args.no_browser)
-            return Course(client, report, interrupts).run(_CODE, partial(report.show_code, lifetime=_CODE.lifetime))
+            return Course(client, report, interrupts).run(_CODE, report.show_code)
         except Interrupted:  # for the second time
             text = "left without waiting for the daemon; see `accountd status` for what became of the login"
             raise Failure(text, SIGNALLED + interrupts.take()) from None
@@ -65,9 +66,8 @@ def _copy(code: str) -> str:
 def _log_in_with_browser(client: Client, report: Report, interrupts: Interrupts, *, may_open: bool) -> int:
     from accountd.cli.login.paste import PasteReader  # threads and terminals are for this way alone
 
-    def show(login: dict[str, Any]) -> None:
-        reason = _open_browser(str(login["authUrl"])) if may_open else ""
-        report.show_page(login, _BROWSER.lifetime, no_browser=reason)
+    def show(login: BrowserLogin) -> None:
+        report.show_page(login, no_browser=_open_browser(login.url) if may_open else "")
 
     paste = PasteReader(interrupts.wake) if report.asks else None
     return Course(client, report, interrupts, paste).run(_BROWSER, show)

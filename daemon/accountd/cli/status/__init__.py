@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from accountd.cli.account import Account, find_objection, read_account
 from accountd.cli.connecting import connect
@@ -17,9 +17,12 @@ from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
+
+T = TypeVar("T")
 
 _LABELS = 12
 """Columns before what they stand for."""
@@ -72,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
         # `NAME/0.171.0 (…)`: clients of Codex take the version from there too.
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
         protocol = version[1] if version else None
-        store = _read(client, "account/store/read")
-        daemon = _read(client, "accountd/status")
+        store, daemon = _ask(client.read_store), _ask(client.read_status)
     if args.format == "json":
         facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
         differing = find_differing(daemon) if daemon else []
@@ -125,7 +127,7 @@ def _print(account: Account, rows: dict[str, Any]) -> None:
 def _print_metrics(client: Client) -> int:
     from accountd.cli.status.prometheus import render_metrics  # which the other forms have no use for
 
-    daemon = _read(client, "accountd/status")
+    daemon = _ask(client.read_status)
     if daemon is None:
         raise Failure(f"the daemon at {client.path} counts nothing: it is of an older version")
     say(render_metrics(daemon).rstrip("\n"))
@@ -166,9 +168,9 @@ def _describe_token_socket(token_socket: dict[str, Any] | None) -> str | None:
     return f"{connections} connected at {token_socket.get('path')}, {tokens} tokens handed out"
 
 
-def _read(client: Client, method: str) -> dict[str, Any] | None:
+def _ask(read: Callable[[], T]) -> T | None:
     """Ask for something of ours; None of a daemon that cannot tell, as one of an older version."""
     try:
-        return client.call(method, {})
+        return read()
     except CallFailed:
         return None

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accountd.cli.account import explain_nobody, read_account
 from accountd.cli.connecting import connect
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
-
-_PATIENCE = 60.0
-"""Seconds; the daemon may have to refresh a token first, and then asks the backend."""
+    from accountd.client.results import GetAccountRateLimitsResponse, GetAccountTokenUsageResponse
 
 _EPILOG = """\
 On a terminal there is a bar for each window of each limit. Elsewhere there is
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what is used. Raises Failure with a code of its own if one has to log in first."""
     with connect(args) as client:
         try:
-            limits = client.call("account/rateLimits/read", {}, _PATIENCE)
+            limits = client.read_rate_limits()
         except CallFailed as error:
             raise _explain(client, error) from error
         usage, trouble = _read_usage(client)
@@ -71,10 +69,10 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _read_usage(client: Client) -> tuple[dict[str, Any] | None, str | None]:
+def _read_usage(client: Client) -> tuple[GetAccountTokenUsageResponse | None, str | None]:
     """Ask for what is nice to know: the result, or why there is none."""
     try:
-        return client.call("account/usage/read", {}), None
+        return client.read_usage(), None
     except (CallFailed, CallTimedOut) as error:
         return None, str(error)
 
@@ -91,7 +89,7 @@ def _explain(client: Client, error: CallFailed) -> Failure:
     return Failure(error.message)
 
 
-def _print(limits: dict[str, Any], usage: dict[str, Any] | None) -> None:
+def _print(limits: GetAccountRateLimitsResponse, usage: GetAccountTokenUsageResponse | None) -> None:
     from accountd.cli.usage.facts import read_facts  # --help and --json need none of this
     from accountd.cli.usage.report import Clock, render_plain, render_report  # as above
 

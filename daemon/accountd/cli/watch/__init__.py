@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from accountd.cli.account import read_account
 from accountd.cli.connecting import connect, connect_again
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accountd.cli.parsing import Subparsers
     from accountd.cli.watch.report import Report
     from accountd.client.blocking import Client
+    from accountd.client.results import AccountLoginProgress
 
 _LONG = 3600.0
 """Seconds until a wait begins anew in which nothing was heard."""
@@ -64,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
             while True:
                 try:
                     with client:
-                        _follow(client, report, interrupts)
+                        client.interrupt = interrupts.readable
+                        _follow(client, report)
                 except ConnectionLost:
                     report.disconnected()
                 client = _wait_for_daemon(args, interrupts)
@@ -73,24 +75,24 @@ def run(args: argparse.Namespace) -> int:
             return SIGNALLED + interrupts.take()
 
 
-def _follow(client: Client, report: Report, interrupts: Interrupts) -> None:
+def _follow(client: Client, report: Report) -> None:
     """Say what is, then what comes. Raises ConnectionLost or Interrupted, sooner or later."""
-    _tell_account(client, report, interrupts)
-    for login in client.call("account/login/list", interrupt=interrupts.readable)["logins"]:
+    _tell_account(client, report)
+    for login in client.list_logins():
         report.progress(login["progress"])
     while True:
-        match client.next_notification(_LONG, interrupts.readable):
+        match client.next_notification(_LONG):
             case ("account/login/progress", params):
-                report.progress(params)
+                report.progress(cast("AccountLoginProgress", params))
             case ("account/login/completed", params):
                 report.completed(params)
             case ("account/updated", params) if params.get("reason") is None:  # else nothing has happened
-                _tell_account(client, report, interrupts)
+                _tell_account(client, report)
 
 
-def _tell_account(client: Client, report: Report, interrupts: Interrupts) -> None:
+def _tell_account(client: Client, report: Report) -> None:
     try:
-        report.account(read_account(client, interrupts.readable))
+        report.account(read_account(client))
     except CallFailed as error:
         report.trouble(error.message)
 

@@ -11,9 +11,10 @@ from accountd.cli.terminal import Screen, Style, fold, one_line, say
 from accountd.client.errors import read_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from accountd.cli.account import Account
+    from accountd.client.results import AccountLoginProgress
 
 _WAYS = {"chatgpt": "with a browser", "chatgptDeviceCode": "with a code"}
 
@@ -32,7 +33,7 @@ class TextReport:
         """Say why it is not known who is logged in."""
         self._say(f"Who is logged in cannot be told: {one_line(error)}")
 
-    def progress(self, login: dict[str, Any]) -> None:
+    def progress(self, login: AccountLoginProgress) -> None:
         """Say where a login is."""
         self._say(f"Login {_name(login)}: {_describe(login)}.")
 
@@ -71,9 +72,9 @@ class JsonReport:
         """Give an account that is not known."""
         self._event("account", {"detailsError": error})
 
-    def progress(self, login: dict[str, Any]) -> None:
+    def progress(self, login: AccountLoginProgress) -> None:
         """Give where a login is, as the protocol does."""
-        self._event("login", login)
+        self._event("login", {**login})
 
     def completed(self, login: dict[str, Any]) -> None:
         """Give how it ended."""
@@ -95,12 +96,12 @@ class JsonReport:
 Report = TextReport | JsonReport
 
 
-def _name(login: dict[str, Any]) -> str:
+def _name(login: Mapping[str, object]) -> str:
     """Give the part of an id that tells one login from the next; one that was done at once has none."""
     return str(login["loginId"])[:8] if login["loginId"] else "with an API key or tokens"
 
 
-def _describe(login: dict[str, Any]) -> str:
+def _describe(login: AccountLoginProgress) -> str:
     if login["retries"]:
         times = "once" if login["retries"] == 1 else f"{login['retries']} times"
         return f"asked in vain, {times} in a row: {one_line(str(login['retryCause'])).rstrip('.')}"
