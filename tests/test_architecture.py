@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import sys
 from pathlib import Path
@@ -65,11 +66,24 @@ READING = {"read_text", "read_bytes", "load_default_certs"}
 JSON = "foreign_json.py"
 """What knows how foreign JSON is decoded, and what msgspec raises for what is none."""
 
-FILE_NAME = re.compile(r"[~\w./-]*\w\.(json|jsonl|toml|lock|log|sock|conf|plist)")
-"""What looks like the name of a file that somebody makes or reads."""
+FILE_NAME = re.compile(r"(?!\.)[~\w./-]*\w\.(json|jsonl|toml|lock|log|sock|conf|plist)")
+"""What looks like the name of a file that somebody makes or reads, and not like an ending of one."""
 
-FILE_NAMES = ("paths.py", "protocol/schema.py")
-"""Who has such names: the first has them all, the second those in the folder that `accountd schema` writes."""
+FILE_NAMES = ("paths.py", "protocol/schema.py", "doctor/checks.py")
+"""Who has such names: the first has them all. The second's are for `accountd schema`, the third's of checks."""
+
+OS_ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)}
+
+OS_ERRORS_END = ("ground", "outside", "client", "front", "street")
+"""The floors, and the rooms, that touch the system, so that an OSError ends there; none above has one to catch."""
+
+TOUCH_THE_SYSTEM = {
+    "account/store_watch.py": "whether there is a file to watch",
+    "login/loopback.py": "the port of a browser login",
+    "oauth/refresh.py": "a year that the system's calendar does not have",
+    "server/token_socket.py": "a copy of the service manager's socket",
+}
+"""The files of other floors that catch one all the same, and of what."""
 
 PRINTS = ("cli/", "sandbox/")
 """Who has a terminal to print to."""
@@ -150,6 +164,8 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
     if not ast.get_docstring(tree):
         yield f"{path}:1: no docstring says what this module is for"
     for node in ast.walk(tree):
+        if _has_no_os_errors(path, room, floors):
+            yield from (f"{path}:{line}: {name} ends on a floor below" for line, name in _caught_os_errors(node))
         match node:
             case ast.Constant(value=str(text)) if path not in FILE_NAMES and FILE_NAME.fullmatch(text):
                 yield f"{path}:{node.lineno}: {text} is a file's name; paths.py has those"
@@ -165,6 +181,23 @@ def _file_faults(path: str, tree: ast.Module, floors: Mapping[str, int]) -> Iter
                 yield f"{path}:{node.lineno}: JSON is decoded by its type alone, see {JSON}"
             case ast.Call() if path not in READS and (name := _name_of_reading(node)):
                 yield f"{path}:{node.lineno}: {name} reads what may have no end; files/read.py does not"
+
+
+def _has_no_os_errors(path: str, room: str, floors: Mapping[str, int]) -> bool:
+    floor = list(THIRD_PARTIES)[floors[room]] if room in floors else "top"
+    return not ({floor, room} & {*OS_ERRORS_END} or path in TOUCH_THE_SYSTEM)
+
+
+def _caught_os_errors(node: ast.AST) -> list[tuple[int, str]]:
+    """List the errors of the system that an `except`, or a `suppress`, is for, each with its line."""
+    match node:
+        case ast.ExceptHandler(type=ast.expr() as caught):
+            parts = [*ast.walk(caught)]
+        case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=args):
+            parts = [part for each in args for part in ast.walk(each)]
+        case _:
+            parts = []
+    return [(part.lineno, part.id) for part in parts if isinstance(part, ast.Name) and part.id in OS_ERRORS]
 
 
 def _is_undecodable(caught: ast.expr) -> bool:
@@ -296,6 +329,12 @@ MAP = (PACKAGE / "__init__.py").read_text()
             "2: a verb asks by a method of client/blocking.py, which has the protocol",
         ),
         ("hub.py", "msgspec.json.decode(b'')", "2: JSON is decoded by its type alone, see foreign_json.py"),
+        (
+            "hub.py",
+            "try: pass\nexcept FileNotFoundError: pass",
+            "3: FileNotFoundError ends on a floor below",
+        ),
+        ("hub.py", "with suppress(ValueError, OSError): pass", "2: OSError ends on a floor below"),
         ("config/limits.py", "home / 'auth.json'", "2: auth.json is a file's name; paths.py has those"),
         (
             "hub.py",
@@ -324,6 +363,7 @@ def test_the_package_itself_is_under_all_floors() -> None:
         ("hub.py", "import trio\nfrom accountd import __version__\nfrom accountd.errors import ConfigError"),
         ("web/http.py", "if TYPE_CHECKING:\n    import httpx\ndef f():\n    import httpx"),
         ("cli/serve.py", "import trio"),
+        ("web/http.py", "try: pass\nexcept OSError: pass"),
         ("cli/status/__init__.py", "def f():\n    import trio\n    print()"),
         ("cli/status/__init__.py", "open(path, 'wb')\ncontext.load_verify_locations(cadata=text)"),
         ("__main__.py", "from accountd.cli import main"),

@@ -1,4 +1,4 @@
-"""Every exception that this package raises on purpose.
+"""Every failure that one part of the daemon tells another: the whole tree, and where other exceptions end.
 
 AccountdError
 ├─ ConfigError          the person's: a file or variable says what cannot be; names the key and the file
@@ -17,6 +17,7 @@ AccountdError
 │     └─ PortUnavailable        -32603  no port for a browser login could be had
 ├─ ClientFailed         a client's: it did not answer what it was asked
 ├─ AgentUnavailable     the person's, or Codex's: there is no agent to be had; says what to do
+│  └─ AgentSilent            there is one, and it does not answer in time, and so never will
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
 │  ├─ LoginDenied           the person, or their organisation, said no
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
@@ -29,6 +30,9 @@ AccountdError
 │  └─ RefreshFailed         the next try may do better
 ├─ RemoteError          the network's: nothing above `web` ever sees an httpx exception
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
+│  │  ├─ RemoteTooSlow          it did not come within the time that this kind of request has
+│  │  ├─ UnusableProxy          a variable names no proxy that can be used
+│  │  └─ UnusableBundle         a variable names no authorities that can be read
 │  └─ RemoteRefused         an answer came, and it says no; carries its status and what may be told of it
 └─ StorageError         the disk's or another program's: nothing above `storage` ever sees an OSError
    ├─ MalformedRecord       what is stored cannot be read as credentials
@@ -38,6 +42,16 @@ AccountdError
       ├─ KeyringAbsent          there is none here
       └─ KeyringLocked          it wants a password first
 
+What else the package raises does not get far:
+
+- a ValueError of a reader of text, such as `MalformedToml` or `MalformedToken`, to who has called the reader, and
+  knows what the text was: that makes one of these of it;
+- an OSError, of the system or of `files`, to the floor that touches the thing, ground or outside; the client
+  library, the front and the street, which have files and sockets of their own, put theirs into words themselves;
+- what ends a verb, or has gone wrong in the sandbox or the doctor, no further than there;
+- `client.errors` is another tree, for programs that use the library; and `rpc` has its own.
+
+tests/ground/test_errors.py and tests/test_architecture.py hold it.
 A message is for a person: it names no token, and no class of ours.
 """
 
@@ -131,6 +145,10 @@ class AgentUnavailable(AccountdError):
     """No Codex is there to be run, or it does not come up."""
 
 
+class AgentSilent(AgentUnavailable):
+    """An agent that does not answer in time, and so never will."""
+
+
 class LoginFailed(AccountdError):
     """A login ends without credentials; the message is the `error` of `account/login/completed`."""
 
@@ -198,6 +216,27 @@ class RemoteError(AccountdError):
 
 class RemoteUnreachable(RemoteError):
     """No whole answer: name resolution, connection, TLS, proxy, or a deadline."""
+
+
+class RemoteTooSlow(RemoteUnreachable):
+    """A request's own time limit is over. Clients know a text for each."""
+
+
+class UnusableProxy(RemoteUnreachable):
+    """The variable that names a proxy does not. What it says may have a password in it, and is not repeated."""
+
+    def __init__(self, variable: str, fault: str) -> None:
+        super().__init__(f"{variable} {fault}")
+        self.remedy = f"set {variable} to http://HOST:PORT, or unset it"
+
+
+class UnusableBundle(RemoteUnreachable):
+    """What a variable names has no authorities that can be read; `problem` says why, `remedy` what to do."""
+
+    def __init__(self, variable: str, path: str, problem: str, remedy: str | None = None) -> None:
+        self.problem = f"{path}, of {variable}, {problem}"
+        self.remedy = remedy or f"set {variable} to a PEM file that you can read, or unset it"
+        super().__init__(f"{self.problem}. {self.remedy[:1].upper()}{self.remedy[1:]}.")
 
 
 class RemoteRefused(RemoteError):

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.backend import client as limits
-from accountd.backend.client import MAX_PAYLOAD, Access, Backend, BackendTooSlow, Workspace, parse_workspace
+from accountd.backend.client import MAX_PAYLOAD, Access, Backend, Workspace, parse_workspace
 from accountd.backend.payloads import MessagesPayload, SecuritySetupPayload, ThreadsPayload
 from accountd.backend.rate_limits import UsagePayload
-from accountd.errors import RemoteRefused, RemoteUnreachable
+from accountd.errors import RemoteRefused, RemoteTooSlow, RemoteUnreachable
 from accountd.secret import Secret
 from accountd.web.http import REQUEST_TIMEOUT, HttpClient, Way
 
@@ -329,12 +329,12 @@ async def test_each_request_has_its_time(name: str, limit: float, autojump_clock
     with pytest.raises(RemoteUnreachable) as caught:
         await ask(Server(body=answer, delay=limit + 0.1).backend())
     assert trio.current_time() - start == pytest.approx(limit)
-    assert isinstance(caught.value, BackendTooSlow) == (name not in {"usage", "nudge"})
+    assert isinstance(caught.value, RemoteTooSlow) == (name not in {"usage", "nudge"})
 
 
 async def test_a_look_at_the_security_setup_has_three_seconds(autojump_clock: trio.testing.MockClock) -> None:
     """What nobody asked for is not waited for long."""
-    with pytest.raises(BackendTooSlow):
+    with pytest.raises(RemoteTooSlow):
         await Server(delay=limits.SECURITY_TIMEOUT + 0.1).backend().read_security_setup(ACCESS)
     assert trio.current_time() == pytest.approx(limits.SECURITY_TIMEOUT)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import inspect
 import os
+import pkgutil
 import ssl
 
 import pytest
 
+import accountd
 from accountd import errors
 from accountd.errors import (
     AccountdError,
@@ -32,6 +35,37 @@ def test_the_tree_at_the_top_of_the_file_is_the_real_one() -> None:
         assert len(drawn[name]) - len(drawn[name].lstrip("├└│─ ")) == 3 * depth, name
         if issubclass(found, RequestError) and found is not RequestError:
             assert str(found.code) in drawn[name]
+
+
+READERS = ("config", "oauth", "requirements", "foreign_json", "sandbox")
+STREET = ("cli", "sandbox", "doctor")
+OTHERS = ("accountd.client.errors", "accountd.rpc.pending")
+
+
+def is_at_home(found: type[BaseException]) -> bool:
+    """Return True if an exception is of the tree, or of a kind that the head of `errors` says goes no further."""
+    room = found.__module__.split(".")[1]
+    if issubclass(found, AccountdError):
+        return room == "errors"
+    if issubclass(found, OSError):
+        return room == "files"
+    if issubclass(found, ValueError):
+        return room in READERS
+    return found.__module__ in OTHERS or room in STREET or found.__name__.startswith("_")
+
+
+def test_every_exception_of_the_package_is_where_the_head_says() -> None:
+    """The tree is whole: nothing that one room raises for another is defined outside of it."""
+    names = [found.name for found in pkgutil.walk_packages(accountd.__path__, "accountd.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    found = {
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, BaseException) and kind.__module__.startswith("accountd.")
+    }
+    assert len(found) > 50
+    assert not sorted(str(kind) for kind in found if not is_at_home(kind))
 
 
 def test_a_refusal_carries_its_status() -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from accountd.errors import UnusableBundle
 from accountd.web import ca_bundle as trust
-from accountd.web.ca_bundle import Trust, UnusableBundle, add_authorities
+from accountd.web.ca_bundle import Trust, add_authorities
 
 if TYPE_CHECKING:
     from pathlib import Path

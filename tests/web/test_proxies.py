@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from accountd.web.proxies import UnusableProxy, choose_proxy
+from accountd.errors import UnusableProxy
+from accountd.web.proxies import choose_proxy
 
 URL = "https://issuer.test/oauth/token"
 

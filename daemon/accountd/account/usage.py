@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from accountd.backend.client import Access, BackendTooSlow
+from accountd.backend.client import Access
 from accountd.backend.payloads import (
     render_messages,
     render_notice,
@@ -21,7 +21,7 @@ from accountd.backend.payloads import (
     render_workspaces,
 )
 from accountd.backend.rate_limits import OUTCOMES, render_rate_limits, render_reset_credits
-from accountd.errors import InvalidRequest, NotLoggedIn, RemoteError, RemoteRefused, RequestFailed
+from accountd.errors import InvalidRequest, NotLoggedIn, RemoteError, RemoteRefused, RemoteTooSlow, RequestFailed
 from accountd.protocol import usage as wire
 from accountd.protocol.thread_id import parse_thread_id
 
@@ -152,7 +152,7 @@ class UsageService:
         if params.refresh_workspace_metadata:
             try:
                 workspaces = render_workspaces(await self._backend.read_accounts(_access(login)))
-            except BackendTooSlow as error:
+            except RemoteTooSlow as error:
                 raise RequestFailed("Workspace metadata request timed out") from error
             except RemoteError as error:
                 raise RequestFailed("Failed to fetch workspace metadata") from error
@@ -205,6 +205,6 @@ def _told(failed: str, timed_out: str | None = None) -> Iterator[None]:
     try:
         yield
     except RemoteError as error:
-        if timed_out is not None and isinstance(error, BackendTooSlow):
+        if timed_out is not None and isinstance(error, RemoteTooSlow):
             raise RequestFailed(timed_out) from error
         raise RequestFailed(f"{failed}: {error}") from error

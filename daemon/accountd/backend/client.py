@@ -21,7 +21,7 @@ from accountd.backend.payloads import (
 )
 from accountd.backend.rate_limits import ConsumePayload, ResetCreditsPayload, UsagePayload
 from accountd.config.urls import is_loopback, split_url
-from accountd.errors import RemoteRefused, RemoteUnreachable, describe_status
+from accountd.errors import RemoteRefused, RemoteTooSlow, RemoteUnreachable, describe_status
 from accountd.foreign_json import UNDECODABLE, Undecodable, decode
 from accountd.oauth.tokens import describe_oauth_error
 from accountd.protocol.account import RoutingOverride
@@ -59,10 +59,6 @@ _ANYWHERE: Final = "NO_CONSTRAINT"
 PayloadT = TypeVar("PayloadT")
 
 
-class BackendTooSlow(RemoteUnreachable):
-    """A request's own time limit is over. Clients know a text for each."""
-
-
 class Access(msgspec.Struct, frozen=True):
     """In whose name a request is made. `fedramp`: the workspace is the government's."""
 
@@ -95,7 +91,7 @@ class Backend:
         access = Access(access_token, account_id)
         try:
             answer = await self._request(access, "GET", "/accounts/check", timeout=LOOKUP_TIMEOUT)
-        except BackendTooSlow:
+        except RemoteTooSlow:
             raise RemoteUnreachable("workspace routing discovery timed out") from None
         except RemoteUnreachable as error:
             raise RemoteUnreachable("workspace routing discovery failed") from error
@@ -203,7 +199,7 @@ class Backend:
             with trio.fail_after(timeout):
                 answer = await self._http.request(method, url, headers=sent, json=json)
         except trio.TooSlowError:
-            raise BackendTooSlow(f"{method} {url} was not answered in {timeout:.0f} s") from None
+            raise RemoteTooSlow(f"{method} {url} was not answered in {timeout:.0f} s") from None
         if answer.set_cookies:
             self._keep_cookies(url, access, answer)
         if not 200 <= answer.status < 300:

@@ -35,7 +35,7 @@ Status = dict[str, Any]
 def read_status(client: Client) -> Status:
     """Ask a daemon how it is; nothing of one of an older version."""
     try:
-        return client.call("accountd/status", {})
+        return client.read_status()
     except CallFailed:
         return {}
 

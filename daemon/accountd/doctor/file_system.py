@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from accountd import paths
 from accountd.doctor.findings import ok, warn
 from accountd.errors import describe_os_error
 from accountd.files.flock import NoLocks, try_lock
@@ -26,7 +27,7 @@ def check_file_system(surroundings: Surroundings) -> Finding:
     home = surroundings.home
     if not home.is_dir():
         return ok(f"{home} is not there yet")
-    document = home / "auth.json"
+    document = home / paths.CREDENTIAL
     try:
         with find_entry(document) as entry:
             place, mounted = Path(entry.place), is_mounted(entry)

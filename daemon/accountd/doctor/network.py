@@ -9,11 +9,11 @@ import trio
 
 from accountd.doctor.findings import fail, ok, warn
 from accountd.doctor.route import find_fault
-from accountd.errors import RemoteUnreachable, describe_status
+from accountd.errors import RemoteUnreachable, UnusableBundle, UnusableProxy, describe_status
 from accountd.system.clock import SKEW, describe_skew
 from accountd.web.answer import parse_date
-from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust, UnusableBundle, add_file, find_file
-from accountd.web.proxies import UnusableProxy, choose_proxy
+from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust, add_file, find_file
+from accountd.web.proxies import choose_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

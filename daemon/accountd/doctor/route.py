@@ -13,9 +13,9 @@ import msgspec
 import trio
 
 from accountd.doctor.certificate import read_issuer
-from accountd.errors import describe_foreign
+from accountd.errors import UnusableProxy, describe_foreign
 from accountd.web.failures import find_distrust
-from accountd.web.proxies import UnusableProxy, choose_proxy
+from accountd.web.proxies import choose_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import msgspec
 import trio
 
-from accountd.errors import AgentUnavailable, RequestFailed
+from accountd.errors import AgentSilent, AgentUnavailable, RequestFailed
 from accountd.foreign_json import UNDECODABLE
 from accountd.framing.websocket import WebSocketClientFraming
-from accountd.front.child import ANY_SIZE, AgentSilent, introduce
+from accountd.front.child import ANY_SIZE, introduce
 from accountd.front.daemon_side import OURS
 from accountd.front.dead_login import DeadLogin
 from accountd.front.route import NEEDS_LOGIN, is_for_nobody

@@ -9,7 +9,7 @@ import msgspec
 import trio
 
 from accountd import __version__
-from accountd.errors import AgentUnavailable, describe_os_error
+from accountd.errors import AgentSilent, AgentUnavailable, describe_os_error
 from accountd.framing.websocket import WebSocketClientFraming
 from accountd.front.asked import Asked, find_request
 from accountd.front.program import require_version
@@ -35,10 +35,6 @@ _ANSWER_TIMEOUT: Final = 5.0
 
 Hear = Callable[["Child", Asked], Awaitable[None]]
 """Hears what a child asks of us: the child, and the request."""
-
-
-class AgentSilent(AgentUnavailable):
-    """An agent that does not answer in time, and so never will."""
 
 
 class Child(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accountd import paths
-from accountd.errors import ConfigError, RemoteUnreachable, describe_os_error
+from accountd.errors import ConfigError, UnusableBundle, describe_os_error
 from accountd.files.ownership import UnsafePath
 from accountd.files.read import read_file, read_own_file
 
@@ -50,15 +50,6 @@ NOBODY: Final = "this system has no certificates of authorities"
 """What is to be said where nobody is trusted, so that no certificate can be good."""
 
 NOBODY_REMEDY: Final = "install its package ca-certificates, or name a PEM file of them in SSL_CERT_FILE"
-
-
-class UnusableBundle(RemoteUnreachable):
-    """What a variable names has no authorities that can be read; `problem` says why, `remedy` what to do."""
-
-    def __init__(self, variable: str, path: str, problem: str, remedy: str | None = None) -> None:
-        self.problem = f"{path}, of {variable}, {problem}"
-        self.remedy = remedy or f"set {variable} to a PEM file that you can read, or unset it"
-        super().__init__(f"{self.problem}. {self.remedy[:1].upper()}{self.remedy[1:]}.")
 
 
 class Named(NamedTuple):

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from accountd import paths
-from accountd.errors import ConfigError
+from accountd.errors import ConfigError, UnusableProxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def _describe_proxies(environ: Mapping[str, str]) -> dict[str, str]:
         value = environ[name].strip()
         try:
             proxy = proxies.read_proxy(name, value)
-        except proxies.UnusableProxy:
+        except UnusableProxy:
             found[name] = f"not the URL of a proxy ({_take_fingerprint(value)})"
         else:
             found[name] = proxy.url + (f" ({_take_fingerprint(value)})" if proxy.user is not None else "")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from accountd.config.urls import is_host, is_loopback, split_url
-from accountd.errors import RemoteUnreachable
+from accountd.errors import UnusableProxy
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
@@ -50,14 +50,6 @@ class Proxy(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{self}>"
-
-
-class UnusableProxy(RemoteUnreachable):
-    """The variable that names a proxy does not. What it says may have a password in it, and is not repeated."""
-
-    def __init__(self, variable: str, fault: str) -> None:
-        super().__init__(f"{variable} {fault}")
-        self.remedy = f"set {variable} to http://HOST:PORT, or unset it"
 
 
 def choose_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
