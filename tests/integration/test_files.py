@@ -92,7 +92,7 @@ def test_what_another_user_has_planted_is_not_used(planted: str, home: Path) -> 
     link.symlink_to(precious if planted == "log" else precious / "file")
     os.chown(link, 65534, 65534, follow_symlinks=False)
     if planted in ("auth.json", "log"):
-        with running(home) as daemon:
+        with running(home, XDG_STATE_HOME=str(home / "state")) as daemon:
             with daemon.connect() as client:
                 params = {"type": "apiKey", "apiKey": "sk-a-key-of-this-test"}
                 if planted == "auth.json":
