@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accountd.cli import main
+from accountd.system import foreign_servers
+from accountd.system.foreign_servers import ForeignServer
 from fakes.app_server import AppServer, Refusal
 
 if TYPE_CHECKING:
@@ -43,3 +45,16 @@ def test_what_could_not_be_read_is_not_deleted_in_silence(path: Path, capsys: py
         assert main(["logout"]) == 0
     deleted = "What was stored and not used is deleted, too: /h/auth.json cannot be read: Permission denied\n"
     assert capsys.readouterr() == (f"Logged out.\n{deleted}", "")
+
+
+def test_who_goes_on_with_the_login_is_named(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Codex that has read the login does not hear that it has ended."""
+    home, found = "/home/someone/.codex", [ForeignServer(7, "app-server")]
+    monkeypatch.setattr(foreign_servers, "find_foreign_servers", {home: found}.__getitem__)
+    with AppServer(path, {"account/logout": {}}):
+        assert main(["logout"]) == 0
+    told = "accountd: warning: an app-server (pid 7) had read the login before, and may go on with that: "
+    remedy = "restart the client that has started it, or end it there\n"
+    assert capsys.readouterr() == ("Logged out.\n", told + remedy)

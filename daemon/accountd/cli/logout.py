@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from accountd.cli.account import ask_objection
 from accountd.cli.exits import OK
+from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import connect_for_network
 from accountd.cli.terminal import say
@@ -49,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     with connect_for_network(args) as client:
         unused = ask_objection(client)
         client.logout(revoke=not args.forget)
+        server = client.server
     say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
     if unused is not None:
         say(f"What was stored and not used is deleted, too: {unused}")
+    warn_of_foreign_servers(server)
     return OK

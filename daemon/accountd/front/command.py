@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from accountd.codex.command_line import EPHEMERAL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NO_STORE: Final = ("-c", 'cli_auth_credentials_store="ephemeral"')
+_NO_STORE: Final = ("-c", EPHEMERAL)
 """Keeps the login in memory. With a store it uses auth.json first, and its `account/logout` deletes that."""
 
 _CREDENTIALS: Final = frozenset({"CODEX_ACCESS_TOKEN", "CODEX_API_KEY", "OPENAI_API_KEY"})

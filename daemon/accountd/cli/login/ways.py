@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from accountd.cli.account import Account
 from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
+from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.interrupts import Interrupts
 from accountd.cli.login.course import Course, Way, who
 from accountd.cli.login.report import JsonReport, Report, TextReport
@@ -29,13 +30,23 @@ _LONGEST_KEY = 64 * 1024
 def log_in(args: argparse.Namespace) -> int:
     """Log in as the command line says, and give the exit code."""
     report: Report = JsonReport() if args.json else _make_report(args)
-    if args.with_api_key:
-        key = _read_api_key()
-        with connect_for_network(args) as client:
-            client.login_api_key(key.reveal())
-            report.logged_in(who(client, Account("apikey")))
-        return OK
-    with connect_for_network(args) as client, Interrupts() as interrupts:
+    key = _read_api_key() if args.with_api_key else None
+    with connect_for_network(args) as client:
+        code = _log_in(args, client, report) if key is None else _log_in_with_key(client, report, key)
+        server = client.server
+    if code == OK:
+        warn_of_foreign_servers(server)
+    return code
+
+
+def _log_in_with_key(client: Client, report: Report, key: Secret) -> int:
+    client.login_api_key(key.reveal())
+    report.logged_in(who(client, Account("apikey")))
+    return OK
+
+
+def _log_in(args: argparse.Namespace, client: Client, report: Report) -> int:
+    with Interrupts() as interrupts:
         client.interrupt = interrupts.readable
         try:
             if args.browser:
