@@ -26,13 +26,16 @@ from fakes.logged_in import (
     log_in,
     login_of,
     open_logged_in,
+    open_unsaved,
     supply_tokens,
 )
 from fakes.world import open_world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from accountd.account.account import Account
 
 REVOKE = "/oauth/revoke"
 
@@ -297,3 +300,28 @@ async def test_nothing_is_written_without_the_lock(autojump_clock: trio.testing.
         await world.refresher.save_again()
         await world.account.log_out(announce=lambda: None)
     assert store.seen == [(name, True) for name in ("save", "save", "save", "save", "delete")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda account: account.follow_policy(),
+        lambda account: account.log_out(lambda: None),
+        lambda account: account.store_watch.reload(),
+        lambda account: account.refresher.save_again(),
+    ],
+    ids=["policy", "logout", "reload", "save"],
+)
+async def test_one_change_waits_for_another(
+    change: Callable[[Account], Awaitable[None]], autojump_clock: trio.testing.MockClock
+) -> None:
+    """However long that takes: nothing is read, stored or told meanwhile."""
+    async with open_unsaved() as (world, store), trio.open_nursery() as nursery:
+        store.full = False
+        store.record = parse_record(b'{"OPENAI_API_KEY": "sk-theirs"}')
+        async with world.account._changing:
+            known = world.account.credential.record
+            nursery.start_soon(change, world.account)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(nursery.child_tasks) == 1
+            assert (world.account.credential.record, store.record is None) == (known, False)

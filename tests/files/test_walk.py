@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,6 @@ from accountd.files.walk import check_folder, find_entry, open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 OTHERS = (65534, 12345)
@@ -196,3 +196,17 @@ def test_a_way_that_changes_is_not_followed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "stat", look_and_swap)
     with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
         read_own_file(tmp_path / "d" / "f")
+
+
+def test_no_folder_of_a_way_stays_open(tmp_path: Path) -> None:
+    """Whether it leads to its end, over a link that begins anew, or to a folder that will not do."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "f").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(inner)
+    before = len(list(Path("/dev/fd").iterdir()))
+    assert read_own_file(tmp_path / "link" / "f") == b"x"
+    inner.chmod(0o777)
+    with pytest.raises(UnsafePath):
+        read_own_file(tmp_path / "link" / "f")
+    assert len(list(Path("/dev/fd").iterdir())) == before

@@ -170,3 +170,9 @@ def test_only_the_living_are_looked_for() -> None:
     assert redact(text) == text
     short = Secret("x" * (SHORTEST - 1))
     assert short not in living_secrets()
+
+
+def test_what_is_too_short_to_be_a_secret_is_a_word() -> None:
+    """It could be in any text by chance, and would take it apart; a line break makes it no longer."""
+    short = Secret("x" * (SHORTEST - 1) + "\n")
+    assert redact(f"a {short.reveal()} b") == f"a {short.reveal()} b"
