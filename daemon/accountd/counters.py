@@ -70,7 +70,7 @@ class Counters:
         self.guests = GuestCounters()
 
     def uptime(self) -> float:
-        """Give the seconds since the start."""
+        """Return the seconds since the start."""
         return time.monotonic() - self._started
 
     def note_refresh(self, outcome: RefreshOutcome, error: AccountdError | None = None) -> None:

@@ -52,6 +52,7 @@ What else the package raises does not get far:
 - `client.errors` is another tree, for programs that use the library; and `rpc` has its own.
 
 tests/ground/test_errors.py and tests/test_architecture.py hold it.
+
 A message is for a person: it names no token, and no class of ours.
 """
 
@@ -302,7 +303,7 @@ _SHORTAGES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 
 
 def describe_shortage(error: BaseException) -> str | None:
-    """Say of what the process has too little for now: descriptors, memory, threads; None if that is not the cause.
+    """Name what the process has too little of for now: descriptors, memory, threads; None if that is not the cause.
 
     It may come from anywhere, an import too, and is nobody's bug: whoever asks again may be served.
     """

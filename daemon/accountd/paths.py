@@ -49,7 +49,7 @@ _HOME: Final = ".codex"
 
 
 def codex_home(environ: Mapping[str, str]) -> str:
-    """Give the folder that holds `auth.json` and `config.toml`: `CODEX_HOME`, else `~/.codex`.
+    """Return the folder that holds `auth.json` and `config.toml`: `CODEX_HOME`, else `~/.codex`.
 
     Raises ConfigError for one that is not there and looks as if somebody should have expanded it: such as
     `$HOME/.codex`, from a file of variables that no shell reads. It would be made, by that name, anywhere.
@@ -72,7 +72,7 @@ def codex_home(environ: Mapping[str, str]) -> str:
 
 
 def user_home() -> str | None:
-    """Give this person's home folder; None where there is none: no HOME, and an id that nobody knows."""
+    """Return this person's home folder; None where there is none: no HOME, and an id that nobody knows."""
     try:
         return expand("~", where="HOME")
     except ConfigError:
@@ -96,7 +96,7 @@ def tell(path: str | os.PathLike[str]) -> str:
 
 
 def leads_to(told: str, path: str) -> bool:
-    """Say whether what somebody told of their path is this one. Links are followed, and the disk is asked.
+    """Return True if what somebody told of their path is this one. Links are followed, and the disk is asked.
 
     Two that differ in bytes alone that `tell` replaces are taken for one: from what was told, nobody can say.
     """
@@ -105,7 +105,7 @@ def leads_to(told: str, path: str) -> bool:
 
 
 def socket_path(environ: Mapping[str, str]) -> str:
-    """Give the socket on which the daemon of this environment is found: `ACCOUNTD_SOCKET`, else a default.
+    """Return the socket on which the daemon of this environment is found: `ACCOUNTD_SOCKET`, else a default.
 
     A daemon owns the credentials of one `CODEX_HOME`, so every home but the usual one has a socket name of
     its own: a client with another `CODEX_HOME` must never be shown somebody else's account. Two names of one
@@ -122,14 +122,14 @@ def socket_path(environ: Mapping[str, str]) -> str:
 
 
 def _digest(path: str) -> str:
-    """Give a short name that is a path's own."""
+    """Return a short name that is a path's own."""
     import hashlib  # takes a tenth of the time that a verb needs to start
 
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
 
 
 def runtime_folder(environ: Mapping[str, str]) -> str:
-    """Give the private folder for sockets. It is ours alone, so that its mode can be 0700."""
+    """Return the private folder for sockets. It is ours alone, so that its mode can be 0700."""
     runtime = environ.get("XDG_RUNTIME_DIR", "").strip()
     if runtime.startswith("/"):  # a relative one is invalid, says the XDG Base Directory Specification
         return os.path.join(runtime, "accountd")
@@ -147,22 +147,22 @@ def runtime_folder(environ: Mapping[str, str]) -> str:
 
 
 def control_socket(environ: Mapping[str, str]) -> str:
-    """Give the socket of Codex's own daemon: whoever listens there is used by plain `codex`."""
+    """Return the socket of Codex's own daemon: whoever listens there is used by plain `codex`."""
     return os.path.join(codex_home(environ), CONTROL_SOCKET)
 
 
 def codex_startup_lock(environ: Mapping[str, str]) -> str:
-    """Give the file that Codex locks while it starts the server of that socket."""
+    """Return the file that Codex locks while it starts the server of that socket."""
     return os.path.join(os.path.dirname(control_socket(environ)), STARTUP_LOCK)
 
 
 def agents_folder(environ: Mapping[str, str]) -> str:
-    """Give the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
+    """Return the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
     return os.path.join(runtime_folder(environ), f"agents-{_digest(os.path.realpath(codex_home(environ)))}")
 
 
 def agent_log_file(environ: Mapping[str, str]) -> str:
-    """Give the file that takes what such an agent writes, since it outlives the terminal of who has started it."""
+    """Return the file that takes what such an agent writes: it outlives the terminal of who has started it."""
     return os.path.join(codex_home(environ), AGENT_LOG)
 
 
@@ -172,14 +172,14 @@ def instance_lock(socket: str | os.PathLike[str]) -> str:
 
 
 def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> str:
-    """Give the file that keeps two daemons from one token socket: not beside it, where containers can write."""
+    """Return the file that keeps two daemons from one token socket: not beside it, where containers can write."""
     folder, name = os.path.split(os.fspath(socket))
     place = os.path.join(os.path.realpath(folder), name)
     return os.path.join(runtime_folder(environ), f"token-{_digest(place)}.lock")
 
 
 def folders_beside(environ: Mapping[str, str]) -> list[str]:
-    """Give the folders for what a CODEX_HOME that cannot be written would have in it, the better one first."""
+    """Return the folders for what a CODEX_HOME that cannot be written would have in it, the better one first."""
     name = _digest(os.path.realpath(codex_home(environ)))
     state = environ.get("XDG_STATE_HOME", "").strip()
     person = user_home()

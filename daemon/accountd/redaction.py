@@ -65,7 +65,7 @@ _URLSAFE: Final = str.maketrans("-_", "+/")
 
 
 def redact(text: str) -> str:
-    """Give a text without the secrets that this process holds and what looks like one, cut at MAX_TEXT.
+    """Return a text without the secrets that this process holds and what looks like one, cut at MAX_TEXT.
 
     Of a secret with fewer than SHORTEST characters nothing is known here.
     """
@@ -111,7 +111,7 @@ class _Unescaped:
         self.text = "".join(pieces)
 
     def locate(self, span: Span) -> Span:
-        """Say from where to where a part of this was written; an escape is whole."""
+        """Return from where to where a part of this was written; an escape is whole."""
         return self._locate_character(span[0])[0], self._locate_character(span[1] - 1)[1]
 
     def _locate_character(self, place: int) -> Span:

@@ -24,7 +24,7 @@ class Secret:
             _living[id(self)] = self
 
     def reveal(self) -> str:
-        """Give the text itself, for the wire or the disk."""
+        """Return the text itself, for the wire or the disk."""
         return self._text
 
     def __repr__(self) -> str:

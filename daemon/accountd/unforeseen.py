@@ -40,7 +40,7 @@ def report(log: logging.Logger, what: str, error: BaseException) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """Give the words for a client that waits for what has failed."""
+    """Return the words for a client that waits for what has failed."""
     shortage = describe_shortage(error)
     if shortage is not None:
         return f"accountd has no room for this now: {shortage}"
@@ -48,7 +48,7 @@ def explain(error: BaseException) -> str:
 
 
 def explain_end(error: BaseException) -> str:
-    """Give the words for a person whose program has ended by a failure: its own, if it is one of ours."""
+    """Return the words for a person whose program has ended by a failure: its own, if it is one of ours."""
     first = find_first(error)
     if isinstance(first, AccountdError):
         return str(first)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from accountd.audit.log import GUESTS_HAND_OUTS, AuditLog
-from accountd.logs import about
+from accountd.logs import bind_fields
 from accountd.sandbox import Fault, Script
 from fakes.client import Client, open_client
 from fakes.world import World, open_world
@@ -119,7 +119,7 @@ async def test_logouts_and_what_clients_supply_are_noted() -> None:
 def test_a_line_is_one_object_and_its_texts_are_short() -> None:
     """Whatever a client calls itself, it is one line of ASCII, and not a long one."""
     lines: list[bytes] = []
-    with about(client="a\nb\u2028" + "x" * 1000, connection=1, pid=2, uid=3, secret="no"):
+    with bind_fields(client="a\nb\u2028" + "x" * 1000, connection=1, pid=2, uid=3, secret="no"):
         AuditLog(lines.append, lambda: 0.0).note("logout", mode=None)
     [line] = lines
     assert line.isascii()
@@ -139,7 +139,7 @@ def test_guests_rotate_nothing_away() -> None:
     now, ours, theirs = [1_800_000_000.0], list[bytes](), list[bytes]()
     audit = AuditLog(ours.append, lambda: now[0], append_of_guests=theirs.append)
     for _ in range(3):
-        with about(door="token", pid=7):
+        with bind_fields(door="token", pid=7):
             for _ in range(1000):
                 audit.note("token.handedOut", mode="chatgpt")
             audit.note("refresh", reason="forced")
@@ -161,7 +161,7 @@ def test_a_clock_that_is_set_back_ends_the_minute() -> None:
     """Else guests would have no room for as long as it was set back."""
     now, theirs = [1_800_000_000.0], list[bytes]()
     audit = AuditLog(None, lambda: now[0], append_of_guests=theirs.append)
-    with about(door="token"):
+    with bind_fields(door="token"):
         for _ in range(2):
             for _ in range(GUESTS_HAND_OUTS):
                 audit.note("token.handedOut")
@@ -172,7 +172,7 @@ def test_a_clock_that_is_set_back_ends_the_minute() -> None:
 def test_what_a_client_says_of_itself_is_no_secret() -> None:
     """A name is one short printable line, and an id that is none is not told: both could be a token."""
     lines: list[bytes] = []
-    with about(client="sk-canary-5f0c\n" + "x " * 100):
+    with bind_fields(client="sk-canary-5f0c\n" + "x " * 100):
         AuditLog(lines.append).note("token.supplied", account="eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln")
         AuditLog(lines.append).note("token.supplied", account="a b")
         AuditLog(lines.append).note("token.supplied", account="123e4567-e89b-12d3-a456-426614174000")

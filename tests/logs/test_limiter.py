@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from accountd.logs.context import about
+from accountd.logs.context import bind_fields
 from accountd.logs.limiter import FEW, MAX_KINDS, PERIOD, Limiter
 
 
@@ -42,7 +42,7 @@ def test_a_kind_is_a_place_and_what_is_added_to_it() -> None:
     assert limiter.admit(record("b %s", 1), 0)
     assert limiter.admit(record("a %s", 1, level=logging.WARNING), 0)
     assert limiter.admit(record("a %s", 1, kind=1001), 0)
-    with about(door="token"):
+    with bind_fields(door="token"):
         assert limiter.admit(record("a %s", 1), 0)
 
 

@@ -56,7 +56,7 @@ def lines(capfd: CaptureFixture[str]) -> list[str]:
 def test_text_tells_when_what_and_about_what(capfd: CaptureFixture[str]) -> None:
     """A line has time, level, logger, message and what is under way, in this order."""
     logs.set_up("info", "text")
-    with logs.about(pid=4711, uid=1000, connection=3), logs.about(login="a-1", client="an editor"):
+    with logs.bind_fields(pid=4711, uid=1000, connection=3), logs.bind_fields(login="a-1", client="an editor"):
         _log.info("so it %s", "is")
     [line] = lines(capfd)
     assert line[:2] == "20"
@@ -66,7 +66,7 @@ def test_text_tells_when_what_and_about_what(capfd: CaptureFixture[str]) -> None
 def test_json_is_an_object_a_line(capfd: CaptureFixture[str]) -> None:
     """An object has the same members, a traceback is one of them, and all of it is ASCII."""
     logs.set_up("debug", "json")
-    with logs.about(connection=3, request=2):
+    with logs.bind_fields(connection=3, request=2):
         _log.warning("für %s", "dich")
         fail("nein")
     first, second = map(json.loads, raw := lines(capfd))
@@ -150,20 +150,20 @@ def test_the_first_few_of_a_kind_are_told_and_then_a_count(capfd: CaptureFixture
     ]
 
 
-async def test_what_is_under_way_goes_down_to_tasks() -> None:
+async def test_bound_fields_go_down_to_tasks() -> None:
     """A task knows what it was started about, for as long as it lives; others, and what comes after, do not."""
     seen: dict[str, Any] = {}
 
     async def look(name: str) -> None:
         await trio.lowlevel.checkpoint()
-        seen[name] = dict(logs.what_is_under_way())
+        seen[name] = dict(logs.bound_fields())
 
     async with trio.open_nursery() as nursery:
-        with logs.about(connection=1):
+        with logs.bind_fields(connection=1):
             nursery.start_soon(look, "inside")
-            with logs.about(request=2):
+            with logs.bind_fields(request=2):
                 nursery.start_soon(look, "deeper")
-            await trio.to_thread.run_sync(lambda: seen.update(thread=dict(logs.what_is_under_way())))
+            await trio.to_thread.run_sync(lambda: seen.update(thread=dict(logs.bound_fields())))
         nursery.start_soon(look, "outside")
     assert seen == {
         "inside": {"connection": 1},

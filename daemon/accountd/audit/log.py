@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from accountd import paths
 from accountd.audit.file import AuditFile
-from accountd.logs import render_time, what_is_under_way
+from accountd.logs import bound_fields, render_time
 from accountd.redaction import quote
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class AuditLog:
 
         The facts are words of this package and ids, never texts from elsewhere: those may quote what was sent.
         """
-        known = what_is_under_way()
+        known = bound_fields()
         is_of_guest = "door" in known
         append = self._append_of_guests if is_of_guest else self._append
         if append is None:
@@ -98,7 +98,7 @@ class AuditLog:
             self._tell_omitted(self._now(), self._append_of_guests)
 
     def _has_room(self, now: float, append: Callable[[bytes], None]) -> bool:
-        """Say whether one more hand-out to a guest is written; with a new minute comes the count of the last."""
+        """Return True if one more hand-out to a guest is written; with a new minute comes the count of the last."""
         if not 0 <= now - self._minute < _MINUTE:  # or the clock was set back
             self._tell_omitted(now, append)
             self._minute, self._written = now, 0
@@ -118,7 +118,7 @@ def _render(now: float, event: Event, members: Mapping[str, object]) -> bytes:
 
 
 def _tell(name: str, value: object) -> object:
-    """Give what a line has of a fact: of a text one short line without secrets; of an id what looks like one."""
+    """Return what a line has of a fact: of a text one short line without secrets; of an id what looks like one."""
     if not isinstance(value, str):
         return value
     text = quote(value, _MAX_TEXT)
@@ -127,7 +127,7 @@ def _tell(name: str, value: object) -> object:
 
 @contextmanager
 def open_audit_log(folder: Path, *, wanted: bool) -> Iterator[AuditLog]:
-    """Give an audit log that writes below a folder; where none is wanted, one that writes nowhere."""
+    """Yield an audit log that writes below a folder; where none is wanted, one that writes nowhere."""
     if not wanted:
         yield AuditLog()
         return

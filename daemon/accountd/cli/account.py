@@ -48,7 +48,7 @@ class Account(NamedTuple):
         return f"Logged in with ChatGPT{who}{how}."
 
     def as_json(self) -> dict[str, Any]:
-        """Give the members that every JSON output has for an account."""
+        """Return the members that every JSON output has for an account."""
         return {
             "loggedIn": self.mode is not None,
             "needsLogin": self.stale,

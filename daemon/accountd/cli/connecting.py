@@ -48,7 +48,7 @@ def open_daemon(args: argparse.Namespace) -> socket.socket:
 
 
 def socket_path(args: argparse.Namespace) -> str:
-    """Give the socket of the command line, or of the environment."""
+    """Return the socket of the command line, or of the environment."""
     if args.socket:
         return paths.expand(args.socket.removeprefix("unix://"), where="--socket")
     return paths.socket_path(os.environ)

@@ -46,7 +46,7 @@ def name_manager() -> str:
 
 
 def manager_command(verb: str) -> str:
-    """Give the command that has the service manager stop or restart the daemon."""
+    """Return the command that has the service manager stop or restart the daemon."""
     if sys.platform == "darwin":
         job = f"gui/{os.getuid()}/accountd"
         return f"launchctl {'bootout' if verb == 'stop' else 'kickstart -k'} {job}"
@@ -54,7 +54,7 @@ def manager_command(verb: str) -> str:
 
 
 def find_hindrance(status: Status) -> str | None:
-    """Say why a verb may not put another daemon in the place of this one; None if it may."""
+    """Return why a verb may not put another daemon in the place of this one; None if it may."""
     if status.get("startedBy") == SERVICE_MANAGER:
         return f"{name_manager()} runs it: `{manager_command('restart')}`; its variables are set there"
     if status.get("startedBy") != "client":
@@ -64,7 +64,7 @@ def find_hindrance(status: Status) -> str | None:
 
 
 def describe_busy(status: Status) -> str | None:
-    """Say what a daemon's end would end; None if nobody would miss it."""
+    """Return what a daemon's end would end; None if nobody would miss it."""
     logins, others = len(status.get("logins") or ()), int(status.get("connections") or 1) - 1
     found = [
         logins and f"{logins} login{'s' * (logins > 1)} under way",
@@ -101,7 +101,7 @@ def end_daemon(path: str, status: Status) -> None:
 
 
 def _open_process(pid: int) -> int | None:
-    """Give a descriptor that becomes readable when a process ends, where the system has such."""
+    """Return a descriptor that becomes readable when a process ends, where the system has such."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):

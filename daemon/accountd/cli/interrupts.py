@@ -46,7 +46,7 @@ class Interrupts:
             raise Interrupted
 
     def take(self) -> int:
-        """Give the number of the first signal that came. Raises BlockingIOError if none did."""
+        """Return the number of the first signal that came. Raises BlockingIOError if none did."""
         while not (numbers := self.readable.recv(4096).strip(_WOKEN)):
             pass
         return numbers[0]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def add_socket_option(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Give a verb the option that says at which socket the daemon is, and give the group that it is in."""
+    """Return a verb the option that says at which socket the daemon is, and give the group that it is in."""
     group = parser.add_argument_group("daemon")
     group.add_argument(
         "--socket",

@@ -152,7 +152,7 @@ def _read_script(args: argparse.Namespace) -> Script:
 
 @contextlib.contextmanager
 def _open_home(folder: str | None) -> Iterator[Path]:
-    """Give the folder that is to be CODEX_HOME. Raises Failure for one that is somebody's real one."""
+    """Yield the folder that is to be CODEX_HOME. Raises Failure for one that is somebody's real one."""
     if folder is None:
         # A daemon that still runs there may write while it is deleted; what is left then is no error.
         with tempfile.TemporaryDirectory(prefix="accountd-sandbox-", ignore_cleanup_errors=True) as made:

@@ -110,7 +110,7 @@ def _parse_seconds(text: str) -> int:
 
 
 def _parse_listen(url: str) -> Path | None:
-    """Give the path of a --listen URL, or None if it is stdio://."""
+    """Return the path of a --listen URL, or None if it is stdio://."""
     path = url.removeprefix("unix://")
     if url == _STDIO:
         return None

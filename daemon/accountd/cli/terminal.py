@@ -104,12 +104,12 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def obeys_escapes(environ: Mapping[str, str]) -> bool:
-    """Say whether the terminal of this environment understands more than text."""
+    """Return True if the terminal of this environment understands more than text."""
     return environ.get("TERM", "") not in ("", "dumb")
 
 
 def measure_terminal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> int:
-    """Give the columns of the terminal as it is now; if it does not know them, what COLUMNS says, or the usual."""
+    """Return the columns of the terminal as it is now; if it does not know, what COLUMNS says, or the usual."""
     try:
         width = os.get_terminal_size(stream.fileno()).columns
     except OSError:
@@ -119,7 +119,7 @@ def measure_terminal(stream: TextIO, environ: Mapping[str, str] = os.environ) ->
 
 
 def count_columns(text: str) -> int:
-    """Tell how wide a text is on a terminal, where East Asian characters take two columns, and accents none."""
+    """Return how wide a text is on a terminal, where East Asian characters take two columns, and accents none."""
     if text.isascii():
         return len(text)
     import unicodedata  # most text needs none of it
@@ -149,7 +149,7 @@ def _can_show(text: str, encoding: str) -> bool:
 
 
 def describe_duration(seconds: float) -> str:
-    """Say how long something has taken, in the two largest units that it takes: `3 d 4 h`, `59 s`."""
+    """Return how long something has taken, in the two largest units that it takes: `3 d 4 h`, `59 s`."""
     left = int(seconds)
     parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):

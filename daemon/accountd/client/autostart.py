@@ -60,7 +60,7 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
 
 
 def daemon_command(path: str | Path) -> list[str]:
-    """Give the command line of a daemon for this socket, run by the Python that runs this, from nobody's folder."""
+    """Return the command line of a daemon for this socket, run by this very Python, from nobody's folder."""
     return [sys.executable, "-P", "-m", "accountd", "serve", "--on-demand", "--listen", f"unix://{path}"]
 
 

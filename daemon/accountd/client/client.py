@@ -221,7 +221,7 @@ class Client:
         await self._call("account/login/submitCallback", params, wire.SubmitCallbackResponse)
 
     async def _connected(self, *, start: bool) -> Connection:
-        """Give the connection, or another one where it was lost."""
+        """Return the connection, or another one where it was lost."""
         async with self._connecting:
             if self._connection is None:
                 self._connection = await self._open(start=start)

@@ -46,7 +46,7 @@ async def connect(
 async def open_client(
     path: Path, open_stream: OpenStream, introduction: Mapping[str, object], *, start: bool
 ) -> AsyncIterator[Client]:
-    """Give a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
+    """Yield a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
     failure: Exception | None = None
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as endings:

@@ -57,12 +57,12 @@ _MEMBER: Final = re.compile(rf"(?:{'|'.join(FAMILIES)})(?:/\w+)*", re.ASCII)
 
 
 def is_of_the_agent(method: str) -> bool:
-    """Say whether a method is the agent's, in this release of Codex or, by its family, in a later one."""
+    """Return True if a method is the agent's, in this release of Codex or, by its family, in a later one."""
     return _MEMBER.fullmatch(method) is not None
 
 
 def render_refusal(method: str) -> str:
-    """Say what this server is and is not, and who has the method. One line, for `method` is the agent's."""
+    """Return what this server is and is not, and who has the method. One line, for `method` is the agent's."""
     return (
         f"accountd does not serve `{method}`: it owns account logins, and is not the Codex agent. "
         "Run `codex app-server` for it."

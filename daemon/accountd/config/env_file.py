@@ -58,7 +58,7 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
 
 
 def join_env_file(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment as it is to be read by whoever goes to the network: with the file's in front."""
+    """Return the environment as it is to be read by whoever goes to the network: with the file's in front."""
     return {**environ, **read_env_file(environ).values}
 
 

@@ -48,7 +48,7 @@ class Layers:
         return cls((required, settings), *((file, file.values) for file in (managed, person, defaults)))
 
     def error(self, *key: str, complaint: str) -> ConfigError:
-        """Give an error that names the file whose word counts for a key, the line and the key."""
+        """Return an error that names the file whose word counts for a key, the line and the key."""
         file, _ = max(self._layers, key=lambda layer: sum(1 for _ in _follow(layer[1], key)))
         return file.error(*key, complaint=complaint)
 
@@ -63,7 +63,7 @@ def _put_over(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, A
 
 
 def _follow(values: Any, key: tuple[str, ...]) -> Iterator[str]:
-    """Give the parts of a key that there are."""
+    """Yield the parts of a key that there are."""
     for part in key:
         if not isinstance(values, dict) or part not in values:
             return

@@ -80,7 +80,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     does so once a second. Ten seconds' worth of them may be asked for at once."""
 
     def of_guests(self) -> Limits:
-        """Give those of the token socket, in the terms of the main one."""
+        """Return those of the token socket, in the terms of the main one."""
         return msgspec.structs.replace(
             self,
             connections=self.guest_connections,
@@ -119,6 +119,6 @@ def read_limits(path: Path) -> tuple[Limits, tuple[str, ...]]:
 
 
 def limit_range(name: str) -> tuple[int, int]:
-    """Give the least and the most that a limit may be."""
+    """Return the least and the most that a limit may be."""
     (bounds,) = get_type_hints(Limits, include_extras=True)[name].__metadata__
     return bounds.ge, bounds.le

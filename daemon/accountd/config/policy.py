@@ -33,12 +33,12 @@ class HandedOut(Protocol):
 
     @property
     def account_id(self) -> str | None:
-        """Give what is sent as ChatGPT-Account-Id, if anything is."""
+        """Return what is sent as ChatGPT-Account-Id, if anything is."""
         ...
 
     @property
     def claimed_account_id(self) -> str | None:
-        """Give the claim."""
+        """Return the claim."""
         ...
 
 
@@ -56,7 +56,7 @@ class Policy(msgspec.Struct, frozen=True):
     def restrict(
         self, *, methods: Collection[LoginMethod] | None = None, workspaces: Collection[str] | None = None
     ) -> Policy:
-        """Give what this policy and a managed one both permit; None is a managed policy that says nothing.
+        """Return what this policy and a managed one both permit; None is a managed policy that says nothing.
 
         Where no workspace is left, ChatGPT is no method. Raises ConfigError, with Codex's text, where no
         method is left.
@@ -73,11 +73,11 @@ class Policy(msgspec.Struct, frozen=True):
         return Policy(left.pop() if len(left) == 1 else None, named)
 
     def permits(self, method: LoginMethod) -> bool:
-        """Say whether a login by this method may be begun, or a stored one be used."""
+        """Return True if a login by this method may be begun, or a stored one be used."""
         return self.method in (None, method)
 
     def permits_workspace(self, given: HandedOut | None) -> bool:
-        """Say whether this may be handed out, and used; None, as of an API key, is of no workspace."""
+        """Return True if this may be handed out, and used; None, as of an API key, is of no workspace."""
         if given is None:
             return True
         agree = given.claimed_account_id in (None, given.account_id) or given.account_id is None

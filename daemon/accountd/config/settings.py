@@ -117,7 +117,7 @@ class _CodexFiles(Layers):
         return tuple(name.strip() for name in names if name.strip())
 
     def requires_openai_auth(self) -> bool:
-        """Say whether the model provider needs a login: one of the person's own does if it says so.
+        """Return True if the model provider needs a login: one of the person's own does if it says so.
 
         A name that is nobody's counts as Codex's own provider, as it does for `getAuthStatus` there.
         """

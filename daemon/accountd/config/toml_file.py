@@ -42,10 +42,10 @@ class TomlFile:
             raise ConfigError(f"{path}:{f'{error.line}:' if error.line else ''} {error.complaint}") from error
 
     def describe(self, *key: str, complaint: str) -> str:
-        """Say what is wrong where: the file, the line and the key, whose tables come before it."""
+        """Return what is wrong where: the file, the line and the key, whose tables come before it."""
         line = find_line(self._text, *key)
         return f"{self._path}:{f'{line}:' if line else ''} {'.'.join(key)} {complaint}"
 
     def error(self, *key: str, complaint: str) -> ConfigError:
-        """Give an error that says so."""
+        """Return an error that says so."""
         return ConfigError(self.describe(*key, complaint=complaint))

@@ -24,7 +24,7 @@ _IN_BRACKETS: Final = re.compile(r"\[[^][]*\](:\d*)?")  # an IPv6 address, and a
 
 
 def find_url_fault(value: str) -> str | None:
-    """Say what a base URL must be and this value is not. Does not quote it: it may hold a password."""
+    """Return what a base URL must be and this value is not. Does not quote it: it may hold a password."""
     try:
         parts = split_url(value)
         host = parts.hostname
@@ -57,12 +57,12 @@ def split_url(url: str) -> SplitResult:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a URL's host names this machine's loopback interface, without asking a resolver."""
+    """Return True if a URL's host names this machine's loopback interface, without asking a resolver."""
     return host == "localhost" or is_loopback_address(host)
 
 
 def is_loopback_address(text: str) -> bool:
-    """Say whether a text is a loopback address, also one of IPv4 written as IPv6 (RFC 4291 section 2.5.5.2)."""
+    """Return True if a text is a loopback address, also one of IPv4 written as IPv6 (RFC 4291 section 2.5.5.2)."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -72,7 +72,7 @@ def is_loopback_address(text: str) -> bool:
 
 
 def is_host(host: str, *, bracketed: bool) -> bool:
-    """Say whether a host, as urlsplit gives it, is a name that can be looked up, or an address."""
+    """Return True if a host, as urlsplit gives it, is a name that can be looked up, or an address."""
     try:
         if bracketed:
             return "%" not in host and ipaddress.IPv6Address(host) is not None

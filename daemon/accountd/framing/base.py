@@ -59,7 +59,7 @@ class Framing(Protocol):
         ...
 
     def open(self) -> bytes:
-        """Give the first bytes of the connection; b"" if the other side speaks first, or nobody has to."""
+        """Return the first bytes of the connection; b"" if the other side speaks first, or nobody has to."""
         ...
 
     @property
@@ -76,7 +76,7 @@ class Framing(Protocol):
         ...
 
     def close(self) -> bytes:
-        """Give the last bytes of the connection, whichever side ends it. Nothing may be sent after them."""
+        """Return the last bytes of the connection, whichever side ends it. Nothing may be sent after them."""
         ...
 
     @property
@@ -85,7 +85,7 @@ class Framing(Protocol):
         ...
 
     def ping(self) -> bytes:
-        """Give the bytes of that; b"" if there is nothing such, or if nothing can be sent now."""
+        """Return the bytes of that; b"" if there is nothing such, or if nothing can be sent now."""
         ...
 
 

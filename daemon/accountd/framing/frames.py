@@ -52,7 +52,7 @@ class Frames:
         return events
 
     def close(self) -> bytes:
-        """Give the close frame that has not been sent yet: the other's own code, what it broke, or good-bye."""
+        """Return the close frame that has not been sent yet: the other's own code, what it broke, or good-bye."""
         return self._send(self._farewell)
 
     def _translate(self, event: ws.Event, max_message: int) -> Event | None:

@@ -62,7 +62,7 @@ def render_upgrade(target: bytes, key: bytes) -> bytes:
 
 
 def find_refusal(head: bytes, key: bytes) -> str | None:
-    """Say why an answer to `render_upgrade` opens no WebSocket; None if it does. The head has its blank line."""
+    """Return why an answer to `render_upgrade` opens no WebSocket; None if it does. The head has its blank line."""
     first, fields = _parse_head(head)
     answer = _STATUS_LINE.fullmatch(first)
     if answer is None or fields is None:
@@ -118,7 +118,7 @@ def _parse_fields(lines: list[bytes]) -> Mapping[bytes, bytes] | None:
 
 
 def _announces_body(fields: Mapping[bytes, bytes]) -> bool:
-    """Say whether what follows the head could be taken for something else than frames."""
+    """Return True if what follows the head could be taken for something else than frames."""
     return b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
 
 
@@ -128,7 +128,7 @@ def _asks_upgrade(fields: Mapping[bytes, bytes]) -> bool:
 
 
 def _find_fault(fields: Mapping[bytes, bytes]) -> Refused | None:
-    """Say what an upgrade lacks."""
+    """Return what an upgrade lacks."""
     connection, version = fields.get(b"connection", b""), fields.get(b"sec-websocket-version")
     if not connection.isascii() or not fields.get(b"host", b"").isascii():
         return Refused("a header is not ASCII")

@@ -72,7 +72,7 @@ class _WebSocket:
         return [*replies, *(self._receive_frames(frames) if frames else [])]
 
     def _take_head(self, head: bytes) -> bytes | Refused:
-        """Give what is said to a head, or what is wrong with it."""
+        """Return what is said to a head, or what is wrong with it."""
         raise NotImplementedError
 
     def _refuse(self, refused: Refused) -> Ended:

@@ -25,7 +25,7 @@ from accountd.errors import (
     StorageError,
 )
 from accountd.login.lifecycle import Login, State
-from accountd.logs import about
+from accountd.logs import bind_fields
 from accountd.protocol.account import (
     AccountLoginCompleted,
     ApiKeyLoginDone,
@@ -201,7 +201,7 @@ class LoginManager:
             login = self._begin(attempt, reply)
             begun = True
             task_status.started()
-            with about(login=login.id):
+            with bind_fields(login=login.id):
                 try:
                     await self._live(login, attempt)
                 finally:  # cancelled, by its scope or with everything else, if it has not completed

@@ -5,8 +5,8 @@ logging ──▶ limiter ────────▶ formats ──▶ writer �
             of a kind                     a bounded queue    is a file of ours
 """
 
-from accountd.logs.context import about, what_is_under_way
+from accountd.logs.context import bind_fields, bound_fields
 from accountd.logs.formats import render_time
 from accountd.logs.handler import set_up
 
-__all__ = ("about", "render_time", "set_up", "what_is_under_way")
+__all__ = ("bind_fields", "bound_fields", "render_time", "set_up")

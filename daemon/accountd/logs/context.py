@@ -19,7 +19,7 @@ FIELDS: Final = ("connection", "door", "pid", "uid", "request", "login")
 _under_way: ContextVar[Mapping[str, object] | None] = ContextVar("under_way", default=None)
 
 
-class _About:
+class _Binding:
     """See about. A class, since every request passes through one, and a generator takes three times as long."""
 
     __slots__ = ("_before", "_fields")
@@ -35,11 +35,11 @@ class _About:
         _under_way.set(self._before)
 
 
-def about(**fields: object) -> AbstractContextManager[None]:
-    """Say what is under way in the block, and in tasks that are started in it, besides what is known already."""
-    return _About(fields)
+def bind_fields(**fields: object) -> AbstractContextManager[None]:
+    """Bind fields for the log lines of the block, and of tasks that are started in it, to those bound already."""
+    return _Binding(fields)
 
 
-def what_is_under_way() -> Mapping[str, object]:
-    """Give what the blocks around this have said."""
+def bound_fields() -> Mapping[str, object]:
+    """Return the fields that the blocks around this have bound."""
     return _under_way.get() or {}

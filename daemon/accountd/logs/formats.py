@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from accountd.logs.context import FIELDS, what_is_under_way
+from accountd.logs.context import FIELDS, bound_fields
 from accountd.redaction import redact
 from accountd.unforeseen import describe_unforeseen, describe_way
 
@@ -48,7 +48,7 @@ class _TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
-        known = what_is_under_way()
+        known = bound_fields()
         fields = " ".join(f"{name}={known[name]}" for name in FIELDS if name in known)
         return _escape(super().formatMessage(record) + (f" [{fields}]" if fields else ""))
 
@@ -77,7 +77,7 @@ class _JsonFormatter(logging.Formatter):
     """One object a line, in ASCII, whatever the locale is."""
 
     def format(self, record: logging.LogRecord) -> str:
-        known = what_is_under_way()
+        known = bound_fields()
         event = {
             "time": render_time(record.created),
             "level": record.levelname.lower(),
@@ -104,6 +104,6 @@ def render_time(moment: float) -> str:
 
 
 def _trace(record: logging.LogRecord) -> list[str]:
-    """Say which exception a record is about, and which way it came."""
+    """Return which exception a record is about, and which way it came."""
     error = record.exc_info[1] if record.exc_info else None
     return [] if error is None else [describe_unforeseen(error), *describe_way(error).split(", ")]

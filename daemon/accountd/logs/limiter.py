@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from accountd.logs.context import what_is_under_way
+from accountd.logs.context import bound_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Limiter:
         self._kinds: dict[object, _Kind] = {}
 
     def admit(self, record: logging.LogRecord, now: float) -> bool:
-        """Say whether a line is to be written. Whoever wants debugging gets each; see `collect` for the others."""
+        """Return True if a line is to be written. With debugging, each is; see `collect` for the others."""
         if record.levelno <= logging.DEBUG:
             return True
         kind = self._find(record, now)
@@ -75,7 +75,7 @@ class Limiter:
         self.due = min((kind.end for kind in self._kinds.values() if kind.first is not None), default=None)
 
     def _find(self, record: logging.LogRecord, now: float) -> _Kind:
-        place = (record.name, record.levelno, str(record.msg)[:200], what_is_under_way().get("door"))
+        place = (record.name, record.levelno, str(record.msg)[:200], bound_fields().get("door"))
         name: object = (*place, getattr(record, "kind", None))
         if name not in self._kinds and len(self._kinds) >= MAX_KINDS:
             quiet = [old for old, kind in self._kinds.items() if kind.end <= now and kind.first is None]

@@ -24,7 +24,7 @@ _STDOUT: Final = 1
 
 
 def open_own_file(path: str | None, descriptor: int) -> Callable[[int], None]:
-    """Give what is to be called before so many bytes are written to a descriptor. It raises nothing.
+    """Return what is to be called before so many bytes are written to a descriptor. It raises nothing.
 
     Does nothing unless the descriptor is, by now, of the file at that path.
     """

@@ -149,7 +149,7 @@ def parse_request(
     *,
     forwarded: Collection[str] = (),
 ) -> Outcome:
-    """Say what a request means to the login with this state, on the listener of this port. Never raises.
+    """Return what a request means to the login with this state, on the listener of this port. Never raises.
 
     The parts are as h11 gives them. A foreign Host, which is neither loopback nor one of the `forwarded` that have
     brought the state before, is told nothing without it; of a right one the path is looked at first.
@@ -162,7 +162,7 @@ def parse_request(
 
 
 def read_host(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Give the name and port under which a request asks; None without a Host, or with several."""
+    """Return the name and port under which a request asks; None without a Host, or with several."""
     return _read_host(_collect(headers))
 
 
@@ -224,7 +224,7 @@ def _read_host(fields: Mapping[str, list[str]]) -> str | None:
 
 
 def _is_browser(fields: Mapping[str, list[str]]) -> bool:
-    """Say whether a page can have caused this request.
+    """Return True if a page can have caused this request.
 
     `Sec-Fetch-Site: none`, meant for a typed address, is no excuse: browsers keep it over a redirect, so a link
     in a mail could end a login. Old browsers send none of the three, but all call themselves Mozilla.

@@ -118,7 +118,7 @@ class DeviceCodePolling:
         self._last_poll_made = False
 
     def delay(self, now: float) -> float:
-        """Give the seconds until the next poll. Raises LoginTimedOut when no poll is left."""
+        """Return the seconds until the next poll. Raises LoginTimedOut when no poll is left."""
         if self._last_poll_made:
             raise LoginTimedOut(EXPIRED if self.trouble is None else f"{EXPIRED}; {self.trouble}")
         wait = _backoff(self.interval, self.retries) if self.retries else self.interval

@@ -54,7 +54,7 @@ class _Answer(msgspec.Struct):
 
 
 def find_due_time(expires_at: float | None, last_refresh: str | None) -> float | None:
-    """Say when a refresh is due, in Unix seconds; None if nothing is known by which it could be.
+    """Return when a refresh is due, in Unix seconds; None if nothing is known by which it could be.
 
     Five minutes before the access token's own expiry; a token without one, or that is no JWT, is due eight days
     after its last refresh.

@@ -42,7 +42,7 @@ _WANTED = {"bool": "a boolean", "str": "a string", "int": "an integer", "array":
 
 
 def explain_decode_error(error: Exception) -> str:
-    """Say why a document could not be decoded, by msgspec or before it, without quoting any of it."""
+    """Return why a document could not be decoded, by msgspec or before it, without quoting any of it."""
     match error:
         case UnicodeDecodeError():
             return f"not UTF-8 text (byte {error.start})"
@@ -55,7 +55,7 @@ def explain_decode_error(error: Exception) -> str:
 
 
 def explain_misfit(error: msgspec.ValidationError, wanted: Any) -> tuple[str, tuple[str, ...]]:
-    """Say what a value of a document must be, and under which key it stands; quotes no value.
+    """Return what a value of a document must be, and under which key it stands; quotes no value.
 
     The key is cut where it is not known: a list has none, nor has a table whose keys are anybody's.
     """

@@ -150,7 +150,7 @@ def parse_message(payload: bytes) -> Request | Response | Malformed:
 
 
 def _explain_malformed(payload: bytes) -> Malformed:
-    """Say why JSON is no message; with its id, where it has a good one, so that the error finds its call."""
+    """Return the error for JSON that is no message; with its id, if that is good, so that it finds its call."""
     try:
         msgspec.json.decode(payload, type=msgspec.Raw)  # is it JSON to its end?
         members = _members_decoder.decode(payload)
@@ -170,7 +170,7 @@ def _explain_malformed(payload: bytes) -> Malformed:
 
 
 def _explain_unreadable(payload: bytes, error: Exception) -> Malformed:
-    """Say why bytes are no JSON; with their id, where that can be told, since somebody waits for its answer.
+    """Return the error for bytes that are no JSON; with their id, if it can be told: somebody waits for its answer.
 
     Half of a surrogate pair, and bytes that are no UTF-8, spoil a text and not what stands around it: the id is
     looked for in a copy in which other characters stand for them.

@@ -166,6 +166,6 @@ def experimental_reason(name: str, params: object) -> str | None:
 
 
 def is_in_turn(name: str) -> bool:
-    """Say whether later requests of a connection wait for this method, known or not, to be answered."""
+    """Return True if later requests of a connection wait for this method, known or not, to be answered."""
     method = METHODS.get(name)
     return method is not None and method.in_turn

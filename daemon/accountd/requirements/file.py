@@ -42,7 +42,7 @@ class Kept(msgspec.Struct, frozen=True):
     bundle: msgspec.Raw
 
     def is_fresh(self, now: float) -> bool:
-        """Say whether it may be used without asking; not if the clock has been set back since it came."""
+        """Return True if it may be used without asking; not if the clock has been set back since it came."""
         return 0 <= now - self.fetched_at < TTL
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 
 def matches_host(name: str, pattern: str) -> bool:
-    """Say whether all of a name matches a pattern."""
+    """Return True if all of a name matches a pattern."""
     name = name.lower()
     takes, stays, end = _compile(pattern.lower(), frozenset(name))
     states = 1
@@ -20,7 +20,7 @@ def matches_host(name: str, pattern: str) -> bool:
 
 
 def _compile(pattern: str, characters: frozenset[str]) -> tuple[dict[str, int], int, int]:
-    """Give the states that each of some characters moves on, those that a star lets stay, and the last one."""
+    """Return the states that each of some characters moves on, those that a star lets stay, and the last one."""
     takes = dict.fromkeys(characters, 0)
     state, stays, at = 1, 0, 0
     while at < len(pattern):
@@ -39,7 +39,7 @@ def _compile(pattern: str, characters: frozenset[str]) -> tuple[dict[str, int], 
 
 
 def _find_class(members: str, characters: frozenset[str]) -> frozenset[str]:
-    """Give those of some characters that a class has, which is written without its brackets."""
+    """Return those of some characters that a class has, which is written without its brackets."""
     negated, members = members.startswith("!"), members.removeprefix("!")
     found, at = set[str](), 0
     while at < len(members):

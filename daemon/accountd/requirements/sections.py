@@ -26,11 +26,11 @@ class Section(msgspec.Struct, frozen=True):
     """A table. On the wire its names are in camelCase, and what is not set is null."""
 
     def is_unset(self) -> bool:
-        """Say whether nothing is set in it."""
+        """Return True if nothing is set in it."""
         return all(is_unset(getattr(self, name)) for name in self.__struct_fields__)
 
     def render(self) -> dict[str, Any]:
-        """Give it as it is on the wire."""
+        """Return it as it is on the wire."""
         tag = self.__struct_config__.tag
         fields = {_camel(name): render_value(getattr(self, name)) for name in self.__struct_fields__}
         return {"type": tag, **fields} if tag else fields
@@ -40,20 +40,20 @@ class Verbatim(Section, frozen=True):
     """A table whose names are the same on the wire."""
 
     def render(self) -> dict[str, Any]:
-        """Give it as it is on the wire."""
+        """Return it as it is on the wire."""
         names = zip(self.__struct_encode_fields__, self.__struct_fields__, strict=True)
         return {encoded: render_value(getattr(self, name)) for encoded, name in names}
 
 
 def is_unset(value: object) -> bool:
-    """Say whether a value sets nothing. An empty list of what is allowed does: it allows nothing."""
+    """Return True if a value sets nothing. An empty list of what is allowed does: it allows nothing."""
     if isinstance(value, Section):
         return value.is_unset()
     return value is None or value in ({}, ())
 
 
 def render_value(value: Any) -> Any:
-    """Give a value as it is on the wire."""
+    """Return a value as it is on the wire."""
     match value:
         case Section():
             return value.render()
@@ -257,7 +257,7 @@ class Network(Section, frozen=True):
         return False
 
     def render(self) -> dict[str, Any]:
-        """Give it as it is on the wire: with both ways to say what is allowed, whichever was used."""
+        """Return it as it is on the wire: with both ways to say what is allowed, whichever was used."""
         domains: dict[str, Access] = dict.fromkeys(self.allowed_domains or (), "allow")
         domains |= dict.fromkeys(self.denied_domains or (), "deny")
         domains |= self.domains or {}

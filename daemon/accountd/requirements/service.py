@@ -80,12 +80,12 @@ class InUse(Protocol):
 
     @property
     def login(self) -> ChatgptLogin | None:
-        """Give it, if there is one."""
+        """Return it, if there is one."""
         ...
 
     @property
     def changed(self) -> trio.Event:
-        """Give what is set when it is another one, or has other tokens, than when this was asked for."""
+        """Return what is set when it is another one, or has other tokens, than when this was asked for."""
         ...
 
 
@@ -127,12 +127,12 @@ class RequirementsService:
         self._news = trio.Event()
 
     def is_known(self) -> bool:
-        """Say whether `known` has an answer, which is much quicker to say than to give."""
+        """Return True if `known` has an answer, which is much quicker to say than to give."""
         owner = self._find_owner()
         return owner is None or owner in self._had
 
     def known(self) -> ConfigRequirementsReadResponse | None:
-        """Say what is required, or None if `read` has to be asked, because that is not here yet."""
+        """Return what is required, or None if `read` has to be asked, because that is not here yet."""
         owner = self._find_owner()
         if owner is None:
             return render_response(self._system.values, self._policy.current.methods)
@@ -140,7 +140,7 @@ class RequirementsService:
         return render_response(had[1].values, self._policy.current.methods) if had is not None else None
 
     async def read(self) -> ConfigRequirementsReadResponse:
-        """Say what is required. Raises RequestFailed while that cannot be known."""
+        """Return what is required. Raises RequestFailed while that cannot be known."""
         while (answer := self.known()) is None:
             if (failure := self._find_failure()) is not None:
                 raise RequestFailed(failure.reading)

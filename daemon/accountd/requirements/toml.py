@@ -51,7 +51,7 @@ class Otlp(Verbatim, frozen=True):
     tls: Tls | None = None
 
     def render(self) -> dict[str, Any]:
-        """Give it as it is on the wire."""
+        """Return it as it is on the wire."""
         return super().render() | {"headers": dict.fromkeys(self.headers, "[redacted]")}
 
 
@@ -72,7 +72,7 @@ class OtlpExporter(Verbatim, frozen=True, rename="kebab", forbid_unknown_fields=
             raise ValueError("an exporter is of one kind")
 
     def render(self) -> dict[str, Any]:
-        """Give it as it is on the wire."""
+        """Return it as it is on the wire."""
         return {kind: value for kind, value in super().render().items() if value is not None}
 
 

@@ -55,7 +55,7 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
         return tuple(part for name in self.allowed_workspace_id.split(",") if (part := name.strip()))
 
     def carry(self) -> dict[str, str]:
-        """Give the parameters again, for a form that carries them along."""
+        """Return the parameters again, for a form that carries them along."""
         fields = msgspec.structs.asdict(self) | {"state": self.state.reveal()}
         return {"response_type": "code", "code_challenge_method": "S256"} | fields
 

@@ -164,7 +164,7 @@ def _window(state: State, *, used_percent: int, length: int, left: int) -> dict[
 
 
 def _authenticate(state: State, request: Request) -> Claims:
-    """Give the claims of the bearer token. Raises Refused; another account's id in the headers is refused too."""
+    """Return the claims of the bearer token. Raises Refused; another account's id in the headers is refused too."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     token = state.find_access_token(Secret(text.strip())) if scheme.lower() == "bearer" else None
     if token is None:

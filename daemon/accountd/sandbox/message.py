@@ -116,7 +116,7 @@ def _parse_form(body: bytes) -> dict[str, str]:
 
 
 def need(fields: Mapping[str, str], name: str) -> str:
-    """Give a field that must be there and not be empty. Raises Refused, naming it."""
+    """Return a field that must be there and not be empty. Raises Refused, naming it."""
     if value := fields.get(name):
         return value
     raise Refused(render_oauth_error("invalid_request", f"{name} is missing"))

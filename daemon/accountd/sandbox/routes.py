@@ -156,7 +156,7 @@ class Sandbox:
         return answer.headers["location"]
 
     def issue_tokens(self, client_id: str = DEFAULT_CLIENT_ID) -> TokenSet:
-        """Give the tokens of a login that nobody had to go through, with the claims that the script has now."""
+        """Return the tokens of a login that nobody had to go through, with the claims that the script has now."""
         return self._state.issue_tokens(Grant(client_id), "http://127.0.0.1")
 
     async def respond(self, request: Request) -> Response:
@@ -195,7 +195,7 @@ def _render_no_route(request: Request) -> Response:
 
 
 def _render_fault(fault: Fault) -> Response | None:
-    """Give a fault's answer, None if it is to have none."""
+    """Return a fault's answer, None if it is to have none."""
     if not fault.status:
         return None
     match fault.body:

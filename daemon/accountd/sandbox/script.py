@@ -81,7 +81,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def merge_script(script: Script, changes: bytes) -> Script:
-    """Give the script with the changes of a JSON object made to it; `claims` change one by one.
+    """Return the script with the changes of a JSON object made to it; `claims` change one by one.
 
     Raises ConfigError, naming the key that is unknown or has a wrong value.
     """
@@ -100,5 +100,5 @@ def merge_script(script: Script, changes: bytes) -> Script:
 
 
 def _explain(error: msgspec.ValidationError) -> str:
-    """Say what is wrong: in our own words, which msgspec wraps in its error, or in those for a wrong type."""
+    """Name what is wrong: in our own words, which msgspec wraps in its error, or in those for a wrong type."""
     return str(error.__cause__) if isinstance(error.__cause__, BadFault) else explain_decode_error(error)

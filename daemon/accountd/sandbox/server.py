@@ -83,7 +83,7 @@ class _Connection:
             await self._refuse(error.response)
 
     async def _receive(self) -> Request | None:
-        """Give the next whole request, None when no more will come. Raises _BadRequest."""
+        """Return the next whole request, None when no more will come. Raises _BadRequest."""
         begun = bool(self._http.trailing_data[0])
         with trio.move_on_after(READ_DEADLINE if begun else IDLE_DEADLINE) as deadline:
             try:

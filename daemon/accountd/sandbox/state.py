@@ -129,7 +129,7 @@ class State:
     # device logins
 
     def start_login(self, client_id: str) -> tuple[Secret, DeviceLogin]:
-        """Give a new user code, and the id that its client polls with."""
+        """Return a new user code, and the id that its client polls with."""
         letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
         login = DeviceLogin(f"{letters[:4]}-{letters[4:]}", client_id, self.now() + self.script.code_lifetime)
         device_auth_id = Secret("deviceauth_" + secrets.token_urlsafe(24))
@@ -162,7 +162,7 @@ class State:
         self._settle(login, Status.APPROVED if approve else Status.DENIED)
 
     def approve_login(self, login: DeviceLogin, redirect_uri: str) -> Approval | None:
-        """Give the code and verifier of an approved login: the same ones until used, then None."""
+        """Return the code and verifier of an approved login: the same ones until used, then None."""
         if login.approval is None:
             verifier = Secret(secrets.token_urlsafe(48))
             code = self.issue_code(login.client_id, redirect_uri, challenge_of(verifier))
@@ -181,7 +181,7 @@ class State:
     # codes and tokens
 
     def issue_code(self, client_id: str, redirect_uri: str, challenge: str) -> Secret:
-        """Give an authorization code for one exchange."""
+        """Return an authorization code for one exchange."""
         code = Secret("ac_" + secrets.token_urlsafe(32))
         self._codes[code] = AuthorizationCode(client_id, redirect_uri, challenge, self.now() + _CODE_LIFETIME)
         return code
@@ -192,7 +192,7 @@ class State:
         return found if found and self.now() < found.expires else None
 
     def issue_tokens(self, grant: Grant, issuer: str) -> TokenSet:
-        """Give a set of tokens with the claims that the script has now."""
+        """Return a set of tokens with the claims that the script has now."""
         now, script = int(self.now()), self.script
         token = IssuedToken(grant, script.claims, now + script.token_lifetime)
         issued = TokenSet(

@@ -13,7 +13,7 @@ from accountd import paths
 from accountd.codex import user_agent
 from accountd.codex.methods import is_of_the_agent, render_refusal
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
-from accountd.logs import about
+from accountd.logs import bind_fields
 from accountd.protocol.account import InitializeResponse
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
@@ -81,7 +81,7 @@ class Dispatcher:
         Nothing is raised, but by awaiting: a cancellation, after which no answer is sent.
         """
         under_way = self._describe(request)
-        with about(**under_way):
+        with bind_fields(**under_way):
             try:
                 rest = self._call(request)
             except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon
@@ -93,7 +93,7 @@ class Dispatcher:
     async def _finish(
         self, method: str, request_id: RequestId | UnsetType, rest: Awaitable[None], under_way: dict[str, object]
     ) -> None:
-        with about(**under_way):
+        with bind_fields(**under_way):
             try:
                 await rest
             except Exception as error:  # noqa: BLE001 - a bug fails its request, not the daemon

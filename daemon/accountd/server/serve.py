@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from accountd.framing.detect import DetectedFraming
-from accountd.logs import about
+from accountd.logs import bind_fields
 from accountd.server.connection import Connection
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import Guests, Turnstile
@@ -82,7 +82,7 @@ class Server:
         if peer is None:  # it has left, or nobody can tell whose it is
             await stream.aclose()
             return
-        with about(**door.fields):
+        with bind_fields(**door.fields):
             if peer.uid not in (os.getuid(), 0):
                 self._count_refused(door)
                 _log.warning("refused a connection of uid %d, pid %d", peer.uid, peer.pid, extra={"kind": peer.uid})
@@ -98,7 +98,7 @@ class Server:
                     has_left=partial(has_hung_up, stream.socket),
                     door=door,
                 )
-                with about(pid=peer.pid, uid=peer.uid):
+                with bind_fields(pid=peer.pid, uid=peer.uid):
                     await self._run(connection, door)
 
     def _count_refused(self, door: Door) -> None:
@@ -124,7 +124,7 @@ class Server:
         counters.connections += 1
         door.enter()
         self._connections.add(connection)
-        with about(connection=next(self._numbers)):
+        with bind_fields(connection=next(self._numbers)):
             _log.debug("connected")
             try:
                 with self.idle_exit.busy():

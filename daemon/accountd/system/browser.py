@@ -87,7 +87,7 @@ def open_browser(browser: Browser, url: str, environ: Mapping[str, str]) -> NoBr
 
 
 def _find_hindrance(environ: Mapping[str, str], platform: str) -> str | None:
-    """Say why no browser could be seen by the person, if it is so."""
+    """Return why no browser could be seen by the person, if it is so."""
     if _is_remote(environ):
         return "this is a remote session (SSH)"
     if platform != "darwin" and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):

@@ -51,11 +51,11 @@ class Clock(Protocol):
     """A time of day that can be slept by."""
 
     def now(self) -> float:
-        """Give the Unix time in seconds."""
+        """Return the Unix time in seconds."""
         ...
 
     def ahead(self) -> float | None:
-        """Give the seconds by which the machine's clock is ahead, negative if behind; None if nobody has told."""
+        """Return the seconds by which the machine's clock is ahead, negative if behind; None if nobody has told."""
         ...
 
     async def sleep_until(self, moment: float) -> None:
@@ -72,7 +72,7 @@ class _Heard(NamedTuple):
 
 
 def _measure_since_boot() -> float:
-    """Give seconds that go on while the machine is suspended, and when its clock is set."""
+    """Return seconds that go on while the machine is suspended, and when its clock is set."""
     return time.clock_gettime(time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC)
 
 
@@ -140,14 +140,14 @@ class WallClock:
 
 
 def describe_skew(ahead: float | None) -> str | None:
-    """Say how wrong a clock is, against the issuer's; None if it is right, or nobody has told."""
+    """Return how wrong a clock is, against the issuer's; None if it is right, or nobody has told."""
     if ahead is None or abs(ahead) < SKEW:
         return None
     return f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the issuer's"
 
 
 def _open_timer(moment: float) -> int:
-    """Give the descriptor of a timer by the wall clock. Raises OSError or ImportError for want of room."""
+    """Return the descriptor of a timer by the wall clock. Raises OSError or ImportError for want of room."""
     import ctypes  # a daemon without a token to refresh has no use for it
 
     libc = ctypes.CDLL(None, use_errno=True)

@@ -104,7 +104,7 @@ class _Watches:
         return self._file is not None or self._above is not None
 
     def is_outdated(self) -> bool:
-        """Look whether the way has become another one while it was looked for."""
+        """Return True if the way has become another one while it was looked for."""
         folder = self._way[-1][0]
         return find_way(self._path) != self._way or (self._file is None and self._inotify.can_add(folder))
 
@@ -162,7 +162,7 @@ class _Inotify:
         return watch if watch >= 0 else None
 
     def can_add(self, place: Path) -> bool:
-        """Say whether a place could be watched by now."""
+        """Return True if a place could be watched by now."""
         with _open_inotify() as other:
             return other is not None and other.add(place, _EVENTS) is not None
 

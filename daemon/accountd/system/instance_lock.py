@@ -61,7 +61,7 @@ def hold_instance_lock(
 
 
 def _try(lock: Path, listens: Callable[[], bool]) -> int | None:
-    """Give the descriptor of the file, locked; None if somebody else has it locked.
+    """Return the descriptor of the file, locked; None if somebody else has it locked.
 
     Where there are no locks, whoever listens has it.
     """
@@ -87,7 +87,7 @@ def _lock_now(held: int, lock: Path) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Say whether an open file is still the one at a path: who held it before may have removed it since."""
+    """Return True if an open file is still the one at a path: who held it before may have removed it since."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:

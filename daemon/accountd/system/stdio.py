@@ -8,7 +8,7 @@ import trio
 
 
 def open_stdio() -> trio.StapledStream[trio.lowlevel.FdStream, trio.lowlevel.FdStream]:
-    """Give a stream that reads descriptor 0 and writes descriptor 1.
+    """Return a stream that reads descriptor 0 and writes descriptor 1.
 
     It has duplicates of both, so closing it leaves the process its own. Until then both are non-blocking,
     which is why nothing but the protocol may be written to standard output.

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 def has_hung_up(sock: trio.socket.SocketType) -> bool:
-    """Say whether the other end is closed both ways: nobody will read an answer."""
+    """Return True if the other end is closed both ways: nobody will read an answer."""
     poll = select.poll()
     poll.register(sock.fileno(), 0)  # a hang-up is told without being asked for
     return any(event & select.POLLHUP for _, event in poll.poll(0))
@@ -135,7 +135,7 @@ def _clear_stale(path: Path) -> None:
 
 
 def _is_live(path: Path) -> bool:
-    """Say whether somebody listens on a path."""
+    """Return True if somebody listens on a path."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         return probe.connect_ex(os.fspath(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
@@ -151,7 +151,7 @@ def identify(path: Path) -> tuple[int, int] | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Say whether it is this process that listens on a path, by connecting: it will see a client that leaves."""
+    """Return True if it is this process that listens on a path, by connecting: it will see a client that leaves."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         if probe.connect_ex(os.fspath(path)):

@@ -27,7 +27,7 @@ _PAUSE = 1.0
 
 
 def can_paste() -> bool:
-    """Say whether somebody can be asked: someone who sees the question, and whose answer comes here."""
+    """Return True if somebody can be asked: someone who sees the question, and whose answer comes here."""
     both = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     return both and _in_foreground(sys.stdin.fileno())
 
@@ -63,7 +63,7 @@ class PasteReader:
         self._thread.start()
 
     def take(self) -> Secret:
-        """Give the line that `wake` was called for, without the blanks around it."""
+        """Return the line that `wake` was called for, without the blanks around it."""
         return self._line
 
     def _read(self) -> None:
@@ -89,7 +89,7 @@ class PasteReader:
 
 
 def _in_foreground(terminal: int) -> bool:
-    """Say whether what is typed comes here: to read, and to flush, stops a command that is in the background."""
+    """Return True if what is typed comes here: to read, and to flush, stops a command that is in the background."""
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
     except OSError:  # no terminal that has jobs

@@ -24,7 +24,7 @@ _HALVES = {(True, True): "█", (True, False): "▀", (False, True): "▄", (Fal
 
 
 def draw_address(address: str, screen: Screen) -> list[str] | str:
-    """Give the lines of the picture, or why there is none, as a part of a sentence."""
+    """Return the lines of the picture, or why there is none, as a part of a sentence."""
     if not screen.is_terminal:
         return "stdout is no terminal"
     if not screen.blocks:

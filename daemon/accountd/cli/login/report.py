@@ -49,7 +49,7 @@ class TextReport:
 
     @property
     def ticks(self) -> bool:
-        """Say whether `waiting` wants to be called each second."""
+        """Return True if `waiting` wants to be called each second."""
         return self._status_line is not None
 
     def show_code(self, login: DeviceCodeLogin) -> None:

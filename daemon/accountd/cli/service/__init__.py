@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def find_command() -> list[str]:
-    """Give the command that runs this very installation, whatever the PATH of a service manager is."""
+    """Return the command that runs this very installation, whatever the PATH of a service manager is."""
     script = os.path.join(os.path.dirname(sys.executable), "accountd")
     if os.access(script, os.X_OK):
         return [script]

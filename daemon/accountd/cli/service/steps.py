@@ -96,7 +96,7 @@ class Steps:
 
 
 def read(path: str) -> bytes | None:
-    """Give what a file has in it; None if it is not there, or not to be read."""
+    """Return what a file has in it; None if it is not there, or not to be read."""
     try:
         return read_file(path)
     except OSError:

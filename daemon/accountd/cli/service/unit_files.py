@@ -57,7 +57,7 @@ def render_launchd(command: Sequence[str], socket: str, log: str) -> bytes:
 
 
 def _check(path: str, refused: str = "") -> str:
-    """Give a path as text. Raises Failure where the service manager would read another one, or read on after it."""
+    """Return a path as text. Raises Failure where the service manager would read another, or read on after it."""
     try:
         text = os.fsencode(path).decode()  # both read UTF-8, whatever the locale of this process
         bad = next((ascii(character) for character in text if character in _UNWRITABLE + refused), None)

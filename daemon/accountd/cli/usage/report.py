@@ -40,11 +40,11 @@ class Clock(NamedTuple):
     zone: tzinfo | None = None
 
     def local(self, seconds: float) -> datetime:
-        """Give a time on this clock."""
+        """Return a time on this clock."""
         return datetime.fromtimestamp(seconds, UTC).astimezone(self.zone)
 
     def today(self) -> str:
-        """Give the date."""
+        """Return the date."""
         return self.local(self.now).date().isoformat()
 
 
@@ -57,7 +57,7 @@ class _Layout(NamedTuple):
 
 
 def render_report(facts: Facts, clock: Clock, screen: Screen) -> list[str]:
-    """Give the lines for a terminal. None is wider than it."""
+    """Return the lines for a terminal. None is wider than it."""
     shown = [limit for limit in facts.limits if limit.windows or limit.reached]
     layout = _lay_out([window for limit in shown for window in limit.windows], clock, screen)
     lines = []
@@ -81,7 +81,7 @@ def render_report(facts: Facts, clock: Clock, screen: Screen) -> list[str]:
 
 
 def render_plain(facts: Facts, clock: Clock) -> list[str]:
-    """Give the lines for a pipe: a window's limit, its kind, and what is used of it."""
+    """Return the lines for a pipe: a window's limit, its kind, and what is used of it."""
     lines = []
     for limit in facts.limits:
         name = limit.id.replace(" ", "_")
@@ -134,7 +134,7 @@ def _count_full(percent: int, room: int) -> int:
 
 
 def _notes(window: Window, clock: Clock) -> list[str]:
-    """Say what stands under a window's bar."""
+    """Return what stands under a window's bar."""
     reset = f"resets {_when(window.resets_at, clock)}" if window.resets_at else None
     return [note for note in (window.amount, reset) if note]
 

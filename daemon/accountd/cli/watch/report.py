@@ -97,7 +97,7 @@ Report = TextReport | JsonReport
 
 
 def _name(login: Mapping[str, object]) -> str:
-    """Give the part of an id that tells one login from the next; one that was done at once has none."""
+    """Return the part of an id that tells one login from the next; one that was done at once has none."""
     return str(login["loginId"])[:8] if login["loginId"] else "with an API key or tokens"
 
 
