@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from accountd.sandbox import Claims, Response, Script, pages
 from accountd.sandbox.authorization import AuthorizationRequest, BadParameter, parse_authorization, parse_query
-from accountd.sandbox.state import DeviceLogin
+from accountd.sandbox.state import DeviceLogin, Prompt
 from sandbox.caller import CLIENT_ID, Caller, Clock, authorize_url, error_code
 from sandbox.page import HOSTILE, Page
 
@@ -38,6 +38,7 @@ EVERY_PAGE = [
     pages.render_wrong_workspace(asked(), Claims()),
     pages.render_bad_parameter(BadParameter("state", "is missing")),
     pages.render_index("http://127.0.0.1:8000", {"A": [("GET", "/", "it")]}),
+    pages.render_prompts([Prompt(0.0, "ada", "say hello", 200)]),
 ]
 
 
@@ -92,6 +93,10 @@ def test_hostile_text_stays_text(text: str) -> None:
         (
             pages.render_bad_parameter(BadParameter("x", "x")),
             pages.render_bad_parameter(BadParameter(text, text)),
+        ),
+        (
+            pages.render_prompts([Prompt(0.0, "x", "x", 200)]),
+            pages.render_prompts([Prompt(0.0, text, text, 200)]),
         ),
         (pages.render_index("x", {"x": [("x", "x", "x")]}), pages.render_index(text, {text: [(text, text, text)]})),
     ):

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from accountd.sandbox import Fault, Sandbox, Script
+from accountd.sandbox.routes import MAX_BODY
 from accountd.sandbox.server import (
     IDLE_DEADLINE,
-    MAX_BODY,
     MAX_HEAD,
     READ_DEADLINE,
     WRITE_DEADLINE,

@@ -30,6 +30,28 @@ if TYPE_CHECKING:
     from accountd.sandbox import Sandbox, Script
 
 _MARK = "# Written by `accountd sandbox`, which writes it anew at each start.\n"
+_CONFIG = """\
+chatgpt_base_url = "{url}/backend-api"
+
+# For a Codex behind `accountd app-server`. Its own provider asks no backend without TLS; this one is asked over
+# HTTP, with the same tokens. What is switched off would be fetched from elsewhere.
+model_provider = "sandbox"
+check_for_update_on_startup = false
+
+[model_providers.sandbox]
+name = "Sandbox"
+base_url = "{url}/backend-api/codex"
+requires_openai_auth = true
+supports_websockets = false
+
+[analytics]
+enabled = false
+
+[features]
+apps = false
+plugins = false
+"""
+
 _LONGEST_SOCKET_PATH = 103
 """Bytes that fit into sun_path on macOS, whose limit is the smallest."""
 
@@ -62,6 +84,9 @@ With the lines above in the environment of a shell, begin a login there:
 
     accountd login              and type its code at {url}/codex/device
     accountd login --browser    and approve it on the page that opens
+
+`accountd app-server` there is a whole app-server, whose model does as it is told,
+if there is a Codex; {url}/model shows what it was asked.
 
 Ctrl-C, or `kill {pid}`, ends the sandbox.
 """
@@ -223,7 +248,7 @@ def _announce(home: Path, port: int) -> None:
     """Prepare the home for this port; then tell the shell on stdout, and the person on stderr."""
     url = f"http://127.0.0.1:{port}"
     try:
-        replace_file(home / paths.CONFIG, f'{_MARK}chatgpt_base_url = "{url}/backend-api"\n'.encode())
+        replace_file(home / paths.CONFIG, (_MARK + _CONFIG.format(url=url)).encode())
     except OSError as error:
         raise Failure(f"{home}: cannot be written to: {describe_os_error(error)}") from error
     variables = {

@@ -64,8 +64,7 @@ def read_usage(state: State, request: Request) -> Response:
             "rate_limit": {
                 "allowed": True,
                 "limit_reached": False,
-                "primary_window": _window(state, used_percent=42, length=_FIVE_HOURS, left=2 * 3600),
-                "secondary_window": _window(state, used_percent=7, length=_WEEK, left=3 * 86_400),
+                **_windows(state),
             },
             "credits": {"has_credits": False, "unlimited": False, "balance": None},
             "rate_limit_reset_credits": {"available_count": 1},
@@ -154,6 +153,26 @@ def read_security_setup(state: State, request: Request) -> Response:
     return render_json(200, {"notice": None})
 
 
+def render_limit_headers(state: State) -> dict[str, str]:
+    """Write the same rate limits as headers, which is how the model tells of them."""
+    return {
+        f"x-codex-{name.removesuffix('_window')}-{what}": str(value)
+        for name, window in _windows(state).items()
+        for what, value in (
+            ("used-percent", window["used_percent"]),
+            ("window-minutes", window["limit_window_seconds"] // 60),
+            ("reset-at", window["reset_at"]),
+        )
+    }
+
+
+def _windows(state: State) -> dict[str, dict[str, int]]:
+    return {
+        "primary_window": _window(state, used_percent=42, length=_FIVE_HOURS, left=2 * 3600),
+        "secondary_window": _window(state, used_percent=7, length=_WEEK, left=3 * 86_400),
+    }
+
+
 def _window(state: State, *, used_percent: int, length: int, left: int) -> dict[str, int]:
     return {
         "used_percent": used_percent,
@@ -161,6 +180,13 @@ def _window(state: State, *, used_percent: int, length: int, left: int) -> dict[
         "reset_after_seconds": left,
         "reset_at": int(state.now()) + left,
     }
+
+
+def authenticate_for_model(state: State, request: Request) -> str:
+    """Say who asks the model: the email of an account, or that it is an API key, of any kind. Raises Refused."""
+    if request.headers.get("authorization", "").startswith("Bearer sk-"):
+        return "an API key"
+    return _authenticate(state, request).email
 
 
 def _authenticate(state: State, request: Request) -> Claims:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -33,11 +33,16 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A whole answer, but for Content-Length."""
+    """A whole answer, but for how long it is.
+
+    One with `pieces` has these in place of a body: each is sent by itself, `pause` seconds after the last.
+    """
 
     status: int
     headers: Mapping[str, str] = _NO_HEADERS
     body: bytes = b""
+    pieces: Iterable[bytes] | None = None
+    pause: float = 0.0
 
     def __repr__(self) -> str:
         return f"<{self.status}, {len(self.body)} bytes>"  # the body may hold tokens

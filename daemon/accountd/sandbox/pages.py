@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from accountd.sandbox.authorization import AuthorizationRequest, BadParameter
     from accountd.sandbox.script import Claims
-    from accountd.sandbox.state import DeviceLogin
+    from accountd.sandbox.state import DeviceLogin, Prompt
 
 TEMPLATES: Final = PageTemplates(Path(__file__).with_name("pages"))
 
@@ -109,6 +110,22 @@ def render_index(origin: str, groups: Mapping[str, Iterable[tuple[str, str, str]
     return _page(200, "What it offers", TEMPLATES.fill("index", origin=origin, groups=_join(sections)))
 
 
+def render_prompts(prompts: Iterable[Prompt]) -> Response:
+    """Show what the model was asked, the newest first."""
+    items = [
+        TEMPLATES.fill(
+            "prompt",
+            text=prompt.text or "nothing",
+            by=prompt.by,
+            at=_time_of_day(prompt.at),
+            status=str(prompt.status),
+        )
+        for prompt in prompts
+    ]
+    none = TEMPLATES.fill("no_prompts")
+    return _page(200, "What the model was asked", TEMPLATES.fill("prompts", prompts=_join(reversed(items)) or none))
+
+
 _MARKS: Final = {"good": "✓", "bad": "!", "": "✕"}
 
 
@@ -142,6 +159,10 @@ def _page(status: int, title: str, main: Html, *, forms: str = "'self'") -> Resp
 
 def _words(words: Iterable[str]) -> Html:
     return _join(TEMPLATES.fill("word", word=word) for word in words)
+
+
+def _time_of_day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")
 
 
 def _join(parts: Iterable[Html]) -> Html:

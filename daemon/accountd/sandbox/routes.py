@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from accountd.config.settings import DEFAULT_CLIENT_ID
-from accountd.sandbox import backend, consent, control, issuer, pages, verification
+from accountd.sandbox import backend, consent, control, issuer, model, pages, verification
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script
 from accountd.sandbox.state import Grant, LoggedRequest, State
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from accountd.oauth.tokens import TokenSet
 
 
+MAX_BODY: Final = 1024 * 1024
+"""Bytes; but for prompts, the largest body that means anything here is a script."""
+
+
 class Route(msgspec.Struct, frozen=True):
-    """One method of one path. `guard` raises Refused for callers that may not."""
+    """One method of one path. `guard` raises Refused for callers that may not; a body may have `longest` bytes."""
 
     method: str
     path: str
     answer: Callable[[State, Request], Response]
     says: str
     guard: Callable[[Request], None] = lambda _: None
+    longest: int = MAX_BODY
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -43,6 +48,11 @@ def _show_index(state: State, request: Request) -> Response:  # noqa: ARG001  # 
     return pages.render_index(request.origin, listed)
 
 
+def _show_prompts(state: State, request: Request) -> Response:  # noqa: ARG001  # as every endpoint
+    return pages.render_prompts(state.prompts)
+
+
+_MODEL: Final = "/backend-api/codex"
 _BACKEND: Final = "/backend-api/wham"
 _RESETS: Final = f"{_BACKEND}/rate-limit-reset-credits"
 
@@ -56,6 +66,7 @@ GROUPS: Final = (
             Route("POST", "/codex/device/decision", verification.decide, "", control.refuse_other_sites),
             Route("GET", "/oauth/authorize", consent.ask, "Approve or deny a browser login, from its app's link"),
             Route("POST", "/oauth/authorize/decision", consent.decide, "", control.refuse_other_sites),
+            Route("GET", "/model", _show_prompts, "See what the model was asked"),
         ),
     ),
     Group(
@@ -84,6 +95,15 @@ GROUPS: Final = (
                 "Ask the workspace's owner for credits",
             ),
             Route("GET", f"{_BACKEND}/security-setup", backend.read_security_setup, "What would make it safer"),
+        ),
+    ),
+    Group(
+        "Model",
+        (
+            Route("GET", f"{_MODEL}/models", model.list_models, "The one that there is"),
+            Route(
+                "POST", f"{_MODEL}/responses", model.answer, "What it says to a turn", longest=model.LONGEST_PROMPT
+            ),
         ),
     ),
     Group(
@@ -173,6 +193,11 @@ class Sandbox:
         if response is None:
             raise ConnectionDropped
         return response
+
+    def longest_body(self, request: Request) -> int:
+        """Give how many bytes the body of a request like this may have."""
+        route = _ROUTES.get((request.path, request.method))
+        return route.longest if route is not None else MAX_BODY
 
     def _answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method

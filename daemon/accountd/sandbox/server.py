@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import h11
+import msgspec
 import trio
 
 from accountd.config.urls import is_loopback, split_url
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from accountd.sandbox.routes import Sandbox
 
 MAX_HEAD: Final = 64 * 1024  # bytes of request line and headers; as much as common servers take
-MAX_BODY: Final = 1024 * 1024  # bytes; the largest body that means anything here is a script
 
 READ_DEADLINE: Final = 10.0
 """Seconds for a whole request, from its first byte."""
@@ -95,7 +95,8 @@ class _Connection:
         raise _BadRequest(408, f"the request took longer than {READ_DEADLINE:g} seconds")
 
     async def _assemble(self, deadline: trio.CancelScope, *, begun: bool) -> Request | None:
-        head: h11.Request | None = None
+        request: Request | None = None
+        longest = 0
         body = bytearray()
         while True:
             match self._http.next_event():
@@ -107,12 +108,14 @@ class _Connection:
                     self._http.receive_data(bytes(data))
                 case h11.Request() as head:
                     self._answers_head = head.method == b"HEAD"
+                    request = _parse_head(head)
+                    longest = self._sandbox.longest_body(request)
                 case h11.Data(data=data):
                     body += data
-                    if len(body) > MAX_BODY:
-                        raise _BadRequest(413, f"the body is larger than {MAX_BODY} bytes")
-                case h11.EndOfMessage() if head is not None:
-                    return _parse_request(head, bytes(body))
+                    if len(body) > longest:
+                        raise _BadRequest(413, f"the body is larger than {longest} bytes")
+                case h11.EndOfMessage() if request is not None:
+                    return msgspec.structs.replace(request, body=bytes(body))
                 case _:
                     return None  # closed between two requests
 
@@ -127,7 +130,7 @@ class _Connection:
         body = response.body
         if response.status in (204, 304):
             body = b""  # RFC 9110 section 6.4.1; a script may ask for such a status
-        else:
+        elif response.pieces is None:  # pieces go in chunks, by which h11 says where they end
             headers.append(("content-length", str(len(body))))
         if last:
             headers.append(("connection", "close"))
@@ -135,6 +138,10 @@ class _Connection:
         answer = self._http.send(head) or b""
         if body and not self._answers_head:
             answer += self._http.send(h11.Data(data=body)) or b""
+        for piece in response.pieces or ():
+            await self._write(answer + (self._http.send(h11.Data(data=piece)) or b""))
+            await trio.sleep(response.pause)
+            answer = b""
         await self._write(answer + (self._http.send(h11.EndOfMessage()) or b""))
 
     async def _refuse(self, response: Response) -> None:
@@ -161,8 +168,11 @@ def _reason(status: int) -> str:
         return ""
 
 
-def _parse_request(head: h11.Request, body: bytes) -> Request:
-    """Translate h11's request. Raises _BadRequest, also for a Host by which no loopback server is known."""
+def _parse_head(head: h11.Request) -> Request:
+    """Translate h11's request, without its body.
+
+    Raises _BadRequest, also for a Host by which no loopback server is known.
+    """
     headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
     target = head.target.decode("latin-1")
     try:
@@ -176,4 +186,4 @@ def _parse_request(head: h11.Request, body: bytes) -> Request:
         # A web page can give its own name this machine's address and then speak to us as to itself.
         raise _BadRequest(421, "the sandbox is only at loopback addresses")
     path, _, query = target.partition("?")
-    return Request(head.method.decode("ascii"), path, query, headers, body)
+    return Request(head.method.decode("ascii"), path, query, headers)

@@ -26,6 +26,8 @@ _CODE_LIFETIME: Final = 600.0
 """Seconds for which an authorization code is good (RFC 6749 section 4.1.2 allows no more)."""
 
 _LOG_LENGTH: Final = 1000
+_PROMPTS: Final = 100
+_LONGEST_PROMPT: Final = 500  # characters
 _LOGGED_PATH: Final = 200  # characters
 
 
@@ -89,6 +91,15 @@ class LoggedRequest(msgspec.Struct, frozen=True):
     status: int
 
 
+class Prompt(msgspec.Struct, frozen=True):
+    """What the model was asked, at a Unix time: by whom, the last text, and the status of the answer."""
+
+    at: float
+    by: str
+    text: str
+    status: int
+
+
 class State:
     """One sandbox's memory. `now` gives the Unix time; nothing else here looks at a clock."""
 
@@ -101,6 +112,7 @@ class State:
         """Forget everything, and follow the script of the beginning again."""
         self.change_script(self._first_script)
         self.requests: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
+        self.prompts: deque[Prompt] = deque(maxlen=_PROMPTS)
         self._logins: dict[Secret, DeviceLogin] = {}
         self._codes: dict[Secret, AuthorizationCode] = {}
         self._access_tokens: dict[Secret, IssuedToken] = {}
@@ -125,6 +137,10 @@ class State:
     def log(self, method: str, path: str, status: int) -> None:
         """Remember a request; the oldest is forgotten for it when there are many."""
         self.requests.append(LoggedRequest(self.now(), method[:20], path[:_LOGGED_PATH], status))
+
+    def note_prompt(self, by: str, text: str, status: int) -> None:
+        """Remember what the model was asked, likewise."""
+        self.prompts.append(Prompt(self.now(), by, text[:_LONGEST_PROMPT], status))
 
     # device logins
 
