@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ async def test_the_agents_methods_are_answered_with_who_has_them() -> None:
         assert await client.call("account/read", {}) == {"id": 1, "result": NOBODY}
 
 
-async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_token_socket_answers_four_methods(autojump_clock: trio.testing.MockClock) -> None:
     """Who may have a token may read the account, and change nothing, whatever they declare."""
     async with open_world() as world:
         door = make_token_door(CONFIG.limits, Guests(CONFIG.limits, world.services.counters.guests))
@@ -104,4 +105,5 @@ async def test_a_token_socket_answers_three_methods(autojump_clock: trio.testing
             for method in set(METHODS) - TOKEN_METHODS:
                 refused = await client.call(method, {})
                 assert "not available on this socket" in refused["error"]["message"]
+                assert os.uname().nodename in refused["error"]["message"]
             assert (await client.call("turn/start", {}))["error"]["code"] == -32601  # as on the other socket

@@ -18,6 +18,8 @@ from accountd.protocol.account import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.account.credential import Credential
     from accountd.account.refresh import Refresher
     from accountd.account.routing import Routing
@@ -79,13 +81,15 @@ class AccountReader:
         given = include_token and not (login is not None and self._credential.find_refusal(login) is not None)
         return GetAuthStatusResponse(record.mode, token.reveal() if given else None)
 
-    async def hand_out(self, min_valid: float) -> ReadTokenResponse:
-        """Give a token that is good for so many seconds at least, refreshed only if it must be.
+    async def hand_out(
+        self, min_valid: float, *, may_refresh: Callable[[], bool] = lambda: True
+    ) -> ReadTokenResponse:
+        """Give a token that is good for so many seconds at least, refreshed only if it must be, and may.
 
         Raises NotLoggedIn where nobody is logged in, RequestFailed where no such token can be had.
         """
         await self._store_watch.read_if_unread()
-        if self._is_short(min_valid) and not self._refresher.has_just_refreshed():
+        if self._is_short(min_valid) and not self._refresher.has_just_refreshed() and may_refresh():
             try:
                 await self._refresher.refresh("proactive_expiry")
             except RefreshError as error:

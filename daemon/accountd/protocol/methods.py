@@ -86,10 +86,10 @@ METHODS: Final[dict[str, Method]] = {
     ),
 }
 
-TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus"})
+TOKEN_METHODS: Final = frozenset({"initialize", "account/read", "getAuthStatus", "account/token/read"})
 """What a socket answers that is for handing out tokens alone: to a container, which may change nothing."""
 
-TOKEN_NOTIFICATIONS: Final = frozenset({"account/updated"})
+TOKEN_NOTIFICATIONS: Final = frozenset({"account/updated", "account/token/changed"})
 """What is told there: that another token may be had. Whose login is under way is nothing to a container."""
 
 NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from accountd import paths
@@ -128,7 +129,8 @@ class Dispatcher:
             raise MethodNotFound(render_refusal(name))
         method = find_method(name, extension=self.has_extension)
         if self._methods is not None and name not in self._methods:
-            raise InvalidRequest(f"{name} is not available on this socket, which hands out tokens alone")
+            where = f"the login is on {os.uname().nodename}"
+            raise InvalidRequest(f"{name} is not available on this socket, which hands out tokens alone; {where}")
         params = parse_params(name, request.params)
 
         def reply(result: Wire) -> None:

@@ -76,17 +76,29 @@ async def _refresh_if_due(call: Call[Any]) -> None:
     is_due = refresher.is_due()
     if not (asked or is_due):
         await refresher.refresh_if_due()
-    elif guest.may_refresh(_present_token(call), is_due=is_due):
+    elif _may_refresh(call):
         await refresher.refresh_if_due(forced=not is_due)
+
+
+def _may_refresh(call: Call[Any]) -> bool:
+    """Say whether a refresh is made for this client. One that is under way can be waited for by anybody."""
+    refresher, guest = call.account.refresher, call.guest
+    if guest is None or refresher.is_under_way:
+        return True
+    return guest.may_refresh(_present_token(call), is_due=refresher.is_due())
 
 
 def _reply_auth_status(call: Call[wire.GetAuthStatusParams]) -> None:
     status = call.account.reader.auth_status(include_token=bool(call.params.include_token))
     if status.auth_token is not None:
-        call.services.counters.tokens_handed_out += 1
-        if call.guest is not None:
-            call.guest.note_token(_present_token(call))
+        _note_hand_out(call)
     call.reply(status)
+
+
+def _note_hand_out(call: Call[Any]) -> None:
+    call.services.counters.tokens_handed_out += 1
+    if call.guest is not None:
+        call.guest.note_token(_present_token(call))
 
 
 def _present_token(call: Call[Any]) -> Secret | None:
@@ -179,8 +191,12 @@ async def _read_requirements(call: Call[None]) -> None:
 
 async def account_token_read(call: Call[wire.ReadTokenParams]) -> None:
     """Hand a token out, good for as long as is asked."""
-    token = await call.account.reader.hand_out(call.params.min_valid_seconds)
-    call.services.counters.tokens_handed_out += 1
+    if call.guest is not None:
+        call.guest.ask_token()
+    token = await call.account.reader.hand_out(
+        call.params.min_valid_seconds, may_refresh=partial(_may_refresh, call)
+    )
+    _note_hand_out(call)
     call.reply(token)
 
 
