@@ -22,6 +22,7 @@ from accountd.config.env_file import read_env_file
 from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
 from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
+from accountd.files.daemon_note import note_daemon
 from accountd.files.own_folder import OwnFolder, find_own_folder
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
@@ -42,6 +43,7 @@ from accountd.system.memory import bound_memory
 from accountd.system.process import harden
 from accountd.system.service_manager import open_service_manager
 from accountd.system.stdio import open_stdio
+from accountd.system.unix_socket import is_live
 from accountd.unforeseen import describe_way, explain_end
 from accountd.web.http import open_http_client
 
@@ -166,6 +168,7 @@ async def run_daemon(
             ) as services,
             trio.open_nursery() as watching,
         ):
+            _note(config, listeners, own_folder)
             server = Server(services, config, make_room, guests=listeners.token is not None)
             account, auth_file = services.accounts.active, config.codex_home / paths.CREDENTIAL
             watching.start_soon(supervise, "watching auth.json", account.store_watch.follow, auth_file)
@@ -195,6 +198,14 @@ async def run_daemon(
                     staying.deadline = trio.current_time() + SHUTDOWN_GRACE
             watching.cancel_scope.cancel()
     _log.info("stopped")
+
+
+def _note(config: Config, listeners: Listeners, own_folder: Path) -> None:
+    """Note that this daemon is there, for those who would start another; warn of another that is."""
+    if listeners.main is None:
+        return
+    for other in note_daemon(own_folder, config.codex_home, describe_place(listeners.main), is_live):
+        _log.warning("another daemon serves %s as well, on %s; they share the login", config.codex_home, other)
 
 
 async def _admit(

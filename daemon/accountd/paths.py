@@ -8,6 +8,7 @@ module, and pathlib takes a tenth of their time.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -31,6 +32,7 @@ LOG: Final = "log/accountd.log"
 AGENT_LOG: Final = "log/accountd-agent.log"
 AUDIT_LOG: Final = "log/accountd-audit.jsonl"
 AUDIT_LOG_OF_GUESTS: Final = "log/accountd-audit-guests.jsonl"
+DAEMONS: Final = "log/accountd-daemons.jsonl"
 OWN_LOGS: Final = (LOG, AUDIT_LOG, AUDIT_LOG_OF_GUESTS)
 """In CODEX_HOME, or in the folder that stands in for it (`files.own_folder`)."""
 
@@ -46,6 +48,8 @@ LAUNCH_AGENT: Final = "accountd.plist"
 
 _HOME: Final = ".codex"
 """CODEX_HOME, in the person's home folder."""
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
 
 def codex_home(environ: Mapping[str, str]) -> str:
@@ -90,6 +94,21 @@ def expand(path: str, where: str) -> str:
     raise ConfigError(f"{where} must be an absolute path, because {path!r} leads nowhere here")
 
 
+def read_socket(text: str, where: str) -> str:
+    """Make the path of a Unix socket of what a person calls it, absolute. Raises ConfigError, naming `where`.
+
+    That is a path, or `unix://` and a path; not another URL, and no bare word: a daemon would be started at a path
+    of that name, in whatever folder this is.
+    """
+    path = text.removeprefix("unix://")
+    if (scheme := _SCHEME.match(path)) is not None:
+        raise ConfigError(f"{where} must be the path of a Unix socket, or unix://PATH, and not `{scheme[0]}…`")
+    expanded = expand(path, where)
+    if path.startswith(("/", "~")) or ("/" in path and os.path.isdir(os.path.dirname(expanded))):
+        return expanded
+    raise ConfigError(f"{where} must be the path of a Unix socket, from / or ~, or in a folder; {path!r} is none")
+
+
 def tell(path: str | os.PathLike[str]) -> str:
     """Make the text of a path that others are told: in UTF-8, whatever the locale of this process; or nearly so."""
     return os.fsencode(path).decode("utf-8", "replace")
@@ -111,9 +130,9 @@ def socket_path(environ: Mapping[str, str]) -> str:
     its own: a client with another `CODEX_HOME` must never be shown somebody else's account. Two names of one
     folder are one home: links are followed.
     """
-    configured = environ.get("ACCOUNTD_SOCKET", "").strip().removeprefix("unix://")
-    if configured:
-        return expand(configured, where="ACCOUNTD_SOCKET")
+    configured = environ.get("ACCOUNTD_SOCKET", "").strip()
+    if configured not in ("", "unix://"):
+        return read_socket(configured, where="ACCOUNTD_SOCKET")
     home = os.path.realpath(codex_home(environ))
     person = user_home()
     if person is not None and home == os.path.realpath(os.path.join(person, _HOME)):
@@ -176,6 +195,11 @@ def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> st
     folder, name = os.path.split(os.fspath(socket))
     place = os.path.join(os.path.realpath(folder), name)
     return os.path.join(runtime_folder(environ), f"token-{_digest(place)}.lock")
+
+
+def token_mark(socket: str | os.PathLike[str]) -> str:
+    """Give the file that marks a path as that of a token socket, for whoever sees its folder in a container."""
+    return f"{os.fspath(socket)}.token"
 
 
 def folders_beside(environ: Mapping[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accountd import paths
 from accountd.cli import exits, main
 from accountd.client import autostart
 from accountd.client.blocking import Client
 from accountd.client.errors import ConnectionLost
+from accountd.files.daemon_note import note_daemon, read_noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,6 +126,29 @@ def test_no_start_refuses(path: Path, home: Path, capsys: pytest.CaptureFixture[
     advice = "start a daemon with `accountd serve`, or leave --no-start out"
     assert capsys.readouterr() == ("", f"accountd: nothing listens on {path}; {advice}\n")
     assert not (home / ".codex").exists()
+
+
+def test_there_is_one_daemon_of_a_home(path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where one listens on another path, none is started: the error names it. One that has gone is no hindrance."""
+    own, elsewhere = home / ".codex", str(home / "elsewhere")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(elsewhere)
+        other.listen()
+        assert note_daemon(own, own, elsewhere, lambda _: True) == []
+        assert main(["status"]) == exits.NO_DAEMON
+        said = f"listens on {elsewhere}, so no other one is started at {path}; use --socket {elsewhere}\n"
+        assert capsys.readouterr().err == f"accountd: the daemon of {own}, pid {os.getpid()}, {said}"
+        assert note_daemon(own, own, path, lambda _: True) == [elsewhere]
+    assert note_daemon(own, own, path, lambda _: False) == []
+    assert read_noted(own, own) == [str(path)]
+    assert read_noted(own, home / "a copy") == []
+
+
+def test_none_is_started_where_containers_get_tokens(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At a path that a token socket has had, whoever can do anything with the login must not be let in."""
+    Path(paths.token_mark(path)).touch()
+    assert main(["status"]) == exits.NO_DAEMON
+    assert f"nothing listens on {path}, where a daemon hands out tokens to containers" in capsys.readouterr().err
 
 
 def test_a_daemon_that_gives_up_is_quoted(

@@ -84,8 +84,29 @@ def test_the_socket_can_be_named() -> None:
     """`ACCOUNTD_SOCKET` is a path, or a `unix://` address as the real server takes it; blank is unset."""
     assert Path(paths.socket_path({"ACCOUNTD_SOCKET": "/a/b"})) == Path("/a/b")
     assert Path(paths.socket_path({"ACCOUNTD_SOCKET": " unix:///a/b "})) == Path("/a/b")
-    assert Path(paths.socket_path({"ACCOUNTD_SOCKET": "b"})) == Path.cwd() / "b"
+    assert Path(paths.socket_path({"ACCOUNTD_SOCKET": "./b"})) == Path.cwd() / "b"
     assert socket_name(ACCOUNTD_SOCKET="") == socket_name(ACCOUNTD_SOCKET="unix://") == "accountd.sock"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "foo",
+        "unix://foo",
+        "tcp://127.0.0.1:1",
+        "ws://h/s",
+        "unix:/a/b",
+        "stdio://",
+        "h:80",
+        '"/a/b"',
+        "$XDG/b",
+        "no/b",
+    ],
+)
+def test_what_is_no_path_of_a_socket_is_refused(value: str) -> None:
+    """Another URL, a bare word and what nobody has expanded: no daemon is started at a path of that name."""
+    with pytest.raises(ConfigError, match=r"^ACCOUNTD_SOCKET must be the path of a Unix socket, "):
+        paths.socket_path({"ACCOUNTD_SOCKET": value})
 
 
 def test_each_codex_home_has_a_socket_of_its_own(home: Path) -> None:

@@ -119,3 +119,20 @@ def test_a_package_that_is_replaced_under_a_daemon(environ: Environ, tmp_path: P
         assert "stopping, since accountd is 9.8.7 on the disk now" in log
     assert run(environ, "status").returncode == 3
     assert run(environ, "stop").returncode == 0
+
+
+def test_a_home_has_one_daemon_unless_a_person_wants_more(environ: Environ) -> None:
+    """A verb that has another path for it names the one that runs; `serve` may be a second, with a warning."""
+    first = environ["ACCOUNTD_SOCKET"]
+    elsewhere = {**environ, "ACCOUNTD_SOCKET": f"{first}-2"}
+    assert run(environ, "restart").returncode == 0
+    refused = run(elsewhere, "status")
+    assert (refused.returncode, refused.stdout) == (5, "")
+    assert f"pid {daemon_pid(Path(first))}, listens on {first}, so no other one is started" in refused.stderr
+    with serving(elsewhere) as process:
+        assert run(elsewhere, "status").returncode == 3
+        assert run(environ, "stop").returncode == 0
+        process.terminate()
+        process.wait(PATIENCE)
+        assert process.stderr is not None
+        assert f"another daemon serves {environ['CODEX_HOME']} as well, on {first}; " in process.stderr.read()

@@ -132,6 +132,23 @@ def test_a_real_login_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "config.toml").exists()
 
 
+@pytest.mark.parametrize("name", ["history.jsonl", ".codex"])
+def test_a_home_that_is_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A folder with files of others, and the usual home by whichever name, even where it has none."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "h").symlink_to(tmp_path / name if name.startswith(".") else tmp_path)
+    (tmp_path / name).mkdir()
+    assert "choose another --home" in refused("--home", str(tmp_path / "h"))
+    assert not (tmp_path / "h" / "config.toml").exists()
+
+
+def test_a_real_login_in_a_folder_of_the_sandbox_is_left_alone(tmp_path: Path) -> None:
+    """One that came there since is not shown to a sandbox."""
+    (tmp_path / "config.toml").write_text(sandbox_verb._MARK)
+    (tmp_path / "auth.json").write_text('{"tokens": {"refresh_token": "r"}}')
+    assert "holds a login" in refused("--home", str(tmp_path))
+
+
 def test_a_script_comes_from_a_file_and_options(tmp_path: Path) -> None:
     """Options come on top of the file, and a value that cannot be is named with its file or alone."""
     script = tmp_path / "script.json"

@@ -91,7 +91,7 @@ async def test_what_stands_at_its_path_is_waited_for(
         path.rename(tmp_path / "gone")
         await wait_served(path)
         assert found.find_trouble() is None
-    assert [file.name for file in path.parent.iterdir()] == []
+    assert [file.name for file in path.parent.iterdir()] == ["s.token"]  # by which no verb starts a daemon there
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
@@ -173,7 +173,7 @@ async def test_its_lock_is_out_of_reach(tmp_path: Path) -> None:
     (box / "s.lock").mkdir()
     async with served(tmp_path) as found:
         await wait_served(found.path)
-        assert {file.name for file in box.iterdir()} == {"s", "s.lock"}
+        assert {file.name for file in box.iterdir()} == {"s", "s.lock", "s.token"}
         async with served(tmp_path) as second:
             assert "already in use by a running server" in (second.find_trouble() or "")
         await wait_served(found.path)

@@ -50,7 +50,7 @@ def open_daemon(args: argparse.Namespace) -> socket.socket:
 def socket_path(args: argparse.Namespace) -> str:
     """Return the socket of the command line, or of the environment."""
     if args.socket:
-        return paths.expand(args.socket.removeprefix("unix://"), where="--socket")
+        return paths.read_socket(args.socket, where="--socket")
     return paths.socket_path(os.environ)
 
 

@@ -195,14 +195,24 @@ def _open_home(folder: str | None) -> Iterator[Path]:
 
 
 def _refuse_real_home(home: Path) -> None:
-    config = home / paths.CONFIG
+    """Raise Failure unless a folder is empty, or the sandbox's own from before and without anybody else's login."""
+    from accountd.sandbox.jwt import is_of_sandbox
+
+    person = paths.user_home()
+    if person is not None and paths.leads_to(f"{person}/.codex", str(home)):
+        raise Failure(f"{home}: is the CODEX_HOME of your own login; choose another --home", USAGE)
+    config, auth = home / paths.CONFIG, home / paths.CREDENTIAL
+    if auth.exists():
+        document = read_file(auth)
+        if not config.exists() or (b"refresh_token" in document and not is_of_sandbox(document)):
+            raise Failure(f"{home}: holds a login that is not the sandbox's; choose another --home", USAGE)
     if config.exists():
         if not read_file(config).startswith(_MARK.encode()):
             raise Failure(
                 f"{config}: was not written by the sandbox, and is left alone; choose another --home", USAGE
             )
-    elif (home / paths.CREDENTIAL).exists():
-        raise Failure(f"{home}: holds a login that is not the sandbox's; choose another --home", USAGE)
+    elif any(home.iterdir()):
+        raise Failure(f"{home}: has files that are not the sandbox's; choose another --home", USAGE)
 
 
 async def _serve_until_signal(sandbox: Sandbox, port: int, announce: Callable[[int], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from accountd import paths
 from accountd.client.errors import DaemonNotStarted, NothingListens
-from accountd.client.unix_socket import open_socket
+from accountd.client.unix_socket import find_listener, open_socket
 from accountd.errors import describe_os_error
+from accountd.files.daemon_note import read_noted
 from accountd.files.flock import NoLocks, try_lock
 from accountd.files.own_folder import find_own_folder
 from accountd.files.rotation import rotate_if_full
@@ -44,12 +46,18 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
     """
     with contextlib.suppress(NothingListens):
         return open_socket(path, timeout)
+    if os.path.lexists(paths.token_mark(path)):
+        raise DaemonNotStarted(
+            f"nothing listens on {path}, where a daemon hands out tokens to containers: no other one is started "
+            "there; start that one again, with `accountd serve --token-socket`"
+        )
     folder = find_own_folder(environ)
     log_path = Path(folder.log)
     _make_room(log_path)
     with _open_log(log_path) as log, _only_starter(log):
         with contextlib.suppress(NothingListens):
             return open_socket(path, timeout)  # another client started one while this one waited for its turn
+        _refuse_another(path, folder.path, environ)
         begin = os.fstat(log.fileno()).st_size
         child = _start(path, environ, log_path)
         connection = _wait_until_it_listens(path, child, timeout)
@@ -57,6 +65,17 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
             return connection
         log.seek(max(begin, os.fstat(log.fileno()).st_size - _LAST_WORDS))
         raise DaemonNotStarted(f"the daemon did not start: {_last_words(log.read())}; see {log_path}")
+
+
+def _refuse_another(path: str | Path, folder: str, environ: Mapping[str, str]) -> None:
+    """Raise DaemonNotStarted if a daemon of this CODEX_HOME listens elsewhere: there is to be one."""
+    home = paths.codex_home(environ)
+    for noted in read_noted(folder, home):
+        if os.path.realpath(noted) != os.path.realpath(path) and (pid := find_listener(noted)) is not None:
+            raise DaemonNotStarted(
+                f"the daemon of {home}, pid {pid}, listens on {noted}, so no other one is started at {path}; "
+                f"use --socket {shlex.quote(noted)}"
+            )
 
 
 def daemon_command(path: str | Path) -> list[str]:

@@ -28,6 +28,11 @@ def render_access_token(claims: Claims, issuer: str, client_id: str, now: int, e
     return _render(_payload(claims, issuer, now, expires) | audience)
 
 
+def is_of_sandbox(document: bytes) -> bool:
+    """Return True if the tokens in a stored document are of a sandbox, whichever that was."""
+    return base64.urlsafe_b64encode(_NO_SIGNATURE).rstrip(b"=") in document
+
+
 def _payload(claims: Claims, issuer: str, now: int, expires: float) -> dict[str, Any]:
     return {
         "iss": issuer,

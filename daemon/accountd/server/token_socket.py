@@ -8,11 +8,14 @@ what stands in the way is an error in the log, and tried again. The lock is kept
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
+from accountd import paths
 from accountd.errors import SocketError, describe_os_error
 from accountd.system.file_watch import wait_until_moved
 from accountd.system.unix_socket import (
@@ -67,6 +70,7 @@ class TokenSocket:
                     self._identity = identify(self.path)
                     if self._is_reached():
                         self._note(None)
+                        self._mark()
                         await self._serve_while_there(listener, serve_listener)
                 self._note(self._describe_loss())
             except SocketError as error:
@@ -97,6 +101,15 @@ class TokenSocket:
                 self._note(self._describe_loss())
                 await trio.sleep_forever()
             nursery.cancel_scope.cancel()
+
+    def _mark(self) -> None:
+        """Leave a file beside the socket, for good, by which no verb starts a daemon at this path when we are gone.
+
+        Whoever removes it, in the folder that is theirs, gets what they have asked for; and there may be no room.
+        """
+        with suppress(OSError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(paths.token_mark(self.path), flags, 0o644))
 
     def _describe_loss(self) -> str:
         remedy = "" if isinstance(self._place, Path) else "; have the service manager open it again"

@@ -59,7 +59,7 @@ def open_unix_listener(
             check_folder(path.parent, make=True)
             if lock is not None:
                 check_folder(lock.parent, make=True)
-            held.enter_context(hold_instance_lock(path, partial(_is_live, path), lock, patience=patience))
+            held.enter_context(hold_instance_lock(path, partial(is_live, path), lock, patience=patience))
             _clear_stale(path)
             sock = held.enter_context(_bind(path))
         except OSError as error:
@@ -128,13 +128,13 @@ def _clear_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise SocketError(f"the socket path exists and is not a socket: {path}")
-    if _is_live(path):  # of a server that knows nothing of the lock
+    if is_live(path):  # of a server that knows nothing of the lock
         raise SocketError(f"the socket is already in use by a running server: {path}")
     with suppress(FileNotFoundError):
         path.unlink()
 
 
-def _is_live(path: Path) -> bool:
+def is_live(path: str | Path) -> bool:
     """Return True if somebody listens on a path."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from accountd.doctor.surroundings import Surroundings
 
     logging.getLogger("accountd").addHandler(logging.NullHandler())  # what it would say is said by a check
-    socket = paths.expand(args.socket.removeprefix("unix://"), where="--socket") if args.socket else None
+    socket = paths.read_socket(args.socket, where="--socket") if args.socket else None
     try:
         examined = trio.run(examine, CHECKS, Surroundings(os.environ, socket))
     except BaseExceptionGroup as group:
