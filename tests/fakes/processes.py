@@ -18,6 +18,7 @@ import trio
 from accountd.client.blocking import Client
 from accountd.client.errors import NothingListens
 from accountd.sandbox import Sandbox, Script
+from accountd.sandbox.config import render_config
 from accountd.sandbox.server import serve_sandbox
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def running_with_sandbox(home: Path, script: Script) -> Iterator[tuple[Daemon, S
     """Run a daemon whose issuer and backend are a sandbox."""
     sandbox = Sandbox(script)
     with sandbox_on_loopback(sandbox) as url:
-        (home / "config.toml").write_text(f'chatgpt_base_url = "{url}/backend-api"\n')
+        (home / "config.toml").write_text(render_config(url))
         with running(home, CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon:
             yield daemon, sandbox
 

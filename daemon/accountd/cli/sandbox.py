@@ -30,28 +30,6 @@ if TYPE_CHECKING:
     from accountd.sandbox import Sandbox, Script
 
 _MARK = "# Written by `accountd sandbox`, which writes it anew at each start.\n"
-_CONFIG = """\
-chatgpt_base_url = "{url}/backend-api"
-
-# For a Codex behind `accountd app-server`. Its own provider asks no backend without TLS; this one is asked over
-# HTTP, with the same tokens. What is switched off would be fetched from elsewhere.
-model_provider = "sandbox"
-check_for_update_on_startup = false
-
-[model_providers.sandbox]
-name = "Sandbox"
-base_url = "{url}/backend-api/codex"
-requires_openai_auth = true
-supports_websockets = false
-
-[analytics]
-enabled = false
-
-[features]
-apps = false
-plugins = false
-"""
-
 _LONGEST_SOCKET_PATH = 103
 """Bytes that fit into sun_path on macOS, whose limit is the smallest."""
 
@@ -256,9 +234,11 @@ async def _end_daemon(path: Path) -> None:
 
 def _announce(home: Path, port: int) -> None:
     """Prepare the home for this port; then tell the shell on stdout, and the person on stderr."""
+    from accountd.sandbox.config import render_config  # as above
+
     url = f"http://127.0.0.1:{port}"
     try:
-        replace_file(home / paths.CONFIG, (_MARK + _CONFIG.format(url=url)).encode())
+        replace_file(home / paths.CONFIG, (_MARK + render_config(url)).encode())
     except OSError as error:
         raise Failure(f"{home}: cannot be written to: {describe_os_error(error)}") from error
     variables = {

@@ -92,7 +92,7 @@ async def _look_at(child: Child) -> Child:
     config = await child.ask("config/read", {"includeLayers": False})
     if config.get("config", {}).get("cli_auth_credentials_store") != "ephemeral":
         raise AgentUnavailable(f"Codex {version} does not keep its login in memory alone, as it was told to")
-    account = await child.ask("account/read", {"refreshToken": False})
+    account = await child.ask("getAuthStatus", {"includeToken": False})  # unlike account/read it asks no backend
     return msgspec.structs.replace(
         child,
         version=version,

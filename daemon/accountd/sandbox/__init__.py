@@ -3,7 +3,7 @@
 routes        THE table of what it answers, and `Sandbox`; start here
 issuer        codes and tokens                   script        what it shall do: every knob
 backend       the ChatGPT API                    state         what it has issued, and to whom
-model         the model of turns
+model         the model of turns                 config        what leads a client of it there
 verification  /codex/device, the person's side   consent       /oauth/authorize, the person's side
 control       /sandbox/…, the script's side      authorization what an app asks for there
 pages         the HTML of both                   server        the only file with a socket
