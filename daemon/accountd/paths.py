@@ -180,11 +180,6 @@ def agents_folder(environ: Mapping[str, str]) -> str:
     return os.path.join(runtime_folder(environ), f"agents-{_digest(os.path.realpath(codex_home(environ)))}")
 
 
-def agent_log_file(environ: Mapping[str, str]) -> str:
-    """Return the file that takes what such an agent writes: it outlives the terminal of who has started it."""
-    return os.path.join(codex_home(environ), AGENT_LOG)
-
-
 def instance_lock(socket: str | os.PathLike[str]) -> str:
     """Return the file that keeps two daemons from one socket."""
     return f"{os.fspath(socket)}.lock"

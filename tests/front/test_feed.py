@@ -42,12 +42,7 @@ class FakeDaemon:
         await trio.lowlevel.checkpoint()
         if isinstance(self.held, ReadTokenResponse):
             return self.held
-        raise self.held or CallFailed(-32600, "nobody is logged in")
-
-    async def call(self, method: str, _params: dict[str, Any]) -> dict[str, Any]:
-        """See Client."""
-        assert method == "getAuthStatus"
-        return {"authMethod": "chatgpt" if self.held else None}
+        raise self.held or CallFailed(-32600, "nobody is logged in", "notLoggedIn")
 
     async def read_account(self, *, refresh: bool) -> None:
         """See Client."""
@@ -96,7 +91,7 @@ def as_child(agent: FakeAgent) -> Child:
         (token("a1"), [LOGIN]),
         (token("sk-1", None), ["account/logout", KEY]),
         (None, []),
-        (CallFailed(-32603, "refused"), []),
+        (CallFailed(-32603, "refused", "refreshRefused"), []),
     ],
     ids=["chatgpt", "key", "nobody", "dead"],
 )
@@ -116,7 +111,7 @@ async def test_a_new_agent_is_given_what_the_daemon_has(
         (token("a1", "other"), [{**LOGIN, "chatgptAccountId": "other"}]),
         (token("sk-1", None), ["account/logout", KEY]),
         (None, ["account/logout"]),
-        (CallFailed(-32603, "refused"), []),
+        (CallFailed(-32603, "refused", "refreshRefused"), []),
     ],
     ids=["same", "rotated", "another", "key", "nobody", "dead"],
 )
@@ -181,7 +176,7 @@ async def test_a_token_that_the_agent_has_not_seen_is_the_answer() -> None:
     assert agent.asked == [LOGIN]
 
 
-@pytest.mark.parametrize("held", [None, token("sk-1", None), CallFailed(-32603, "refused")])
+@pytest.mark.parametrize("held", [None, token("sk-1", None), CallFailed(-32603, "refused", "refreshRefused")])
 async def test_without_a_token_the_answer_is_an_error_at_once(held: ReadTokenResponse | CallFailed | None) -> None:
     """An agent that is not answered waits for a minute and a half."""
     feed, daemon, agent = await start(token("a1"))

@@ -28,9 +28,17 @@ import msgspec
 import trio
 
 from accountd.client.errors import CallFailed, ClientError
-from accountd.errors import AgentUnavailable, MethodNotFound, RequestError, RequestFailed
+from accountd.errors import (
+    AgentUnavailable,
+    MethodNotFound,
+    NotLoggedIn,
+    RefreshRefused,
+    RequestError,
+    RequestFailed,
+)
 from accountd.front.route import ASKS_TOKENS
 from accountd.protocol.jsonrpc import render_error, render_request, render_result
+from accountd.protocol.reasons import REASONS
 from accountd.rpc.pending import ConnectionEnded
 from accountd.secret import Secret
 
@@ -50,6 +58,9 @@ RENEWAL_TIMEOUT: Final = 8.0
 
 _SAME_ANSWER: Final = 2.0
 """Seconds in which those who ask get the same token: threads whose requests were refused together."""
+
+_NOBODY: Final = REASONS[NotLoggedIn]
+_REFUSED: Final = REASONS[RefreshRefused]
 
 _log = logging.getLogger(__name__)
 
@@ -167,16 +178,15 @@ class Feed:
 
     async def _read(self) -> Given | None:
         """Ask the daemon for its login. Raises ClientError, also for one that is dead."""
+        self.refusal = None
         try:
             answer = await self._account.read_token(min_valid=0)
         except CallFailed as error:
-            status = await self._account.call("getAuthStatus", {"includeToken": False})
-            if status["authMethod"] is None:
-                self.refusal = None
+            if error.reason == _NOBODY:
                 return None
-            self.refusal = str(error)
+            if error.reason == _REFUSED:
+                self.refusal = str(error)
             raise
-        self.refusal = None
         return Given(Secret(answer.token), answer.chatgpt_account_id, answer.plan_type)
 
 

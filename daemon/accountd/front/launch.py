@@ -19,6 +19,7 @@ import msgspec
 
 from accountd import paths
 from accountd.errors import AgentUnavailable, describe_os_error
+from accountd.files.own_folder import find_own_folder
 from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
 from accountd.front.child import Child, Hear, open_child
@@ -95,7 +96,7 @@ async def _adopt(folder: str, home: str, hear: Hear, nursery: trio.Nursery) -> C
 async def _start(launch: Launch, folder: str, hear: Hear, nursery: trio.Nursery) -> Child:
     program = await find_program(launch.environ, launch.configured)
     socket = os.path.join(tempfile.mkdtemp(dir=folder), _SOCKET)
-    log_path = paths.agent_log_file(launch.environ)
+    log_path = os.path.join(find_own_folder(launch.environ).path, paths.AGENT_LOG)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
     try:
         with os.fdopen(open_ours(log_path, flags, make_folders=True, private=True), "a+b") as log:
