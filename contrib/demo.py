@@ -1,4 +1,4 @@
-"""Show accountd at work: a daemon, a sandbox in the place of the issuer, and logins from end to end.
+"""Show accountd at work: a daemon, a sandbox in the place of the real services, logins, and a turn of a Codex.
 
 Everything here is what a person would do at a shell and in a browser; only the person is scripted. Nothing
 leaves this machine, and nothing is left on it. `make demo` runs it.
@@ -40,6 +40,8 @@ def main() -> int:
             log_in("approve", expect=0)
             run("status", expect=0)
             show_credential(Path(folder))
+            heading("A turn: what an editor has of `accountd app-server`")
+            show_turn(folder)
             run("logout", expect=0)
             heading("A login that is cancelled: Ctrl-C, and nothing is stored")
             log_in("ctrl-c", expect=130)
@@ -47,6 +49,7 @@ def main() -> int:
             log_in("deny", expect=1)
             run("status", expect=3)
     heading("Done: the daemon and the sandbox have stopped, and nothing is left of them")
+    say("Next: `.venv/bin/accountd login` logs you in for real; `Use it` in README.md goes on from there.")
     return 0
 
 
@@ -142,6 +145,65 @@ def show_credential(home: Path) -> None:
     print(f"mode {path.stat().st_mode & 0o777:o}", json.dumps(mask(document), indent=2, ensure_ascii=False))
 
 
+def show_turn(folder: str) -> None:
+    """Be an editor, which starts a whole app-server: say what would be needed for that if there is no codex."""
+    import trio  # here, where a Ctrl-C while it is read is expected
+
+    from accountd.errors import AgentUnavailable
+    from accountd.front.program import find_program
+
+    try:
+        program = trio.run(find_program, os.environ)
+    except AgentUnavailable as error:
+        say(f"Left out: {error}; then run this again.")
+        return
+    say(f"Everything but the account is done by {program}, which is given an access token and no more.")
+    show_command("app-server")
+    command = [sys.executable, "-m", "accountd", "app-server"]
+    environ = {**os.environ, "XDG_RUNTIME_DIR": folder}  # so that its sockets, too, end with this demo
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe, stderr=null, text=True) as front:
+        try:
+            ask(front, "initialize", clientInfo={"name": "demo", "version": "1"})
+            thread = ask(front, "thread/start", cwd=folder)["thread"]["id"]
+            text = "say hello from the sandbox, by way of Codex"
+            ask(front, "turn/start", threadId=thread, input=[{"type": "text", "text": text}])
+            print("← ", end="")
+            while (said := receive(front)).get("method") != "turn/completed":
+                if said.get("method") == "item/agentMessage/delta":
+                    print(said["params"]["delta"], end="", flush=True)
+            print()
+            if said["params"]["turn"]["status"] != "completed":
+                raise SystemExit(f"the turn ended otherwise: {said['params']['turn']['error']}")
+        finally:
+            front.terminate()
+
+
+def ask(front: subprocess.Popen[str], method: str, **params: Any) -> Any:
+    """Send a request, show it, and give its result."""
+    if front.stdin is None:
+        raise AssertionError("Popen was asked for a pipe")
+    request = json.dumps({"id": method, "method": method, "params": params})
+    print(f"→ {request}", flush=True)
+    front.stdin.write(f"{request}\n")
+    front.stdin.flush()
+    while (answer := receive(front)).get("id") != method:
+        pass
+    if "error" in answer:
+        raise SystemExit(f"{method}: {answer['error']['message']}")
+    return answer["result"]
+
+
+def receive(front: subprocess.Popen[str]) -> Any:
+    """Give the next message of a front."""
+    if front.stdout is None:
+        raise AssertionError("Popen was asked for a pipe")
+    line = front.stdout.readline()
+    if not line:
+        raise SystemExit("accountd app-server has ended")
+    return json.loads(line)
+
+
 def heading(text: str) -> None:
     """Begin a part."""
     print(f"\n{BOLD}{text}{END}", flush=True)
@@ -165,4 +227,8 @@ def check(got: int, expected: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted: the daemon and the sandbox have stopped, and nothing is left of them")
+        sys.exit(130)
