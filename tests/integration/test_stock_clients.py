@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from accountd.codex.version import CODEX_VERSION
 from accountd.sandbox import Script
+from compat import peers
 from fakes.processes import PORTS, running_with_sandbox
 
 TESTS = Path(__file__).parents[1]
@@ -37,17 +39,33 @@ def python() -> Path:
     return VENV / "stock-clients" / "bin" / "python"
 
 
+def fetch_codex() -> Path | None:
+    """Give the release that is followed, if it can be had."""
+    try:
+        return peers.fetch(CODEX_VERSION)
+    except peers.OutOfReach:
+        return None
+
+
+@pytest.mark.timeout(600)  # it may fetch the app-server
 @pytest.mark.parametrize("name", ["openai_codex", "codex_app_server_client", "codex_agent_sdk"])
 def test_a_stock_client_has_the_whole_account(name: str, python: Path, home: Path, loopback: None) -> None:
     """Logins by code, in the browser and by key, a cancel, reads and logouts: all as the client understands them.
 
-    For the agent, which is not there, it gets an error that it can read, and goes on.
+    The official one has a turn as well. If there is no codex, it gets an error that it can read, and goes on.
     """
+    codex = fetch_codex() if name == "openai_codex" else None
     script = Script(approve_after_polls=1, interval=0, authorize="approve")
     with running_with_sandbox(home, script) as (daemon, sandbox):
         done = subprocess.run(
             [python, "-m", f"stock_clients.{name}_driver", ACCOUNTD],
-            env={**os.environ, "ACCOUNTD_SOCKET": str(daemon.path), "PYTHONPATH": str(TESTS)},
+            env={
+                **os.environ,
+                "CODEX_HOME": str(home),
+                "ACCOUNTD_SOCKET": str(daemon.path),
+                "ACCOUNTD_CODEX": str(codex or "/there/is/none"),
+                "PYTHONPATH": str(TESTS),
+            },
             capture_output=True,
             text=True,
             timeout=50,
@@ -71,7 +89,7 @@ def test_a_stock_client_has_the_whole_account(name: str, python: Path, home: Pat
     status, (success, error), again = report["cancelled"]
     assert (status, success, again) == ("canceled", False, "notFound")
     assert "not completed" in error
-    assert "JSON-RPC error -32" in report["agent"]
+    assert "JSON-RPC error -32" in report["agent"] if codex is None else report["agent"] == "hello"
     assert (report["key"], report["end"]) == (KEY, None)
 
     assert [request.path for request in sandbox.requests].count("/oauth/revoke") == 2  # one for each ChatGPT login

@@ -79,7 +79,7 @@ class Driver:
         """See Client."""
         self.call("account/logout", None, types.LogoutAccountResponse)
 
-    def start_thread(self) -> None:
+    def have_turn(self) -> None:
         """See Client."""
         self.run(self.client.thread_start())
 

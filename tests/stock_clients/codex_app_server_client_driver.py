@@ -54,7 +54,7 @@ class Driver:
         """See Client."""
         assert self.client.account_logout() == {}
 
-    def start_thread(self) -> None:
+    def have_turn(self) -> None:
         """See Client."""
         self.client.thread_start()
 

@@ -56,9 +56,10 @@ class Driver:
         """See Client."""
         self.codex.logout()
 
-    def start_thread(self) -> None:
+    def have_turn(self) -> str | None:
         """See Client."""
-        self.codex.thread_start()
+        said: str | None = self.codex.thread_start().run("say hello").final_response
+        return said
 
 
 if __name__ == "__main__":
