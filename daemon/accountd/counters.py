@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accountd.errors import AccountdError
+    from accountd.errors import RefreshError
 
 LoginKind = Literal["apiKey", "chatgpt", "chatgptDeviceCode", "chatgptAuthTokens"]
 """How one logs in: with a key, with a browser, with a code, with a client's own tokens."""
@@ -24,11 +24,12 @@ RefreshOutcome = Literal["done", "failed", "adopted"]
 
 
 class LastRefresh(msgspec.Struct, frozen=True):
-    """How the last refresh ended, at which Unix time; `error` says why it failed."""
+    """How the last refresh ended, at which Unix time; `error` says why it failed, and `failure` is its class."""
 
     outcome: RefreshOutcome
     at: float
-    error: str | None = None
+    error: str = ""
+    failure: type[RefreshError] | None = None
 
 
 class GuestCounters:
@@ -73,7 +74,9 @@ class Counters:
         """Return the seconds since the start."""
         return time.monotonic() - self._started
 
-    def note_refresh(self, outcome: RefreshOutcome, error: AccountdError | None = None) -> None:
+    def note_refresh(self, outcome: RefreshOutcome, error: RefreshError | None = None) -> None:
         """Count a refresh, and keep how it ended. The words of an error are for a person, and name no token."""
         self.refreshes[outcome] += 1
-        self.last_refresh = LastRefresh(outcome, self._now(), None if error is None else str(error))
+        self.last_refresh = LastRefresh(
+            outcome, self._now(), str(error or ""), type(error) if error is not None else None
+        )

@@ -28,6 +28,7 @@ AccountdError
 ├─ RefreshError         the issuer's or the network's: the access token stays as it is
 │  ├─ RefreshRefused        no second try can change it: the person must log in again
 │  └─ RefreshFailed         the next try may do better
+│     └─ IssuerUnreachable      no answer came to it
 ├─ RemoteError          the network's: nothing above `web` ever sees an httpx exception
 │  ├─ RemoteUnreachable     no whole answer came; the request may be tried again if it is safe to
 │  │  ├─ RemoteTooSlow          it did not come within the time that this kind of request has
@@ -209,6 +210,10 @@ class RefreshFailed(RefreshError):
     def __init__(self, message: str, rotated: Secret | None = None) -> None:
         super().__init__(message)
         self.rotated = rotated
+
+
+class IssuerUnreachable(RefreshFailed):
+    """No answer came to a refresh, from the issuer or what is on the way to it."""
 
 
 class RemoteError(AccountdError):

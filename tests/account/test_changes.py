@@ -101,12 +101,12 @@ async def test_why_a_file_cannot_be_read_is_known_as_long_as_it_cannot() -> None
     """A person is told that, and what to do, and not only that nobody is logged in; also once it is not there."""
     store = Sick("file")
     async with open_world(store=store) as world:
-        assert world.credential.objection == "Input/output error (os error 5)"
+        assert str(world.credential.objection) == "Input/output error (os error 5)"
         await world.account.store_watch.reload()
-        assert world.credential.objection == "Input/output error (os error 5)"
+        assert str(world.credential.objection) == "Input/output error (os error 5)"
         store.fault = MalformedRecord("it is no credential")
         await world.account.store_watch.reload()
-        assert world.credential.objection == "it is no credential. Log in again."
+        assert str(world.credential.objection) == "it is no credential. Log in again."
         store.record, store.sick = None, False
         await world.account.store_watch.reload()
         assert world.credential.objection is None

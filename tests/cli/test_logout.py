@@ -40,11 +40,20 @@ def test_a_failure_is_told_in_the_daemons_words(path: Path, capsys: pytest.Captu
 
 def test_what_could_not_be_read_is_not_deleted_in_silence(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It may be somebody's only copy of something."""
-    status = {"credential": {"unusedBecause": "/h/auth.json cannot be read: Permission denied"}}
+    status = {"credential": {"reason": "unreadableRecord", "unusedBecause": "/h/auth.json: Permission denied"}}
     with AppServer(path, {"accountd/status": status, "account/logout": {}}):
         assert main(["logout"]) == 0
-    deleted = "What was stored and not used is deleted, too: /h/auth.json cannot be read: Permission denied\n"
-    assert capsys.readouterr() == (f"Logged out.\n{deleted}", "")
+    why = "It could not be read, so no login was revoked: /h/auth.json: Permission denied"
+    assert capsys.readouterr() == (f"What was stored is deleted. {why}\n", "")
+
+
+def test_nobody_is_not_said_to_be_logged_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The daemon is asked all the same: a login may be waiting."""
+    status = {"credential": {"reason": "notLoggedIn", "unusedBecause": None}}
+    with AppServer(path, {"accountd/status": status, "account/logout": {}}) as server:
+        assert main(["logout"]) == 0
+        assert server.methods[-1] == "account/logout"
+    assert capsys.readouterr() == ("Nobody was logged in.\n", "")
 
 
 def test_who_goes_on_with_the_login_is_named(

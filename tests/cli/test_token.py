@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.cli import main, token
-from fakes.app_server import AppServer, Message, Refusal, Script
+from fakes.app_server import AppServer, Message, Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,17 +139,13 @@ def test_no_second_line_is_smuggled_in(
     [
         (
             Refusal(-32600, "nobody is logged in", "notLoggedIn"),
-            "nobody is logged in; log in with `accountd login`",
+            "not logged in. Log in with `accountd login`.",
             3,
         ),
         (
             Refusal(-32603, "the login that is stored is no longer accepted; log in again", "refreshRefused"),
-            "the login that is stored is no longer accepted; log in again, with `accountd login`",
-            4,
-        ),
-        (
-            Refusal(-32603, "Please log out and sign in again.", "refreshRefused"),
-            "Please log out and sign in again, with `accountd login`",
+            "not logged in: the login that is stored here is no longer accepted. "
+            "Log in again with `accountd login`.",
             4,
         ),
         (
@@ -171,24 +167,3 @@ def test_without_a_token_the_exit_code_says_what_to_do(
     with AppServer(path, {"account/token/read": refusal}):
         assert main(["token"]) == code
     assert capsys.readouterr() == ("", f"accountd: {error}\n")
-
-
-@pytest.mark.parametrize("verb", ["token", "usage", "status"])
-def test_why_what_is_stored_is_not_used_is_said(path: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    """And not that one should log in, which may not help; the exit code is that of nobody."""
-    nobody = Refusal(-32600, "nobody is logged in", "notLoggedIn")
-    credential = {"mode": None, "needsLogin": False, "expiresAt": None, "unusedBecause": "others can write it"}
-    answers: Script = {
-        "account/token/read": nobody,
-        "account/rateLimits/read": nobody,
-        "account/read": {"account": None},
-        "getAuthStatus": {"authMethod": None},
-        "account/store/read": nobody,
-        "accountd/status": {"credential": credential},
-    }
-    with AppServer(path, answers):
-        assert main([verb]) == 3
-    out, err = capsys.readouterr()
-    assert "since what is stored is not used" in out + err
-    assert "others can write it" in out + err
-    assert "accountd login" not in out + err

@@ -91,22 +91,27 @@ FAILED = {"outcome": "failed", "at": NOW - 60, "error": "no route."}
         (status(), "ok", "logged in (chatgpt); the token is good for 60 min"),
         (status(expiresAt=NOW + 86_400), "ok", "logged in (chatgpt); the token is good for 24 h"),
         (status(mode="apikey", expiresAt=None), "ok", "logged in (apikey), with what does not expire"),
-        (status(mode=None), "warn", "nobody is logged in"),
+        (status(mode=None, reason="notLoggedIn"), "warn", "not logged in. Log in with `accountd login`."),
         (
-            status(mode=None, unusedBecause="no."),
+            status(mode=None, reason="workspaceForbidden", unusedBecause="no."),
             "fail",
-            "nobody is logged in, since what is stored is not used: no.",
+            "not logged in: what is stored is not permitted here. no.",
+        ),
+        (
+            status(workspaceError="no: 503"),
+            "warn",
+            "logged in, but the workspace is not known: no: 503",
         ),
         (
             status(expiresAt=NOW - 600),
             "ok",
             "logged in (chatgpt); the token expired 10 min ago, and the next use refreshes it",
         ),
-        (status(needsLogin=True), "fail", "the issuer no longer accepts the login"),
         (
-            {**status(needsLogin=True), "lastRefresh": FAILED},
+            status(reason="refreshRefused", unusedBecause="spent."),
             "fail",
-            "the issuer no longer accepts the login: no route",
+            "not logged in: the login that is stored here is no longer accepted (spent). Log in again with "
+            "`accountd login`.",
         ),
         (
             {**status(), "lastRefresh": FAILED},
@@ -114,9 +119,9 @@ FAILED = {"outcome": "failed", "at": NOW - 60, "error": "no route."}
             "the last refresh failed: no route; the token is good for 60 min",
         ),
         (
-            {**status(expiresAt=NOW - 5), "lastRefresh": FAILED},
+            status(expiresAt=NOW - 5, reason="issuerUnreachable", unusedBecause="no route"),
             "fail",
-            "the last refresh failed: no route; the token expired a moment ago",
+            "the access token has expired, and the issuer cannot be reached: no route",
         ),
         (
             {**status(), "lastRefresh": {**FAILED, "outcome": "done"}},
@@ -136,7 +141,9 @@ async def test_the_daemon_knows_how_the_login_is(
 
 async def test_without_a_daemon_the_store_is_read(tmp_path: Path) -> None:
     """The expiry is the token's own; neither token is told."""
-    assert (await check_credential(surroundings(tmp_path))).summary == "nobody is logged in"
+    assert (
+        await check_credential(surroundings(tmp_path))
+    ).summary == "not logged in. Log in with `accountd login`."
     record = chatgpt_login(NOW)
     assert record.chatgpt is not None
     (tmp_path / "auth.json").write_bytes(render_record(record))

@@ -233,7 +233,7 @@ def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) 
     environ = sandbox("--approve-after", "0")
     nobody = run(environ, "token")
     assert (nobody.returncode, nobody.stdout) == (3, "")
-    assert nobody.stderr == "accountd: nobody is logged in; log in with `accountd login`\n"
+    assert nobody.stderr == "accountd: not logged in. Log in with `accountd login`.\n"
     assert run(environ, "login").returncode == 0
 
     token = json.loads(run(environ, "token", "--format", "json").stdout)
@@ -252,13 +252,12 @@ def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) 
 
     fault = {"path": "/oauth/token", "nth": 1, "status": 401}
     call_sandbox(environ, "/sandbox/script", {"faults": [fault]})
-    for min_valid, words in [
-        ("3h", "Please log out and sign in again"),
-        ("0", "is no longer accepted; log in again"),
-    ]:
+    for min_valid in ("3h", "0"):
         refused = run(environ, "token", "--min-valid", min_valid)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)
-        assert refused.stderr.endswith(f"{words}, with `accountd login`\n")
+        assert refused.stderr.startswith(
+            "accountd: not logged in: the login that is stored here is no longer accepted ("
+        )
     status = run(environ, "status", "--json")
     assert status.returncode == 4
     assert {"loggedIn": False, "needsLogin": True}.items() <= json.loads(status.stdout).items()

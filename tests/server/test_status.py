@@ -68,7 +68,9 @@ async def test_a_daemon_that_has_just_started_counts_nothing(autojump_clock: tri
             "mode": None,
             "needsLogin": False,
             "expiresAt": None,
+            "reason": "notLoggedIn",
             "unusedBecause": None,
+            "workspaceError": None,
         }
         assert status["store"]["kind"] == "memory"
         assert (status["logins"], status["nextRefresh"], status["lastRefresh"]) == ([], None, None)
@@ -91,7 +93,7 @@ async def test_why_what_is_stored_is_not_used_is_told(autojump_clock: trio.testi
     record = parse_record(b'{"OPENAI_API_KEY": "sk-canary"}')
     async with open_world(store=MemoryStore(record), policy=Policy("chatgpt")) as world, watching(world) as client:
         status = await read(client)
-        assert status["credential"]["mode"] is None
+        assert (status["credential"]["mode"], status["credential"]["reason"]) == (None, "loginMethodForbidden")
         assert status["credential"]["unusedBecause"] == "API key login is disabled. Use ChatGPT login instead."
 
 

@@ -112,7 +112,15 @@ class Account:
         self.routing = Routing(credential, self.refresher, shared.backend, shared.hub)
         self.requirements = shared.make_requirements(credential, self.refresher.may_ask_again)
         self.usage = UsageService(credential, self.refresher, shared.backend, shared.clock.now)
-        self.reader = AccountReader(credential, self.store_watch, self.refresher, self.routing, shared.audit)
+        self.reader = AccountReader(
+            credential,
+            self.store_watch,
+            self.refresher,
+            self.routing,
+            audit=shared.audit,
+            counters=shared.counters,
+            clock=shared.clock,
+        )
 
     def describe_store(self) -> StoreDescription:
         """Say which store holds the credential, and what a person should know about that."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from accountd.account.external import ExternalTokens
     from accountd.config.settings import LoginMethod
     from accountd.counters import Counters
-    from accountd.errors import RefreshRefused, StorageError
+    from accountd.errors import AccountdError, RefreshRefused, StorageError
     from accountd.hub import Hub
     from accountd.storage.base import AuthRecord, ChatgptLogin, Mode
 
@@ -29,18 +29,19 @@ _UNRESTRICTED: Final = Policy()
 _log = logging.getLogger(__name__)
 
 
-def find_objection(record: AuthRecord, policy: Policy) -> str | None:
-    """Say why a credential must not be used, and what to do; None if it may be."""
+def find_objection(record: AuthRecord, policy: Policy) -> AccountdError | None:
+    """Give why a credential must not be used, with what to do; None if it may be."""
     if record.mode is None:
-        return "it is of a kind that accountd cannot use. Log in again." if record.unknown.members else None
+        is_known = not record.unknown.members
+        return None if is_known else MalformedRecord("it is of a kind that accountd cannot use. Log in again.")
     try:
         policy.check_method(_METHODS[record.mode])
     except InvalidRequest as error:
-        return str(error)  # which says what else is permitted
+        return error.with_traceback(None)  # which says what else is permitted
     try:
         policy.check_workspace(None if record.mode == "apikey" else record.chatgpt)
     except WorkspaceForbidden as error:
-        return f"{error} Log in again."
+        return WorkspaceForbidden(f"{error} Log in again.")
     return None
 
 
@@ -54,7 +55,7 @@ class Credential:
     def __init__(self, policy: PolicyHolder, hub: Hub, counters: Counters) -> None:
         self.record: AuthRecord | None = None
         self.external: ExternalTokens | None = None
-        self._unreadable: str | None = None  # why the store could not be read, and what to do
+        self._unreadable: StorageError | None = None  # why the store could not be read, and what to do
         self._policy = policy
         self._hub = hub
         self._counters = counters
@@ -77,7 +78,7 @@ class Credential:
         return record if record is not None and self.permits(record) else None
 
     @property
-    def objection(self) -> str | None:
+    def objection(self) -> AccountdError | None:
         """Why nobody is logged in though something is stored, and what to do; None if nothing is, or it is used."""
         if self.current is not None and self.current.mode is not None:
             return None
@@ -181,8 +182,7 @@ class Credential:
     def note_unreadable(self, error: StorageError | None) -> None:
         """Remember why nothing is known of what is stored, until something is held."""
         is_for_good = isinstance(error, MalformedRecord)  # else it says itself what would help
-        words = None if error is None else str(error)
-        self._unreadable = f"{words}. Log in again." if is_for_good else words
+        self._unreadable = MalformedRecord(f"{error}. Log in again.") if is_for_good else error
 
     def hold_rotated(self, record: AuthRecord) -> None:
         """Have another refresh token beside the same access token: nothing that anybody waits for."""

@@ -5,9 +5,11 @@ Whoever has a model provider that needs no such login is told of none, as in Cod
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from accountd.errors import NotLoggedIn, RefreshError, RequestFailed
+from accountd.account.fault import find_fault
+from accountd.errors import NotLoggedIn, RefreshError, RequestError, RequestFailed
 from accountd.protocol.account import (
     ApiKeyAccount,
     ChatgptAccount,
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from accountd.account.store_watch import StoreWatch
     from accountd.audit.log import AuditLog
     from accountd.backend.client import Workspace
+    from accountd.counters import Counters
+    from accountd.errors import AccountdError
     from accountd.storage.base import ChatgptLogin
+    from accountd.system.clock import Clock
 
 
 class AccountReader:
@@ -38,9 +43,14 @@ class AccountReader:
         store_watch: StoreWatch,
         refresher: Refresher,
         routing: Routing,
+        *,
         audit: AuditLog,
+        counters: Counters,
+        clock: Clock,
     ) -> None:
         self._audit = audit
+        self._counters = counters
+        self._clock = clock
         self._credential = credential
         self._store_watch = store_watch
         self._refresher = refresher
@@ -64,6 +74,19 @@ class AccountReader:
             await self._routing.look_up()
         return answer
 
+    async def look_up_or_know(self) -> GetAccountResponse:
+        """Say who is logged in, with the workspace if the backend tells: it is not asked just after a failure."""
+        while (answer := self.known()) is None and (login := self._credential.login) is not None:
+            if self._routing.find_trouble(login) is not None:
+                return _render_chatgpt(login, None)
+            with suppress(RequestFailed):
+                await self._routing.look_up()
+        return answer or await self.look_up()
+
+    def find_fault(self) -> AccountdError | None:
+        """Give why the credential cannot be used, an error by whose reason programs go; None if it can be."""
+        return find_fault(self._credential, self._counters.last_refresh, self._clock.now())
+
     def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
         """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""
         if not self._credential.requires_openai_auth:
@@ -86,7 +109,7 @@ class AccountReader:
     ) -> ReadTokenResponse:
         """Give a token that is good for so many seconds at least, refreshed only if it must be, and may.
 
-        Raises NotLoggedIn where nobody is logged in, RequestFailed where no such token can be had.
+        Raises what `find_fault` gives, and RequestFailed where no such token can be had.
         """
         await self._store_watch.read_if_unread()
         if self._is_short(min_valid) and not self._refresher.has_just_refreshed() and may_refresh():
@@ -94,12 +117,11 @@ class AccountReader:
                 await self._refresher.refresh("proactive_expiry")
             except RefreshError as error:
                 raise RequestFailed(str(error)) from error
+        if (fault := self.find_fault()) is not None:
+            raise fault if isinstance(fault, RequestError) else RequestFailed(str(fault)) from fault
         record, login, status = self._credential.current, self._credential.login, self._status(include_token=True)
-        if record is None or record.mode is None:
+        if record is None or record.mode is None or status.auth_token is None:
             raise NotLoggedIn("nobody is logged in")
-        if status.auth_token is None:
-            refusal = None if login is None else self._credential.find_refusal(login)
-            raise RequestFailed("the login that is stored is no longer accepted; log in again") from refusal
         if self._is_short(min_valid) and not self._refresher.is_as_good_as_it_gets():
             skew = self._refresher.describe_skew()
             told = f"; the clock of this machine is {skew}" if skew is not None else ""

@@ -29,6 +29,9 @@ FIRST_RETRY: Final = 15.0
 LONGEST_RETRY: Final = 15 * 60.0
 """Seconds until the next look-up by itself, after a failure; doubled with each failure in a row."""
 
+REMEMBERED: Final = 10.0
+"""Seconds for which a client of ours that asks who is logged in is told of a failure without another look-up."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -50,11 +53,19 @@ class Routing:
         self._asking = trio.Lock()
         self._found: tuple[object, Workspace] | None = None
         self._awaited = LookUp(None)
+        self._failed: tuple[object, float, str] | None = None
 
     def find(self, login: ChatgptLogin) -> Workspace | None:
         """Recall what the backend has said of a login's workspace."""
         found = self._found
         return found[1] if found is not None and found[0] == _key(login) else None
+
+    def find_trouble(self, login: ChatgptLogin, within: float = REMEMBERED) -> str | None:
+        """Say why a login's workspace could not be looked up, if that failed no more than so many seconds ago."""
+        if self._failed is None or self._failed[0] != _key(login) or self.find(login) is not None:
+            return None
+        _, when, words = self._failed
+        return words if trio.current_time() - when <= within else None
 
     async def look_up(self) -> None:
         """Ask the backend where the workspace of the current login is, if that is not known.
@@ -74,6 +85,7 @@ class Routing:
                         if await self._refresher.may_ask_again(login, refusals):
                             continue
                     self._awaited = LookUp(None)
+                    self._failed = (_key(login), trio.current_time(), _tell(error))
                     raise RequestFailed(str(error)) from error
 
     def _take(self, login: ChatgptLogin, workspace: Workspace) -> None:
@@ -123,6 +135,11 @@ class Routing:
                 with trio.move_on_after(retry):
                     await changed.wait()
                 retry = min(2 * retry, LONGEST_RETRY)
+
+
+def _tell(error: RemoteError) -> str:
+    """Put a failure into words for the person, with what was answered: a client of Codex's knows the first part."""
+    return f"{error}: {error.__cause__}" if isinstance(error.__cause__, RemoteError) else str(error)
 
 
 def _key(login: ChatgptLogin) -> object:

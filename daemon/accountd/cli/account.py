@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accountd.cli.exits import NOT_LOGGED_IN, Failure
+from accountd.cli.exits import ERROR, NEEDS_LOGIN, NOT_LOGGED_IN, UNREADABLE, Failure
 from accountd.cli.terminal import one_line
-from accountd.client.errors import CallFailed
+from accountd.client import faults
+from accountd.client.errors import CallFailed, ClientError
+from accountd.client.faults import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from accountd.client.blocking import Client
 
 _INTERNAL_ERROR = -32603
@@ -32,18 +36,14 @@ class Account(NamedTuple):
     unneeded: bool = False
 
     def headline(self) -> str:
-        """Say in one sentence who is logged in, and how."""
+        """Say in one sentence who is logged in, and how, where nothing is at fault."""
         if self.unneeded:
             return "Clients are told of no login, since the model provider in config.toml needs none."
-        if self.stale:
-            return "Not logged in: the login that is stored here is no longer accepted."
-        if self.mode is None:
-            return "Not logged in."
         if self.mode == "apikey":
             return "Logged in with an API key."
         who = f" as {one_line(self.email)}" if self.email else ""
         if self.trouble:
-            who = f" (workspace details are unavailable: {one_line(self.trouble)})"
+            who += f" (workspace details are unavailable: {one_line(self.trouble)})"
         how = ", with tokens that another program refreshes" if self.mode == "chatgptAuthTokens" else ""
         return f"Logged in with ChatGPT{who}{how}."
 
@@ -60,27 +60,30 @@ class Account(NamedTuple):
         }
 
 
-def find_objection(daemon: dict[str, Any] | None) -> str | None:
-    """Find in an `accountd/status` why nobody is logged in though something is stored; None if nothing is."""
-    credential = (daemon or {}).get("credential")
-    objection = credential.get("unusedBecause") if isinstance(credential, dict) else None
-    return one_line(objection) if isinstance(objection, str) else None
+def find_fault(account: Account, status: Mapping[str, Any] | None) -> Fault | None:
+    """Say why the login cannot be used; None if it can. A daemon of an older version says less."""
+    fault = faults.find_fault(status)
+    if fault is None and account.mode is None and not account.unneeded:
+        return Fault(faults.REFUSED if account.stale else faults.NOT_LOGGED_IN)
+    return fault
 
 
-def ask_objection(client: Client) -> str | None:
-    """Ask the daemon why nobody is logged in though something is stored; None if nothing is."""
+def choose_exit(fault: Fault) -> int:
+    """Give the exit code of a verb that needs the login."""
+    if fault.reason in (faults.NOT_LOGGED_IN, *faults.FORBIDDEN):
+        return NOT_LOGGED_IN
+    if fault.reason in faults.UNREADABLE:
+        return UNREADABLE
+    return NEEDS_LOGIN if fault.reason == faults.REFUSED else ERROR
+
+
+def explain_failure(client: Client, error: CallFailed) -> Failure:
+    """Say why a verb that needs the login has failed: because of the login, as `accountd status` says, or else."""
     try:
-        return find_objection(client.read_status())
-    except CallFailed:  # a daemon of an older version
-        return None
-
-
-def explain_nobody(client: Client) -> Failure:
-    """Say that nobody is logged in, why if something is stored all the same, and what to do."""
-    objection = ask_objection(client)
-    if objection is None:
-        return Failure("nobody is logged in; log in with `accountd login`", NOT_LOGGED_IN)
-    return Failure(f"nobody is logged in, since what is stored is not used: {objection}", NOT_LOGGED_IN)
+        fault = faults.find_fault(client.read_status())
+    except ClientError:  # of a daemon of an older version, for one
+        fault = Fault(error.reason) if error.reason in (faults.NOT_LOGGED_IN, faults.REFUSED) else None
+    return Failure(error.message) if fault is None else Failure(one_line(fault.describe()), choose_exit(fault))
 
 
 def read_account(client: Client) -> Account:

@@ -6,6 +6,7 @@ USAGE = 2
 NOT_LOGGED_IN = 3
 NEEDS_LOGIN = 4
 NO_DAEMON = 5
+UNREADABLE = 6
 SIGNALLED = 128
 """Added to the number of the signal that ended the command, as shells do: 143 for SIGTERM."""
 INTERRUPTED = SIGNALLED + 2  # SIGINT; the module that names it takes long to import
@@ -18,6 +19,7 @@ exit codes:
   3    nobody is logged in (status, usage, token)
   4    the stored login is no longer accepted (status, usage, token)
   5    there is no daemon, and none could be started
+  6    what is stored cannot be read (status, usage, token)
   130  cancelled with Ctrl-C; 143 with SIGTERM
 """
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.cli.account import ask_objection
 from accountd.cli.exits import OK
 from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import connect_for_network
-from accountd.cli.terminal import say
+from accountd.cli.terminal import one_line, say
+from accountd.client import faults
+from accountd.client.errors import CallFailed
+from accountd.client.faults import find_fault
 
 if TYPE_CHECKING:
     import argparse
 
     from accountd.cli.parsing import Subparsers
+    from accountd.client.faults import Fault
 
 _EPILOG = """\
 A ChatGPT login is revoked at the issuer: it ends everywhere, also where its
 auth.json was copied to. With --forget it is only deleted here, and stays good
 elsewhere.
 
-It is no error if nobody was logged in. A login that is waiting for approval
-is cancelled.
+It is no error if nobody was logged in; that is said. A login that is waiting
+for approval is cancelled.
 
 examples:
   accountd logout
@@ -48,11 +51,23 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
     with connect_for_network(args) as client:
-        unused = ask_objection(client)
+        try:
+            fault = find_fault(client.read_status())
+        except CallFailed:  # a daemon of an older version
+            fault = None
         client.logout(revoke=not args.forget)
         server = client.server
-    say("Logged out on this machine; the login was not revoked." if args.forget else "Logged out.")
-    if unused is not None:
-        say(f"What was stored and not used is deleted, too: {unused}")
+    say(_describe_end(fault, forget=args.forget))
     warn_of_foreign_servers(server)
     return OK
+
+
+def _describe_end(fault: Fault | None, *, forget: bool) -> str:
+    """Say what a logout has done, by what was at fault before it."""
+    if fault is not None and fault.reason == faults.NOT_LOGGED_IN:
+        return "Nobody was logged in."
+    if fault is not None and fault.reason in faults.UNREADABLE:
+        why = one_line(str(fault.words))
+        return f"What was stored is deleted. It could not be read, so no login was revoked: {why}"
+    done = "Logged out on this machine; the login was not revoked." if forget else "Logged out."
+    return f"{done} Before, it was so: {one_line(fault.describe())}" if fault is not None else done

@@ -8,9 +8,9 @@ from argparse import ArgumentTypeError
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from accountd.cli.account import explain_nobody
+from accountd.cli.account import explain_failure
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, OK, Failure
+from accountd.cli.exits import OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import say
 from accountd.client.errors import CallFailed
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.parsing import Subparsers
-    from accountd.client.blocking import Client
     from accountd.client.results import ReadTokenResponse
 
 _LONGEST_VALID = 24 * 3600
@@ -28,8 +27,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _EPILOG = """\
 The daemon refreshes the token only if it would expire sooner than in
 --min-valid. A token that lasts so long cannot always be had; then this exits
-with 1. It exits with 3 if nobody is logged in, and with 4 if the login that
-is stored is no longer accepted. The refresh token is never printed.
+with 1. It exits with 3 if nobody is logged in, with 4 if the login that is
+stored is no longer accepted, and with 6 if it cannot be read. The refresh
+token is never printed.
 
 formats:
   raw     the token on a line; also to a terminal, since it was asked for
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             token = client.read_token(min_valid=args.min_valid)
         except CallFailed as error:
-            raise _explain(client, error) from error
+            raise explain_failure(client, error) from error
     if args.format != "json":
         _check(token)
     say(_FORMATS[args.format](token))
@@ -97,16 +97,6 @@ def _parse_duration(text: str) -> int:
     if match is None or (seconds := int(match[1]) * _UNITS[match[2]]) > _LONGEST_VALID:
         raise ArgumentTypeError("must be seconds, or a number with s, m or h behind it, of 24h at most")
     return seconds
-
-
-def _explain(client: Client, error: CallFailed) -> Failure:
-    """Choose the exit code by the reason: the daemon's error codes do not tell these apart."""
-    match error.reason:
-        case "notLoggedIn":
-            return explain_nobody(client)
-        case "refreshRefused":
-            return Failure(f"{error.message.rstrip('.')}, with `accountd login`", NEEDS_LOGIN)
-    return Failure(error.message)
 
 
 def _check(token: ReadTokenResponse) -> None:

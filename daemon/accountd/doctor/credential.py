@@ -9,8 +9,11 @@ import msgspec
 import trio
 
 from accountd.account.credential import find_objection
+from accountd.client import faults
+from accountd.client.faults import Fault, find_fault
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import MalformedRecord, StorageError, UnreadableRecord
+from accountd.protocol.reasons import find_reason
 from accountd.reload import make_policy
 from accountd.requirements import service as requirements
 from accountd.storage.choose import open_store
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 _LOG_IN = "log in with `accountd login`"
 _LOG_IN_AGAIN = "log in again with `accountd login`"
 _MEND = "mend what it says, or log in with `accountd login`"
+_AGAIN = "see network.issuer; then `accountd token > /dev/null` tries again"
+_REMEDIES = {
+    faults.NOT_LOGGED_IN: _LOG_IN,
+    faults.REFUSED: _LOG_IN_AGAIN,
+    faults.EXPIRED: _AGAIN,
+    faults.UNREACHABLE: _AGAIN,
+}
 _SEE_MODES = "see home.modes, and let its owner read it"
 
 
@@ -75,31 +85,28 @@ class _State(msgspec.Struct, frozen=True):
     """What is known of the credential, from the daemon or from the store."""
 
     mode: str | None
-    needs_login: bool
     expires_at: float | None
+    fault: Fault | None = None
     last: Mapping[str, Any] | None = None
-    objection: str | None = None
+    workspace_error: str | None = None
 
 
 async def check_credential(surroundings: Surroundings) -> Finding:
     """Say whether the login is good, until when, and how the last refresh went."""
     state = await _ask_daemon(surroundings) or await _read_store(surroundings)
-    if state.objection is not None:
-        return fail(f"nobody is logged in, since what is stored is not used: {state.objection}", _MEND)
-    if state.mode is None:
-        return warn("nobody is logged in", _LOG_IN)
-    if state.needs_login:
-        return fail(f"the issuer no longer accepts the login{_because(state)}", _LOG_IN_AGAIN)
+    if (fault := state.fault) is not None:
+        told = fail if fault.reason != faults.NOT_LOGGED_IN else warn
+        return told(fault.describe(), _REMEDIES.get(fault.reason, _MEND), reason=fault.reason)
+    if state.workspace_error is not None:
+        return warn(f"logged in, but the workspace is not known: {state.workspace_error}", "see network.backend")
     if state.expires_at is None:
         return ok(f"logged in ({state.mode}), with what does not expire")
     left = state.expires_at - surroundings.now()
-    details = {"mode": state.mode, "expiresAt": f"{state.expires_at:.0f}"}
+    details = {"mode": str(state.mode), "expiresAt": f"{state.expires_at:.0f}"}
     failed = state.last is not None and state.last.get("outcome") == "failed"
     if failed:
         text = f"the last refresh failed{_because(state)}; the token {_describe_left(left)}"
-        if left > 0:
-            return warn(text, "see network.issuer; the daemon tries again by itself", **details)
-        return fail(text, "see network.issuer; then `accountd token > /dev/null` tries again", **details)
+        return warn(text, "see network.issuer; the daemon tries again by itself", **details)
     if left <= 0:
         return ok(f"logged in ({state.mode}); the token {_describe_left(left)}, and the next use refreshes it")
     return ok(f"logged in ({state.mode}); the token {_describe_left(left)}", **details)
@@ -112,10 +119,10 @@ async def _ask_daemon(surroundings: Surroundings) -> _State | None:
         return None
     return _State(
         credential.get("mode"),
-        bool(credential.get("needsLogin")),
         credential.get("expiresAt"),
+        find_fault(daemon.status),
         daemon.status.get("lastRefresh"),
-        credential.get("unusedBecause"),
+        credential.get("workspaceError"),
     )
 
 
@@ -123,17 +130,18 @@ async def _read_store(surroundings: Surroundings) -> _State:
     config = await surroundings.config()
     try:
         record = await open_store(config).load()
-    except StorageError:  # which is what the check of the store is for
-        record = None
+    except StorageError as error:
+        return _State(None, None, Fault(find_reason(error), str(error)))
     if record is None:
-        return _State(None, needs_login=False, expires_at=None)
+        return _State(None, None, Fault(faults.NOT_LOGGED_IN))
     login = record.chatgpt
     expires_at = login.expires_at if login is not None else None
     system = await trio.to_thread.run_sync(
         requirements.read_system_layer, requirements.SYSTEM_FILE, abandon_on_cancel=True
     )
     objection = find_objection(record, make_policy(config, system))
-    return _State(record.mode, needs_login=False, expires_at=expires_at, objection=objection)
+    fault = None if objection is None else Fault(find_reason(objection), str(objection))
+    return _State(record.mode, expires_at, fault)
 
 
 def _because(state: _State) -> str:

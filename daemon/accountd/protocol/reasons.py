@@ -38,6 +38,7 @@ _KINDS: Final = (
     errors.RequirementsUnavailable,
     errors.RefreshRefused,
     errors.RefreshFailed,
+    errors.IssuerUnreachable,
     errors.RemoteUnreachable,
     errors.RemoteTooSlow,
     errors.UnusableProxy,

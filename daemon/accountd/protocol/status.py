@@ -15,13 +15,16 @@ class CredentialStatus(Wire, frozen=True):
     """What is logged in. `needs_login`: it is refused, so that somebody must log in again.
 
     `mode` is null where nobody is logged in; `expires_at` for an API key, or a token that does not say.
-    `unused_because` says why, and what to do, where something is stored and nobody is logged in all the same.
+    `reason` is that of an error, in a word, where nothing is stored or what is cannot be used; where something is,
+    `unused_because` has the words. `workspace_error` says why the details of the workspace are not known.
     """
 
     mode: AuthMode | None
     needs_login: bool
     expires_at: float | None
+    reason: str | None = None
     unused_because: str | None = None
+    workspace_error: str | None = None
 
 
 class RefreshStatus(Wire, frozen=True):

@@ -45,7 +45,8 @@ async def _read_account(call: Call[wire.GetAccountParams]) -> None:
     if call.guest is not None and not (account.reader.known() and account.requirements.is_known()):
         call.guest.ask_look_up()
     await account.requirements.require()
-    call.reply(await account.reader.look_up())
+    is_ours = call.session.extension
+    call.reply(await (account.reader.look_up_or_know() if is_ours else account.reader.look_up()))
 
 
 def get_auth_status(call: Call[wire.GetAuthStatusParams]) -> Awaitable[None] | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from accountd import __version__, paths
 from accountd.codex.version import CODEX_VERSION
 from accountd.counters import LoginKind, RefreshOutcome
-from accountd.errors import InvalidRequest, MethodNotFound, Overloaded, ParseError, RequestFailed
+from accountd.errors import InvalidRequest, MethodNotFound, NotLoggedIn, Overloaded, ParseError, RequestFailed
 from accountd.files.ownership import trusts_unsafe_paths
 from accountd.installation import INSTALLATION
 from accountd.protocol.account import ReadStoreResponse
+from accountd.protocol.reasons import find_reason
 from accountd.protocol.status import (
     CredentialStatus,
     RefreshStatus,
@@ -23,7 +25,7 @@ from accountd.protocol.status import (
 if TYPE_CHECKING:
     from collections import Counter
 
-    from accountd.account.credential import Credential
+    from accountd.account.account import Account
     from accountd.counters import Counters
     from accountd.server.call import Call, Services
 
@@ -47,12 +49,12 @@ def accountd_status(call: Call[None]) -> None:
             uptime_seconds=round(counted.uptime(), 3),
             connections=counted.connections,
             logins=tuple(progress),
-            credential=_describe_credential(call.account.credential),
+            credential=_describe_credential(call.account),
             store=ReadStoreResponse(store.kind, store.location, store.note),
             holds_only_copy=call.services.holds_only_copy,
             trusts_unsafe_paths=trusts_unsafe_paths(),
             next_refresh=call.account.refresher.next_time,
-            last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error),
+            last_refresh=None if last is None else RefreshStatus(last.outcome, last.at, last.error or None),
             environment=call.services.environment,
             backend_url=call.services.backend_url,
             clock_ahead=round(ahead) if ahead else None,
@@ -62,13 +64,16 @@ def accountd_status(call: Call[None]) -> None:
     )
 
 
-def _describe_credential(credential: Credential) -> CredentialStatus:
+def _describe_credential(account: Account) -> CredentialStatus:
+    credential, fault = account.credential, account.reader.find_fault()
     record, login = credential.current, credential.login
     return CredentialStatus(
         mode=record.mode if record is not None else None,
         needs_login=login is not None and credential.find_refusal(login) is not None,
         expires_at=login.expires_at if login is not None else None,
-        unused_because=credential.objection,
+        reason=None if fault is None else find_reason(fault),
+        unused_because=None if fault is None or isinstance(fault, NotLoggedIn) else str(fault),
+        workspace_error=None if login is None else account.routing.find_trouble(login, math.inf),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from accountd.errors import RefreshFailed, RemoteRefused, RemoteUnreachable, describe_status
+from accountd.errors import IssuerUnreachable, RemoteRefused, RemoteUnreachable, describe_status
 from accountd.oauth import device
 from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import TokenSet, parse_api_key_response, parse_token_response
@@ -113,9 +113,9 @@ class Issuer:
             with trio.fail_after(REFRESH_TIMEOUT):
                 answer = await self._http.request("POST", self._refresh_url, json=body)
         except trio.TooSlowError:
-            raise RefreshFailed(f"no answer to the refresh in {REFRESH_TIMEOUT:.0f} s") from None
+            raise IssuerUnreachable(f"no answer to the refresh in {REFRESH_TIMEOUT:.0f} s") from None
         except RemoteUnreachable as error:
-            raise RefreshFailed(str(error)) from error
+            raise IssuerUnreachable(str(error)) from error
         return parse_refresh_response(answer.status, answer.body)
 
     async def revoke(self, token: Secret, hint: str = "refresh_token") -> None:

@@ -84,26 +84,20 @@ KEY = "chatgpt authentication required to read rate limits"
 BROKEN = "failed to fetch codex rate limits: 503 Service Unavailable"
 
 
-def refused(words: str, account: Message | None, mode: str | None) -> Script:
+def refused(words: str, reason: str | None) -> Script:
     """Write the answers of a daemon that cannot tell the limits of who is logged in."""
     return {
         "account/rateLimits/read": Refusal(-32600, words),
-        "account/read": {"account": account},
-        "getAuthStatus": {"authMethod": mode},
+        "accountd/status": {"credential": {"reason": reason, "unusedBecause": None}},
     }
 
 
 @pytest.mark.parametrize(
     ("answers", "code", "words"),
     [
-        (refused(NOBODY, None, None), 3, "nobody is logged in; log in with `accountd login`"),
-        (
-            refused(NOBODY, None, "chatgpt"),
-            4,
-            "the login that is stored is no longer accepted; log in again with `accountd login`",
-        ),
-        (refused(KEY, {"type": "apiKey"}, "apikey"), 1, KEY),
-        (refused(BROKEN, {"type": "chatgpt"}, "chatgpt"), 1, BROKEN),
+        (refused(NOBODY, "notLoggedIn"), 3, "not logged in. Log in with `accountd login`."),
+        (refused(KEY, None), 1, KEY),
+        (refused(BROKEN, None), 1, BROKEN),
     ],
 )
 def test_why_it_is_not_known(

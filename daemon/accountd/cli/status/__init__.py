@@ -7,12 +7,13 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accountd.cli.account import Account, find_objection, read_account
+from accountd.cli.account import Account, choose_exit, find_fault, read_account
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, NOT_LOGGED_IN, OK, Failure
+from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import find_differing
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
+from accountd.client import faults
 from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from accountd.cli.parsing import Subparsers
     from accountd.client.blocking import Client
+    from accountd.client.faults import Fault
 
 T = TypeVar("T")
 
@@ -32,8 +34,10 @@ _UNSAFE = "the daemon uses files that other users may write to: ACCOUNTD_TRUST_U
 _FORMATS = ("text", "json", "prometheus")
 
 _EPILOG = """\
-Exits with 0 if somebody is logged in, with 3 if nobody is, and with 4 if a
-login is stored that is no longer accepted: needsLogin, with --json. With
+Exits with 0 if somebody is logged in, with 3 if nobody is, with 4 if a login
+is stored that is no longer accepted (needsLogin, with --json), with 6 if what
+is stored cannot be read, and with 1 if its token has expired and cannot be
+refreshed for now. With --json, `reason` has a word for each of these. With
 --format prometheus it is 0 in each of these cases.
 
 With --json, `daemon` is how the daemon is: since when it runs, what it has
@@ -76,13 +80,17 @@ def run(args: argparse.Namespace) -> int:
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))
         protocol = version[1] if version else None
         store, daemon = _ask(client.read_store), _ask(client.read_status)
+    fault = find_fault(account, daemon)
+    credential = (daemon or {}).get("credential") or {}
+    account = account._replace(trouble=account.trouble or credential.get("workspaceError"))
     if args.format == "json":
         facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
+        if fault is not None:
+            facts |= {"loggedIn": False, "reason": fault.reason, "problem": fault.describe()}
         differing = find_differing(daemon) if daemon else []
         say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
     else:
         rows = {
-            "Not used": not account.mode and find_objection(daemon),
             "Plan": account.plan,
             "Workspace": account.workspace,
             "Store": store and f"{store.get('kind')}, {store.get('location')}",
@@ -97,23 +105,23 @@ def run(args: argparse.Namespace) -> int:
             "Clock": daemon and _describe_clock(daemon.get("clockAhead")),
             "Environment": daemon and _describe_environment(daemon),
         }
-        _print(account, rows)
-    if account.stale:
-        return NEEDS_LOGIN
+        _print(account, fault, rows)
+    if fault is not None:
+        return choose_exit(fault)
     return OK if account.mode else NOT_LOGGED_IN
 
 
-def _print(account: Account, rows: dict[str, Any]) -> None:
+def _print(account: Account, fault: Fault | None, rows: dict[str, Any]) -> None:
     screen = Screen.of(sys.stdout)
     style = screen.style
-    headline, paint = account.headline(), style.green
-    if rows["Not used"]:
-        headline, paint = "Not logged in, since what is stored is not used.", style.red
-    elif account.unneeded:
-        paint = style.yellow
-    elif not account.mode:
-        headline += f" Log in{' again' if account.stale else ''} with `accountd login`."
-        paint = style.red if account.stale else style.yellow
+    if account.unneeded:
+        headline, paint = account.headline(), style.yellow
+    elif fault is not None:
+        words = one_line(fault.describe())
+        headline = words[0].upper() + words[1:]
+        paint = style.yellow if fault.reason == faults.NOT_LOGGED_IN else style.red
+    else:
+        headline, paint = account.headline(), style.green
     for line in fold(headline, screen.width):
         say(style.bold(paint(line)))
     say()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
 from typing import TYPE_CHECKING
 
-from accountd.cli.account import explain_nobody, read_account
+from accountd.cli.account import explain_failure
 from accountd.cli.connecting import connect
-from accountd.cli.exits import NEEDS_LOGIN, OK, Failure
+from accountd.cli.exits import OK
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, say
-from accountd.client.errors import CallFailed, CallTimedOut, ClientError
+from accountd.client.errors import CallFailed, CallTimedOut
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +32,8 @@ of account/rateLimits/read, and usage, of account/usage/read. If the second
 fails, usage is null, and usageError says why.
 
 Exits with 0 if this is known, with 1 if not, as of an API key; with 3 if
-nobody is logged in, and with 4 if the login is no longer accepted.
+nobody is logged in, with 4 if the login is no longer accepted, and with 6 if
+it cannot be read.
 
 examples:
   accountd usage
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             limits = client.read_rate_limits()
         except CallFailed as error:
-            raise _explain(client, error) from error
+            raise explain_failure(client, error) from error
         usage, trouble = _read_usage(client)
     if args.json:
         say(json.dumps({"limits": limits, "usage": usage, "usageError": trouble}))
@@ -75,18 +75,6 @@ def _read_usage(client: Client) -> tuple[GetAccountTokenUsageResponse | None, st
         return client.read_usage(), None
     except (CallFailed, CallTimedOut) as error:
         return None, str(error)
-
-
-def _explain(client: Client, error: CallFailed) -> Failure:
-    """Find out whether it failed because one has to log in: the daemon's error code does not tell."""
-    with contextlib.suppress(ClientError):
-        account = read_account(client)
-        if account.stale:
-            text = "the login that is stored is no longer accepted; log in again with `accountd login`"
-            return Failure(text, NEEDS_LOGIN)
-        if account.mode is None and not account.unneeded:
-            return explain_nobody(client)
-    return Failure(error.message)
 
 
 def _print(limits: GetAccountRateLimitsResponse, usage: GetAccountTokenUsageResponse | None) -> None:
