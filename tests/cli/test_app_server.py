@@ -99,6 +99,8 @@ def test_what_needs_no_account_is_left_to_codex(path: Path, tmp_path: Path, code
         (["--listen", "off"], "unsupported --listen URL `off`"),
         (["--listen", "stdio://", "--listen", "unix:///tmp/s"], "not both"),
         (["--startup-sign-out"], "use `accountd logout`"),
+        (["--account-from", "/tmp/s"], "--account-from takes unix://PATH"),
+        (["--account-from", "unix:///tmp/s", "--socket", "/tmp/t"], "leave --socket out"),
     ],
 )
 def test_what_is_not_to_be_had_is_one_line(

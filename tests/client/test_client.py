@@ -329,6 +329,26 @@ async def test_a_server_that_does_not_answer_is_given_up(autojump_clock: trio.te
     assert trio.current_time() - began == pytest.approx(CONNECT_TIMEOUT)
 
 
+async def test_a_connection_that_is_silent_is_ended_and_another_one_had(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Whoever forwards it does not say that the other side has gone. One that answers goes on, if with an error."""
+
+    async def serve(stream: MemoryStream) -> None:
+        await answers(stream, HELLO, b'{"method":"noise"}', b'{"id":1,"error":{"code":-32603,"message":"no"}}')
+
+    async with open_library_of(serve, eager=False, keepalive=15) as (client, door):
+        assert (client.is_connected, door.opened) == (False, 0)
+        follower = client.notifications()
+        assert await anext(follower) == Gap()  # from the start
+        await trio.sleep(44)
+        assert client.is_connected
+        began = trio.current_time()
+        assert await anext(follower) == Gap()
+        assert trio.current_time() - began < 2
+        assert door.opened == 2
+
+
 async def test_a_server_that_does_not_read_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
     """A request that does not leave ends the connection, and no half of one is followed by another."""
 

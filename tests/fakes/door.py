@@ -76,13 +76,17 @@ async def open_library(services: Services, *, start: bool = False) -> AsyncItera
 
 
 @asynccontextmanager
-async def open_library_of(serve: Serve, *, start: bool = False) -> AsyncIterator[tuple[Client, Door]]:
+async def open_library_of(
+    serve: Serve, *, start: bool = False, eager: bool = True, keepalive: float | None = None
+) -> AsyncIterator[tuple[Client, Door]]:
     """Give a client of the library that is served by this function, and its door. Errors come out as they are."""
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         door = Door(nursery, serve)
         try:
-            async with open_client(Path("/s"), door.open, introduce("tests", None), start=start) as client:
+            async with open_client(
+                Path("/s"), door.open, introduce("tests", None), start=start, eager=eager, keepalive=keepalive
+            ) as client:
                 yield client, door
         except Exception as error:  # noqa: BLE001 - raised below, outside of the nursery
             failure = error

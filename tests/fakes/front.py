@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from accountd.framing.base import Framing
+    from accountd.front.remote_account import RemoteAccount
     from accountd.rpc.peek import Envelope
 
 HELLO = {
@@ -78,8 +79,10 @@ class Scene:
     """One client of a front. `daemons` and `agents` are the connections to either side, the newest last."""
 
     router: Router
+    codex_home = "/box"
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, remote: RemoteAccount | None = None) -> None:
+        self.remote = remote
         self.feed = FakeFeed()
         self.agent = self
         self.daemons: list[Peer] = []
@@ -112,7 +115,8 @@ class Scene:
     async def open_agent(self) -> tuple[Child, trio.abc.Stream]:
         """See Sides."""
         stream = self._open(self.agents, WebSocketFraming(ANY_SIZE))
-        return Child("/s", 1, self.agents[-1].endpoint, trio.Event()), stream
+        endpoint = self.agents[-1].endpoint
+        return Child("/s", 1, endpoint, trio.Event(), requires_openai_auth=self.needs_login), stream
 
     def _open(self, peers: list[Peer], framing: Framing) -> trio.abc.Stream:
         ours, theirs = trio.testing.memory_stream_pair()
@@ -138,10 +142,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene() -> AsyncIterator[tuple[Scene, Peer]]:
+async def open_scene(remote: RemoteAccount | None = None) -> AsyncIterator[tuple[Scene, Peer]]:
     """Have a front's router run, and give its sides and its client."""
     async with trio.open_nursery() as nursery:
-        scene = Scene(nursery)
+        scene = Scene(nursery, remote)
         ours, theirs = trio.testing.lockstep_stream_pair()
         client = Peer(ours, NdjsonFraming(ANY_SIZE))
         scene.router = Router(theirs, NdjsonFraming(1 << 26), scene)  # type: ignore[arg-type]  # it stands for Sides

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.client.errors import CallFailed
+from accountd.client.errors import CallFailed, ClientError, DaemonUnreachable
 from accountd.errors import AgentUnavailable
 from accountd.front.asked import Asked
 from accountd.front.child import Child
@@ -18,6 +18,8 @@ from accountd.protocol.account import ReadTokenResponse
 
 LOGIN = {"type": "chatgptAuthTokens", "accessToken": "a1", "chatgptAccountId": "acc", "chatgptPlanType": "plus"}
 KEY = {"type": "apiKey", "apiKey": "sk-1"}
+DEAD = CallFailed(-32603, "refused", "refreshRefused")
+AWAY = DaemonUnreachable("away")
 ASKS = Asked("account/chatgptAuthTokens/refresh", 0, b"{}", b"")
 
 
@@ -30,7 +32,7 @@ def token(text: str, account_id: str | None = "acc") -> ReadTokenResponse:
 class FakeDaemon:
     """A daemon as the client library gives it. `held` is its login; an error is a login that is dead."""
 
-    def __init__(self, held: ReadTokenResponse | CallFailed | None) -> None:
+    def __init__(self, held: ReadTokenResponse | ClientError | None) -> None:
         self.held = held
         self.next = token("a2")
         self.refreshes = 0
@@ -58,14 +60,18 @@ class FakeAgent:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.answers: list[dict[str, Any]] = []
+        self.kept: str | None = None
         self.gate = trio.Event()
         self.gate.set()
         self.control = self
 
-    async def ask(self, method: str, params: dict[str, object]) -> None:
+    async def ask(self, method: str, params: dict[str, object]) -> dict[str, object]:
         """See Child."""
+        if method == "getAuthStatus":
+            return {"authMethod": self.kept}
         self.asked.append(params if method == "account/login/start" else method)
         await self.gate.wait()
+        return {}
 
     def send(self, payload: bytes) -> None:
         """See Endpoint."""
@@ -91,7 +97,7 @@ def as_child(agent: FakeAgent) -> Child:
         (token("a1"), [LOGIN]),
         (token("sk-1", None), ["account/logout", KEY]),
         (None, []),
-        (CallFailed(-32603, "refused", "refreshRefused"), []),
+        (DEAD, []),
     ],
     ids=["chatgpt", "key", "nobody", "dead"],
 )
@@ -111,7 +117,7 @@ async def test_a_new_agent_is_given_what_the_daemon_has(
         (token("a1", "other"), [{**LOGIN, "chatgptAccountId": "other"}]),
         (token("sk-1", None), ["account/logout", KEY]),
         (None, ["account/logout"]),
-        (CallFailed(-32603, "refused", "refreshRefused"), []),
+        (DEAD, []),
     ],
     ids=["same", "rotated", "another", "key", "nobody", "dead"],
 )
@@ -143,7 +149,7 @@ async def test_a_new_agent_that_refuses_its_login_is_not_used() -> None:
     """Its start fails, with what it said."""
 
     class Refusing(FakeAgent):
-        async def ask(self, method: str, params: dict[str, object]) -> None:
+        async def ask(self, method: str, params: dict[str, object]) -> dict[str, object]:
             raise AgentUnavailable("no")
 
     feed = Feed(FakeDaemon(token("a1")))  # type: ignore[arg-type]  # as above
@@ -176,7 +182,27 @@ async def test_a_token_that_the_agent_has_not_seen_is_the_answer() -> None:
     assert agent.asked == [LOGIN]
 
 
-@pytest.mark.parametrize("held", [None, token("sk-1", None), CallFailed(-32603, "refused", "refreshRefused")])
+@pytest.mark.parametrize(
+    ("held", "kept", "refusal"),
+    [
+        (AWAY, None, "away"),
+        (AWAY, "chatgptAuthTokens", None),
+        (None, None, "log in there"),
+        (token("a1"), None, None),
+    ],
+)
+async def test_without_a_login_nothing_is_sent_to_the_model(
+    held: ReadTokenResponse | ClientError | None, kept: str | None, refusal: str | None
+) -> None:
+    """Where it is known that there is none; an agent that is found again may have one."""
+    agent = FakeAgent()
+    agent.kept = kept
+    feed = Feed(FakeDaemon(held), without_login="log in there")  # type: ignore[arg-type]  # as above
+    await feed.start(as_child(agent))
+    assert feed.refusal == refusal
+
+
+@pytest.mark.parametrize("held", [None, token("sk-1", None), DEAD])
 async def test_without_a_token_the_answer_is_an_error_at_once(held: ReadTokenResponse | CallFailed | None) -> None:
     """An agent that is not answered waits for a minute and a half."""
     feed, daemon, agent = await start(token("a1"))

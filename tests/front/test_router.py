@@ -226,3 +226,14 @@ async def test_a_turn_with_a_dead_login_ends_in_codexs_own_words() -> None:
         await client.say({"id": 2, "method": "turn/start"})
         assert client.take()[0]["error"]["message"] == scene.feed.refusal
         assert agent.take() == []
+
+
+async def test_a_provider_that_needs_no_login_is_asked_with_a_dead_one() -> None:
+    """It is not sent the login anyway."""
+    async with open_scene() as (scene, client):
+        scene.needs_login = False
+        scene.feed.refusal = "Please log out and sign in again."
+        await scene.introduce(client)
+        agent = await scene.open_agents(client)
+        await client.say({"id": 2, "method": "turn/start"})
+        assert [message["id"] for message in agent.take()] == [2]

@@ -6,6 +6,7 @@ import os
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from accountd import paths
 from accountd.cli.connecting import socket_path
 from accountd.cli.exits import USAGE, Failure
 from accountd.cli.options import add_client_options
@@ -45,6 +46,7 @@ example:
   accountd app-server
   accountd app-server --listen unix://$HOME/codex.sock
   codex --remote unix://$HOME/codex.sock
+  accountd app-server --account-from unix:///run/user/1000/box.sock
 """
 
 
@@ -67,7 +69,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--stdio", action="append_const", dest="listen", const=_STDIO, help="the same as --listen stdio://"
     )
-    add_client_options(parser)
+    add_client_options(parser).add_argument(
+        "--account-from",
+        metavar="URL",
+        help="unix://PATH: have the account of a token socket, which may be another machine's, and start no daemon",
+    )
     parser.set_defaults(run=run, ignores_unknown=True)
 
 
@@ -86,13 +92,22 @@ def run(args: argparse.Namespace) -> int:
     from accountd.front.serve import Front, main
 
     launch = Launch(dict(os.environ), args.before, args.unknown)
-    front = Front(Path(socket_path(args)), launch, start=not args.no_start)
+    remote = args.account_from is not None
+    path = _parse_account(args) if remote else socket_path(args)
+    front = Front(Path(path), launch, start=not args.no_start, remote=remote)
     return main(front, [Path(place) for place in places])
 
 
-def _parse(url: str) -> str:
-    from accountd import paths
+def _parse_account(args: argparse.Namespace) -> str:
+    if args.socket:
+        raise Failure("--account-from takes the place of a daemon; leave --socket out", USAGE)
+    path: str = args.account_from.removeprefix(_SOCKET)
+    if not path or path == args.account_from:
+        raise Failure("--account-from takes unix://PATH", USAGE)
+    return paths.expand(path, where="--account-from")
 
+
+def _parse(url: str) -> str:
     path = url.removeprefix(_SOCKET)
     if path == url:
         advice = "listens on stdio:// or unix://PATH, and on no port"

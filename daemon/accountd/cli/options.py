@@ -19,8 +19,10 @@ def add_socket_option(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     return group
 
 
-def add_client_options(parser: argparse.ArgumentParser) -> None:
-    """Give a verb the options that say which daemon it means."""
-    add_socket_option(parser).add_argument(
+def add_client_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Give a verb the options that say which daemon it means, and return the group that they are in."""
+    group = add_socket_option(parser)
+    group.add_argument(
         "--no-start", action="store_true", help="do not start a daemon if none is running; exit with 5 instead"
     )
+    return group

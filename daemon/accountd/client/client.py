@@ -60,6 +60,7 @@ class Client:
         connections: trio.Nursery,
         endings: trio.Nursery,
         start: bool,
+        keepalive: float | None = None,
     ) -> None:
         self.path = path
         self._connections = connections
@@ -67,6 +68,7 @@ class Client:
         self._open_stream = open_stream
         self._introduction = introduction
         self._start = start
+        self._keepalive = keepalive
         self._connecting = trio.Lock()
         self._connection: Connection | None = None
         self._logins: dict[str, Login] = {}
@@ -157,6 +159,11 @@ class Client:
 
     # everything else
 
+    @property
+    def is_connected(self) -> bool:
+        """Return True if there is a connection, as far as is known."""
+        return self._connection is not None and self._connection.lost is None
+
     async def ensure_connected(self) -> None:
         """Connect if there is no connection; whatever needs one does so by itself."""
         await self._connected(start=self._start)
@@ -223,9 +230,7 @@ class Client:
     async def _connected(self, *, start: bool) -> Connection:
         """Return the connection, or another one where it was lost."""
         async with self._connecting:
-            if self._connection is None:
-                self._connection = await self._open(start=start)
-            elif self._connection.lost is not None:
+            if self._connection is None or self._connection.lost is not None:
                 self._connection = await self._open(start=start)
                 self._tell(Gap())
             return self._connection
@@ -253,6 +258,8 @@ class Client:
                 self.server = _parse(answer, wire.InitializeResponse)
                 connection.notify("initialized")
                 is_introduced = True
+                if self._keepalive is not None:
+                    self._connections.start_soon(connection.keep_alive, self._keepalive)
         finally:
             if not is_introduced:
                 connection.close()

@@ -5,6 +5,7 @@ Notifications are heard at once, in the order in which the daemon spoke.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -67,6 +68,18 @@ class Connection:
             told = read_member(error.data, ErrorData)
             reason = None if told is None else told.accountd.reason
             raise CallFailed(error.code, error.message, reason) from None
+
+    async def keep_alive(self, seconds: float) -> None:
+        """Ask for an answer each so many seconds, and end the connection if none comes in as many; until it ends.
+
+        For a connection that somebody forwards, which does not end when the other side has gone.
+        """
+        while self.lost is None:
+            await trio.sleep(seconds)
+            with trio.move_on_after(seconds) as waiting, suppress(ConnectionLost, CallFailed, AnswerUnknown):
+                await self.request("getAuthStatus", {})
+            if waiting.cancelled_caught:
+                self._endpoint.end(f"has not answered for {seconds:g} seconds")
 
     def notify(self, method: str) -> None:
         """Say something that has no answer. Raises ConnectionLost."""

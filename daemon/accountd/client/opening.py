@@ -44,15 +44,34 @@ async def connect(
 
 @asynccontextmanager
 async def open_client(
-    path: Path, open_stream: OpenStream, introduction: Mapping[str, object], *, start: bool
+    path: Path,
+    open_stream: OpenStream,
+    introduction: Mapping[str, object],
+    *,
+    start: bool,
+    eager: bool = True,
+    keepalive: float | None = None,
 ) -> AsyncIterator[Client]:
-    """Yield a client that is connected, by `open_stream`; `path` is for its errors. See connect."""
+    """Yield a client that is connected, by `open_stream`; `path` is for its errors. See connect.
+
+    Unless it is `eager`, it is connected when something is asked for or followed. With `keepalive`, an answer is
+    asked for each so many seconds, and a connection on which none comes for as long is ended.
+    """
     failure: Exception | None = None
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as endings:
-            client = Client(path, open_stream, introduction, connections=connections, endings=endings, start=start)
+            client = Client(
+                path,
+                open_stream,
+                introduction,
+                connections=connections,
+                endings=endings,
+                start=start,
+                keepalive=keepalive,
+            )
             try:
-                await client.ensure_connected()
+                if eager:
+                    await client.ensure_connected()
                 yield client
             except Exception as error:  # noqa: BLE001 - raised below, where no nursery makes a group of it
                 failure = error

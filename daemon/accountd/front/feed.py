@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from accountd.client.client import Client
     from accountd.front.asked import Asked
     from accountd.front.child import Child
+    from accountd.front.remote_account import RemoteAccount
 
 FEED_TIMEOUT: Final = 5.0
 """Seconds that a change may wait for the agent to take it, before clients are told all the same."""
@@ -79,12 +80,16 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """What one agent has been given. `account` is the daemon, on a connection of our own."""
+    """What one agent has been given. `account` is the daemon, on a connection of our own.
 
-    def __init__(self, account: Client) -> None:
+    Where nobody is logged in, `without_login` says why nothing is sent to the model; with None it is, as by Codex.
+    """
+
+    def __init__(self, account: Client | RemoteAccount, *, without_login: str | None = None) -> None:
         self.refusal: str | None = None
-        """Why the login is dead, in Codex's words; None as long as it may be good."""
+        """Why nothing can be had from the model: the login is dead, in Codex's words, or there is none; or None."""
         self._account = account
+        self._without_login = without_login
         self._child: Child | None = None
         self._given: Given | None = None
         self._turn = trio.Lock()
@@ -166,6 +171,8 @@ class Feed:
             wanted = await self._read()
         except ClientError as error:
             _log.warning("the agent keeps the login that it has: %s", error)
+            if self._given is None and not await _has_login(child):
+                self.refusal = str(error)
             return
         if wanted == self._given:
             return
@@ -178,16 +185,21 @@ class Feed:
 
     async def _read(self) -> Given | None:
         """Ask the daemon for its login. Raises ClientError, also for one that is dead."""
-        self.refusal = None
         try:
             answer = await self._account.read_token(min_valid=0)
         except CallFailed as error:
             if error.reason == _NOBODY:
+                self.refusal = self._without_login
                 return None
-            if error.reason == _REFUSED:
-                self.refusal = str(error)
+            self.refusal = str(error) if error.reason == _REFUSED else None
             raise
+        self.refusal = None
         return Given(Secret(answer.token), answer.chatgpt_account_id, answer.plan_type)
+
+
+async def _has_login(child: Child) -> bool:
+    """Return True for a child that another front has given a login. Raises AgentUnavailable."""
+    return (await child.ask("getAuthStatus", {"includeToken": False})).get("authMethod") is not None
 
 
 def _render(given: Given) -> dict[str, object]:

@@ -14,6 +14,17 @@ _AGENTS_OWN: Final = frozenset({"configRequirements/read"})
 
 _ACCOUNT_METHODS: Final = frozenset(METHODS) - _AGENTS_OWN
 
+KNOWN_TO_AGENT: Final = frozenset(
+    {
+        "account/rateLimits/read",
+        "account/rateLimitResetCredit/consume",
+        "account/usage/read",
+        "account/workspaceMessages/read",
+        "account/sendAddCreditsNudgeEmail",
+    }
+)
+"""What of accounts the agent can ask the backend for by itself, where no daemon is to be asked."""
+
 _ACCOUNT_FAMILIES: Final = ("accountSession/", "accountd/")
 
 MOVES_ACCOUNT: Final = frozenset(

@@ -26,7 +26,8 @@ from accountd.client.errors import ClientError
 from accountd.front.agent_side import AgentSide
 from accountd.front.asked import find_request
 from accountd.front.daemon_side import DaemonSide
-from accountd.front.route import is_of_accounts
+from accountd.front.remote_side import RemoteSide
+from accountd.front.route import KNOWN_TO_AGENT, is_of_accounts
 from accountd.rpc.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ class Router:
         self._client = Endpoint(stream, framing, self._hear, before_reading=self._pass_on)
         self._heard = deque[tuple["Envelope | None", bytes]]()
         self._agent = AgentSide(self._client, sides)
-        self._daemon = DaemonSide(self._client, sides, self._agent.begin)
+        self._daemon = (
+            DaemonSide(self._client, sides, self._agent.begin)
+            if sides.remote is None
+            else RemoteSide(self._client, sides, sides.remote, self._agent.begin)
+        )
 
     async def run(self) -> None:
         """Relay until the client leaves, or its agent does. Raises ClientError if there is no daemon to be had."""
@@ -125,4 +130,6 @@ class Router:
     async def _is_for_agent(self, method: str) -> bool:
         if method in _PROVIDERS_OWN:
             return not await self._sides.requires_openai_auth()
+        if method in KNOWN_TO_AGENT and self._sides.remote is not None:
+            return True
         return method != "initialize" and not is_of_accounts(method)

@@ -24,6 +24,7 @@ from accountd.front.agent_side import ROOM
 from accountd.front.control_socket import serve_control_socket
 from accountd.front.feed import Feed
 from accountd.front.launch import Launch, open_private_child, open_shared_child
+from accountd.front.remote_account import OUR_NAME, RemoteAccount, open_remote_account
 from accountd.front.router import Router
 from accountd.front.sides import Sides
 from accountd.supervisor import supervise
@@ -34,6 +35,9 @@ from accountd.system.unix_socket import open_unix_listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from accountd.client.client import Client
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +49,15 @@ SIGNALLED: Final = 128
 
 
 class Front(msgspec.Struct, frozen=True):
-    """The daemon at `path`, which is started where there is none if `start` is set, and how agents are run."""
+    """The daemon at `path`, which is started where there is none if `start` is set, and how agents are run.
+
+    If the account is `remote`, `path` is a token socket.
+    """
 
     path: Path
     launch: Launch
     start: bool = True
+    remote: bool = False
 
 
 async def run_on_stdio(front: Front) -> None:
@@ -114,19 +122,25 @@ async def _run(front: Front, places: Sequence[Path]) -> int:
     return code
 
 
+def _open_account(front: Front) -> AbstractAsyncContextManager[Client | RemoteAccount]:
+    """Connect to whoever has the account, whom the feed asks. Raises ClientError, but for a remote one."""
+    if front.remote:
+        return open_remote_account(front.path)
+    return connect(front.path, name=OUR_NAME, title=_TITLE, start=front.start)
+
+
 @asynccontextmanager
 async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
     """Have the daemon, the feed and the agent for the block. Raises ClientError if there is no daemon to be had."""
     failure: ClientError | None = None
     async with trio.open_nursery() as nursery:
         try:
-            async with connect(
-                front.path, name="accountd-front", title="accountd app-server", start=front.start
-            ) as us:
-                feed = Feed(us)
+            async with _open_account(front) as account:
+                remote = account if isinstance(account, RemoteAccount) else None
+                feed = Feed(account, without_login=None if remote is None else remote.describe_nobody())
                 open_child = open_shared_child if shared else open_private_child
                 agent = Agent(partial(open_child, front.launch, feed.answer), feed.start, ends_idle=shared)
-                sides = Sides(front.path, agent, feed, front.launch, start=front.start)
+                sides = Sides(front.path, agent, feed, front.launch, start=front.start, remote=remote)
                 nursery.start_soon(sides.look_for_program)
                 nursery.start_soon(supervise, "feeding the agent", feed.follow)
                 nursery.start_soon(supervise, "having an agent", agent.serve)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accountd import paths
 from accountd.client.opening import open_stream as open_daemon_stream
 from accountd.errors import AgentUnavailable
 from accountd.front.child import open_stream
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from accountd.front.child import Child
     from accountd.front.feed import Feed
     from accountd.front.launch import Launch
+    from accountd.front.remote_account import RemoteAccount
 
 _VERSION_TIMEOUT: Final = 2.0
 """Seconds for the agent's program to say its version, before a client is told that of the protocol."""
@@ -28,9 +30,22 @@ _CHOOSES_PROVIDER: Final = ("model_provider", "--oss", "--profile", "-p", "--loc
 
 
 class Sides:
-    """The two sides of every client's router. `start`: a daemon is started where none listens at `path`."""
+    """The two sides of every client's router. `start`: a daemon is started where none listens at `path`.
 
-    def __init__(self, path: Path, agent: Agent, feed: Feed, launch: Launch, *, start: bool) -> None:
+    With `remote` there is that in place of a daemon.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        agent: Agent,
+        feed: Feed,
+        launch: Launch,
+        *,
+        start: bool,
+        remote: RemoteAccount | None = None,
+    ) -> None:
+        self.remote = remote
         self.agent = agent
         self.feed = feed
         self._path = path
@@ -40,6 +55,11 @@ class Sides:
         self._is_program_known = trio.Event()
         flags = (*launch.before, *launch.after)
         self._chooses_provider = any(word in flag for flag in flags for word in _CHOOSES_PROVIDER)
+
+    @property
+    def codex_home(self) -> str:
+        """The agent's CODEX_HOME."""
+        return paths.codex_home(self._launch.environ)
 
     async def look_for_program(self) -> None:
         """Find the agent's program, and its version, before anybody needs it."""

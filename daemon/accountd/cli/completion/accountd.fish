@@ -51,7 +51,7 @@ function _shtab_accountd_using
 end
 
 set -g _shtab_accountd_commands login logout status usage token watch connect app-server serve stop restart service sandbox schema doctor completion
-set -g _shtab_accountd_opts_with_value --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
+set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
 
 complete -c accountd -e
 complete -c accountd -f
@@ -105,6 +105,7 @@ complete -c accountd -n '_shtab_accountd_using app-server' -l listen -x -d 'stdi
 complete -c accountd -n '_shtab_accountd_using app-server' -l stdio -d 'the same as --listen stdio://'
 complete -c accountd -n '_shtab_accountd_using app-server' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using app-server' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using app-server' -l account-from -x -d 'unix://PATH: have the account of a token socket, which may be another machine'"'"'s, and start no daemon'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a serve -d 'run the daemon in the foreground'
 complete -c accountd -n '_shtab_accountd_using serve' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using serve' -l listen -x -d 'unix://PATH, or stdio:// to serve one client (default: the socket of the service manager that starts this, else $ACCOUNTD_SOCKET, else the usual one)'

@@ -44,6 +44,7 @@ _shtab_accountd_app_server_options=(
   "*--stdio[the same as --listen stdio\:\/\/]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  "--account-from=[unix\:\/\/PATH\: have the account of a token socket, which may be another machine\'s, and start no daemon]:URL:"
 )
 
 # guard to ensure default positional specs are added only once per session
