@@ -6,7 +6,12 @@ from pathlib import Path
 
 from accountd import __version__
 from accountd.cli import build_parser
-from accountd.cli.service.unit_files import render_launchd, render_systemd
+from accountd.cli.service.unit_files import (
+    render_launchd,
+    render_launchd_agent,
+    render_systemd,
+    render_systemd_agent,
+)
 from generators.completions import render_completion
 from generators.man import render_man
 
@@ -31,6 +36,11 @@ def render_files() -> dict[str, str]:
         },
         **{f"contrib/man/{name}": text for name, text in pages.items()},
         **{f"contrib/systemd/{name}": text.decode() for name, text in render_systemd([_EXECUTABLE]).items()},
+        **{
+            f"contrib/systemd/{name}": text.decode()
+            for name, text in render_systemd_agent([_EXECUTABLE], None).items()
+        },
+        "contrib/launchd/accountd-agent.plist": render_launchd_agent([_EXECUTABLE], None, f"{_MAC}/log").decode(),
         "contrib/launchd/accountd.plist": render_launchd(
             [_EXECUTABLE], f"{_MAC}/run/accountd.sock", f"{_MAC}/log"
         ).decode(),

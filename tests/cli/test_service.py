@@ -17,7 +17,7 @@ from accountd.cli.service import find_command
 from accountd.cli.service import launchd as service_launchd
 from accountd.cli.service.steps import Steps
 from accountd.cli.service.unit_files import read_unit, render_launchd, render_systemd
-from accountd.paths import SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
+from accountd.paths import AGENT_UNIT, SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
 
 pytestmark = pytest.mark.process
 
@@ -59,6 +59,50 @@ def ran(home: Path) -> list[str]:
     lines = (home / "ran").read_text().splitlines()
     (home / "ran").write_text("")
     return [line for line in lines if " show " not in line and " print " not in line]
+
+
+def test_the_app_server_is_run_beside_the_daemon_and_not_in_its_sandbox(home: Path) -> None:
+    """Codex would inherit it; and the unit has the PATH on which codex and node were found."""
+    assert main(["service", "install", "--agent"]) == exits.OK
+    assert ran(home)[-3:] == [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable accountd-agent.service",
+        "systemctl --user restart accountd-agent.service",
+    ]
+    text = unit(home, AGENT_UNIT).read_text()
+    assert f"ExecStart={find_command()[0]} app-server --listen unix://\n" in text
+    assert f"Environment=PATH={os.environ['PATH']}\n" in text
+    sandbox = (
+        "PrivateUsers",
+        "RestrictNamespaces",
+        "MemoryDenyWriteExecute",
+        "SystemCallFilter",
+        "NoNewPrivileges",
+    )
+    assert not any(directive in text for directive in sandbox)
+    assert all(directive in unit(home, SERVICE_UNIT).read_text() for directive in sandbox)
+    assert main(["service", "uninstall"]) == exits.OK
+    assert ran(home)[:2] == [
+        "systemctl --user kill accountd-agent.service",
+        "systemctl --user disable --now accountd-agent.service",
+    ]
+    assert not unit(home, AGENT_UNIT).exists()
+    assert main(["service", "status", "--agent"]) == exits.USAGE
+
+
+def test_launchd_runs_the_app_server_as_a_job_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is begun again when it fails, and uninstalled with the daemon's."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    service_launchd.install_agent(Steps(dry_run=False), ["/opt/accountd"])
+    place = home / "Library" / "LaunchAgents" / "accountd-agent.plist"
+    job = plistlib.loads(place.read_bytes())
+    assert job["ProgramArguments"] == ["/opt/accountd", "app-server", "--listen", "unix://"]
+    assert (job["EnvironmentVariables"], job["KeepAlive"]) == (
+        {"PATH": os.environ["PATH"]},
+        {"SuccessfulExit": False},
+    )
+    service_launchd.uninstall(Steps(dry_run=False), dry_run=False)
+    assert not place.exists()
 
 
 def unit(home: Path, name: str) -> Path:

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     from accountd.front.launch import Launch
     from accountd.front.serve import Front, main
 
-    launch = Launch(dict(os.environ), args.before, args.unknown)
+    launch = Launch(os.environ, args.before, args.unknown)
     remote = args.account_from is not None
     path = _parse_account(args) if remote else socket_path(args)
     front = Front(Path(path), launch, start=not args.no_start, remote=remote)

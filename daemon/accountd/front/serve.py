@@ -30,6 +30,7 @@ from accountd.front.sides import Sides
 from accountd.supervisor import supervise
 from accountd.system.accepting import accept_clients
 from accountd.system.peer_credentials import peer_credentials
+from accountd.system.service_manager import open_service_manager
 from accountd.system.stdio import open_stdio
 from accountd.system.unix_socket import open_unix_listener
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from accountd.client.client import Client
+    from accountd.system.service_manager import ServiceManager
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ async def run_on_stdio(front: Front) -> None:
         await Router(open_stdio(), NdjsonFraming(ROOM), sides).run()
 
 
-async def run_on_sockets(front: Front, places: Sequence[Path]) -> None:
+async def run_on_sockets(front: Front, places: Sequence[Path], manager: ServiceManager) -> None:
     """Serve whoever of this person connects to the sockets, until cancelled. Raises SocketError and ClientError."""
     async with _open_sides(front, shared=True) as sides:
         with ExitStack() as listening:
@@ -78,6 +80,7 @@ async def run_on_sockets(front: Front, places: Sequence[Path]) -> None:
                 for listener, place in zip(listeners, others, strict=True):
                     clients.start_soon(accept, listener)
                     _log.info("serving unix://%s", place)
+                manager.tell_ready("Serving")
                 if control in places:
                     clients.start_soon(serve_control_socket, control, front.launch.environ, sides.agent, accept)
 
@@ -96,10 +99,11 @@ async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
 def main(front: Front, places: Sequence[Path]) -> int:
     """Be the front on these sockets, or on standard input and output without any, and give the exit code."""
     logs.set_up("info" if places else "warning")
-    return trio.run(_run, front, places)
+    with open_service_manager(os.environ) as manager:
+        return trio.run(_run, front, places, manager)
 
 
-async def _run(front: Front, places: Sequence[Path]) -> int:
+async def _run(front: Front, places: Sequence[Path], manager: ServiceManager) -> int:
     """Run until it is told to stop. What it has started is ended before it ends."""
     code, failure = 0, None
     async with trio.open_nursery() as nursery:
@@ -112,8 +116,9 @@ async def _run(front: Front, places: Sequence[Path]) -> int:
                     nursery.cancel_scope.cancel()
 
         nursery.start_soon(wait_signal)
+        nursery.start_soon(supervise, "feeding the watchdog", manager.feed_watchdog)
         try:
-            await (run_on_sockets(front, places) if places else run_on_stdio(front))
+            await (run_on_sockets(front, places, manager) if places else run_on_stdio(front))
         except (AccountdError, ClientError) as error:
             failure = error  # raised below, where no nursery makes a group of it
         nursery.cancel_scope.cancel()

@@ -123,6 +123,7 @@ complete -c accountd -n '_shtab_accountd_using restart' -s h -l help -d 'show th
 complete -c accountd -n '_shtab_accountd_using restart' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a service -d 'have systemd or launchd start the daemon'
 complete -c accountd -n '_shtab_accountd_using service' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using service' -l agent -d 'with install: run `accountd app-server --listen unix://` as well, which plain `codex` uses'
 complete -c accountd -n '_shtab_accountd_using service' -l dry-run -d 'say what would be done, and do nothing'
 complete -c accountd -n '_shtab_accountd_using service; and test $_shtab_accountd_npos -eq 0' -ka "install uninstall status" -d 'install, uninstall or status'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a sandbox -d 'serve a make-believe issuer, to try things out'

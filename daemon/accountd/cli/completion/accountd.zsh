@@ -149,6 +149,7 @@ _shtab_accountd_serve_defaults_added=0
 
 _shtab_accountd_service_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--agent[with install\: run \`accountd app-server --listen unix\:\/\/\` as well, which plain \`codex\` uses]"
   "--dry-run[say what would be done, and do nothing]"
   ":install, uninstall or status:(install uninstall status)"
 )

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from accountd import paths
-from accountd.cli.exits import OK
+from accountd.cli.exits import OK, USAGE, Failure
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +20,16 @@ listen on the usual socket: the first client starts the daemon. Run it again
 after an update; what is as it should be is left alone. uninstall takes it all
 back, and leaves the login. Neither needs root.
 
+With --agent, an app-server is run as well, at the socket at which plain `codex`
+looks, apart from the daemon and its sandbox. What it starts has the PATH that
+this command is run with.
+
 A proxy and certificates are set in ~/.config/accountd/environment, a line each
 such as HTTPS_PROXY=http://proxy:3128: systemd does not read a shell's.
 
 examples:
   accountd service install --dry-run
+  accountd service install --agent
   accountd service status
 """
 
@@ -40,6 +45,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "action", choices=("install", "uninstall", "status"), metavar="ACTION", help="install, uninstall or status"
     )
+    parser.add_argument(
+        "--agent",
+        action="store_true",
+        help="with install: run `accountd app-server --listen unix://` as well, which plain `codex` uses",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.set_defaults(run=run)
 
@@ -52,9 +62,13 @@ def run(args: argparse.Namespace) -> int:
         from accountd.cli.service import launchd as manager
     else:
         from accountd.cli.service import systemd as manager
+    if args.agent and args.action != "install":
+        raise Failure("--agent goes with install; uninstall takes all of it back", USAGE)
     steps = Steps(dry_run=args.dry_run)
     if args.action == "install":
         manager.install(steps, find_command(), paths.socket_path(os.environ), dry_run=args.dry_run)
+        if args.agent:
+            manager.install_agent(steps, find_command())
     elif args.action == "uninstall":
         manager.uninstall(steps, dry_run=args.dry_run)
     else:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from accountd import paths
 from accountd.cli.exits import Failure
 from accountd.cli.service.steps import ask, read
-from accountd.cli.service.unit_files import read_unit, render_systemd
+from accountd.cli.service.unit_files import read_unit, render_systemd, render_systemd_agent
 from accountd.cli.terminal import one_line, say
-from accountd.paths import SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
+from accountd.paths import AGENT_UNIT, SERVICE_DROP_IN, SERVICE_UNIT, SOCKET_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,14 +63,35 @@ def _start(steps: Steps, verb: str) -> None:
     steps.run(*_SYSTEMCTL, "start", SOCKET_UNIT, SERVICE_UNIT)
 
 
+def install_agent(steps: Steps, command: Sequence[str]) -> None:
+    """Have the unit of the app-server that plain `codex` uses, and run it, beside the daemon's."""
+    content = render_systemd_agent(command, os.environ.get("PATH"))[AGENT_UNIT]
+    changed = steps.write(_path(AGENT_UNIT), content)
+    if changed:
+        steps.run(*_SYSTEMCTL, "daemon-reload")
+    steps.run(*_SYSTEMCTL, "enable", AGENT_UNIT)
+    if steps.attempt(*_SYSTEMCTL, "restart" if changed else "start", AGENT_UNIT).code:
+        raise Failure("the app-server does not start; `journalctl --user -u accountd-agent` says why")
+    say("Plain `codex` uses the account from now on, unless a server of Codex's own is running.")
+
+
+def _uninstall_agent(steps: Steps) -> None:
+    """End the app-server, with the Codex that it has started, which would outlive it."""
+    if read(_path(AGENT_UNIT)) is not None:
+        steps.attempt(*_SYSTEMCTL, "kill", AGENT_UNIT)
+        steps.run(*_SYSTEMCTL, "disable", "--now", AGENT_UNIT)
+        steps.remove(_path(AGENT_UNIT))
+
+
 def uninstall(steps: Steps, *, dry_run: bool) -> None:
     """End the daemon, and have no units."""
     present = [path for path in (_path(SOCKET_UNIT), _path(SERVICE_UNIT), _drop_in()) if read(path) is not None]
-    if not present:
+    if not present and read(_path(AGENT_UNIT)) is None:
         say("the service is not installed")
         return
     if not dry_run:
         _require_manager()
+    _uninstall_agent(steps)
     steps.run(*_SYSTEMCTL, "disable", "--now", SOCKET_UNIT, SERVICE_UNIT)
     for path in present:
         steps.remove(path)
@@ -90,6 +111,8 @@ def status(command: Sequence[str]) -> None:
     pid = _show(SERVICE_UNIT, "MainPID")
     running = f", pid {pid}, {_show(SERVICE_UNIT, 'StatusText')}" if pid not in ("", "0") else ""
     say(f"Daemon     {_show(SERVICE_UNIT, 'ActiveState')}{one_line(running)}")
+    if read(_path(AGENT_UNIT)) is not None:
+        say(f"App-server {_show(AGENT_UNIT, 'ActiveState')}")
 
 
 def _path(name: str) -> str:

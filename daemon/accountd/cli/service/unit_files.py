@@ -6,14 +6,20 @@ import os
 from typing import TYPE_CHECKING
 
 from accountd.cli.exits import Failure
-from accountd.paths import SERVICE_UNIT, SOCKET_UNIT
+from accountd.paths import AGENT_UNIT, SERVICE_UNIT, SOCKET_UNIT
 from accountd.system.activation import LAUNCHD_LABEL, LAUNCHD_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+LAUNCHD_AGENT_LABEL = "accountd-agent"
+"""What launchd calls the job of the app-server."""
+
 _UNWRITABLE = "".join(map(chr, (*range(0x20), 0x7F, 0xFFFE, 0xFFFF)))
 """Characters that systemd, or XML 1.0, does not have within a value."""
+
+_REFUSED = "\"'\\"
+"""What systemd takes for more than itself, also between quotation marks."""
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "units")
 
@@ -23,10 +29,22 @@ def render_systemd(command: Sequence[str]) -> dict[str, bytes]:
 
     Raises Failure for a path that systemd takes in no form, however it is quoted.
     """
+    return {SOCKET_UNIT: read_unit(SOCKET_UNIT), SERVICE_UNIT: _render_unit(SERVICE_UNIT, command)}
+
+
+def render_systemd_agent(command: Sequence[str], path: str | None) -> dict[str, bytes]:
+    """Make the unit of the app-server; with `path` as the PATH of what it starts. Raises as `render_systemd`."""
+    unit = _render_unit(AGENT_UNIT, command)
+    if path is not None:
+        line = f"Environment={_quote('PATH=' + _check(path, refused=_REFUSED))}"
+        unit = unit.replace(b"\nEnvironmentFile=", f"\n{line}\nEnvironmentFile=".encode())
+    return {AGENT_UNIT: unit}
+
+
+def _render_unit(name: str, command: Sequence[str]) -> bytes:
     program, *options = command
-    words = " ".join(map(_quote, (_check(program, refused="\"'\\"), *options)))
-    service = read_unit(SERVICE_UNIT).replace(b"@ACCOUNTD@", words.encode())
-    return {SOCKET_UNIT: read_unit(SOCKET_UNIT), SERVICE_UNIT: service}
+    words = " ".join(map(_quote, (_check(program, refused=_REFUSED), *options)))
+    return read_unit(name).replace(b"@ACCOUNTD@", words.encode())
 
 
 def read_unit(name: str) -> bytes:
@@ -51,6 +69,26 @@ def render_launchd(command: Sequence[str], socket: str, log: str) -> bytes:
         "SoftResourceLimits": {"Core": 0},
         "HardResourceLimits": {"Core": 0},
         "ExitTimeOut": 60,
+        "ProcessType": "Adaptive",
+    }
+    return plistlib.dumps(job, sort_keys=False)
+
+
+def render_launchd_agent(command: Sequence[str], path: str | None, log: str) -> bytes:
+    """Make that of the app-server, with `path` as the PATH of what it starts. Raises as `render_launchd`."""
+    import plistlib  # as above
+
+    job = {
+        "Label": LAUNCHD_AGENT_LABEL,
+        "ProgramArguments": [*map(_check, command), "app-server", "--listen", "unix://"],
+        **({} if path is None else {"EnvironmentVariables": {"PATH": _check(path)}}),
+        "StandardErrorPath": _check(log),
+        "RunAtLoad": True,
+        "KeepAlive": {"SuccessfulExit": False},
+        "AbandonProcessGroup": True,  # the Codex that it has started is found again by the next one
+        "Umask": 0o077,
+        "SoftResourceLimits": {"Core": 0},
+        "HardResourceLimits": {"Core": 0},
         "ProcessType": "Adaptive",
     }
     return plistlib.dumps(job, sort_keys=False)
