@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 READINESS_TIMEOUT: Final = 60.0
 """Seconds for an agent to listen. The first start after an update has been seen to take seven."""
 
-STOP_TIMEOUT: Final = 5.0
-"""Seconds for an agent to end that is told to. With turns under way it would take a minute."""
+STOP_TIMEOUTS: Final = ((signal.SIGTERM, 0.5), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+"""What an agent is told, and for how many seconds it is waited for then. It waits for the turns that are under way,
+up to a minute; told again it ends at once, as a Codex of the client's own does at the end of its standard input."""
 
 PAUSE: Final = 0.02
 """Seconds between two looks at what nobody tells of: a socket that comes, a process that ends."""
@@ -72,10 +73,10 @@ def _end_with_parent() -> None:
 
 
 async def stop(pid: int, has_ended: Callable[[], bool]) -> None:
-    """End a process and what it has started in its session: politely, and after STOP_TIMEOUT at once."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End a process and what it has started in its session: see STOP_TIMEOUTS."""
+    for number, timeout in STOP_TIMEOUTS:
         signal_session(pid, number)
-        with trio.move_on_after(STOP_TIMEOUT):
+        with trio.move_on_after(timeout):
             while not has_ended():  # noqa: ASYNC110  # nobody tells
                 await trio.sleep(PAUSE)
             return
