@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accountd.cli import exits, main
+from accountd.codex.version import CODEX_VERSION
 from fakes.app_server import INITIALIZED, AppServer, Refusal
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ def start(*arguments: str, asks: tuple[object, ...] = (HELLO,), codex: Path | No
         timeout=30,
         check=False,
     )
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [("codex-cli 0.169.3", "0.169.3"), ("codex-cli 0.1.0", CODEX_VERSION), (None, CODEX_VERSION)],
+)
+def test_its_version_is_the_agents(codex: Path, says: str | None, version: str) -> None:
+    """As Codex writes it, which clients look for; of the protocol where there is no agent that would do."""
+    codex.write_text(f"#!/bin/sh\necho {says}\n")
+    for flag in ("--version", "-V"):
+        done = start("app-server", flag, codex=None if says is None else codex)
+        assert (done.returncode, done.stdout) == (0, f"codex-cli {version}\n")
 
 
 @pytest.mark.process

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accountd.client.blocking import Client
 from fakes.processes import PORTS, daemon_pid
 from fakes.terminal import Terminal
 
@@ -252,6 +253,8 @@ def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) 
 
     fault = {"path": "/oauth/token", "nth": 1, "status": 401}
     call_sandbox(environ, "/sandbox/script", {"faults": [fault]})
+    with Client(environ["ACCOUNTD_SOCKET"]) as client:
+        client.read_account(refresh=True)  # which a token that has just been issued is not by itself
     for min_valid in ("3h", "0"):
         refused = run(environ, "token", "--min-valid", min_valid)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)

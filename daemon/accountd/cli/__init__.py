@@ -29,6 +29,7 @@ VERBS = (
     "usage",
     "token",
     "watch",
+    "socket",
     "connect",
     "app-server",
     "serve",

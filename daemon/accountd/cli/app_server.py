@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from accountd import paths
 from accountd.cli.connecting import socket_path
-from accountd.cli.exits import USAGE, Failure
+from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.options import add_client_options
+from accountd.cli.terminal import say
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +30,7 @@ _OTHER_WORK = (
     _SIGN_OUT,
 )
 """What asks Codex for something other than to serve: its caller would wait for it, or believe it done."""
+_VERSION = ("--version", "-V")
 _TAKE_A_WORD = ("-c", "--config", "--enable", "--disable", "--startup-client-info", "--cloud-skills-snapshot")
 """Flags whose value could read like one of those."""
 
@@ -80,6 +82,8 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until there is nobody left to serve, or a signal. Raises Failure if something else was asked for."""
     for before, word in pairwise(["", *args.unknown]):
+        if word in _VERSION and before not in _TAKE_A_WORD:
+            return _say_version()
         if word in _OTHER_WORK and before not in _TAKE_A_WORD:
             return _leave_to_codex(args, word)
     listen = args.listen or [_STDIO]
@@ -96,6 +100,22 @@ def run(args: argparse.Namespace) -> int:
     path = _parse_account(args) if remote else socket_path(args)
     front = Front(Path(path), launch, start=not args.no_start, remote=remote)
     return main(front, [Path(place) for place in places])
+
+
+def _say_version() -> int:
+    """Print the version as Codex does, which is what clients look for: that of the agent, or of the protocol."""
+    import trio
+
+    from accountd.codex.version import CODEX_VERSION
+    from accountd.errors import AgentUnavailable
+    from accountd.front.program import find_program
+
+    try:
+        version = trio.run(find_program, dict(os.environ)).version
+    except AgentUnavailable:
+        version = CODEX_VERSION
+    say(f"codex-cli {version}")
+    return OK
 
 
 def _parse_account(args: argparse.Namespace) -> str:

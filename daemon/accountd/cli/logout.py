@@ -9,6 +9,7 @@ from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import connect_for_network
 from accountd.cli.terminal import one_line, say
+from accountd.cli.waiting import waiting
 from accountd.client import faults
 from accountd.client.errors import CallFailed
 from accountd.client.faults import find_fault
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
             fault = find_fault(client.read_status())
         except CallFailed:  # a daemon of an older version
             fault = None
-        client.logout(revoke=not args.forget)
+        with waiting("the daemon, which asks the issuer to revoke the login"):
+            client.logout(revoke=not args.forget)
         server = client.server
     say(_describe_end(fault, forget=args.forget))
     warn_of_foreign_servers(server)

@@ -13,6 +13,7 @@ from accountd.cli.connecting import connect
 from accountd.cli.exits import OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import say
+from accountd.cli.waiting import waiting
 from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the token. Raises Failure with a code of its own if one has to log in first."""
     with connect(args) as client:
         try:
-            token = client.read_token(min_valid=args.min_valid)
+            with waiting("the daemon, which may be asking the issuer for a new token"):
+                token = client.read_token(min_valid=args.min_valid)
         except CallFailed as error:
             raise explain_failure(client, error) from error
     if args.format != "json":

@@ -50,7 +50,7 @@ function _shtab_accountd_using
   test "$_shtab_accountd_cmdpath" = "$argv"
 end
 
-set -g _shtab_accountd_commands login logout status usage token watch connect app-server serve stop restart service sandbox schema doctor completion
+set -g _shtab_accountd_commands login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion
 set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
 
 complete -c accountd -e
@@ -95,6 +95,10 @@ complete -c accountd -n '_shtab_accountd_using watch' -s h -l help -d 'show this
 complete -c accountd -n '_shtab_accountd_using watch' -l json -d 'print one JSON object for each event'
 complete -c accountd -n '_shtab_accountd_using watch' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using watch' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a socket -d 'print the path of the daemon'"'"'s socket'
+complete -c accountd -n '_shtab_accountd_using socket' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using socket' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
+complete -c accountd -n '_shtab_accountd_using socket' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a connect -d 'connect standard input and output to the daemon'
 complete -c accountd -n '_shtab_accountd_using connect' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using connect' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'

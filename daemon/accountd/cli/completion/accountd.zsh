@@ -21,6 +21,7 @@ _shtab_accountd_commands() {
     schema:'write the protocol as JSON Schema'
     serve:'run the daemon in the foreground'
     service:'have systemd or launchd start the daemon'
+    socket:'print the path of the daemon'"'"'s socket'
     status:'say who is logged in'
     stop:'end the daemon'
     token:'print an access token that is good for a while'
@@ -157,6 +158,15 @@ _shtab_accountd_service_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_service_defaults_added=0
 
+_shtab_accountd_socket_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_socket_defaults_added=0
+
 _shtab_accountd_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--format=[for people, for programs, or for Prometheus]:format:(text json prometheus)"
@@ -237,6 +247,7 @@ _shtab_accountd() {
         schema) _arguments -C -s $_shtab_accountd_schema_options ;;
         serve) _arguments -C -s $_shtab_accountd_serve_options ;;
         service) _arguments -C -s $_shtab_accountd_service_options ;;
+        socket) _arguments -C -s $_shtab_accountd_socket_options ;;
         status) _arguments -C -s $_shtab_accountd_status_options ;;
         stop) _arguments -C -s $_shtab_accountd_stop_options ;;
         token) _arguments -C -s $_shtab_accountd_token_options ;;

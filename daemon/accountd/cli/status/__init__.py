@@ -13,6 +13,7 @@ from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import find_differing
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
+from accountd.cli.waiting import waiting
 from accountd.client import faults
 from accountd.client.errors import CallFailed
 
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     with connect(args) as client:
         if args.format == "prometheus":
             return _print_metrics(client)
-        account = read_account(client)
+        with waiting("the daemon, which asks the issuer for a new token, or the backend for the workspace"):
+            account = read_account(client)
         home = client.server.get("codexHome")
         # `NAME/0.171.0 (…)`: clients of Codex take the version from there too.
         version = re.match(r"[^/]*/(\S+)", str(client.server.get("userAgent")))

@@ -12,6 +12,7 @@ from accountd.cli.connecting import connect
 from accountd.cli.exits import OK
 from accountd.cli.options import add_client_options
 from accountd.cli.terminal import Screen, say
+from accountd.cli.waiting import waiting
 from accountd.client.errors import CallFailed, CallTimedOut
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what is used. Raises Failure with a code of its own if one has to log in first."""
     with connect(args) as client:
         try:
-            limits = client.read_rate_limits()
+            with waiting("the daemon, which asks the backend for the limits"):
+                limits = client.read_rate_limits()
         except CallFailed as error:
             raise explain_failure(client, error) from error
         usage, trouble = _read_usage(client)
