@@ -48,6 +48,7 @@ class _Secure:
         self._sandbox = sandbox
         self._acting = acting
         self.now = sandbox.now
+        self.longest_body = sandbox.longest_body
 
     async def respond(self, request: Request) -> Response:
         """See Sandbox."""

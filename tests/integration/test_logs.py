@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accountd import paths
 from accountd.client.blocking import Client
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Sandbox, Script
@@ -131,11 +132,11 @@ def test_an_audit_log_that_cannot_be_written_fails_nothing(home: Path) -> None:
 
 
 def test_it_can_be_turned_off(home: Path) -> None:
-    """With --no-audit-log there is no file of it, and no folder."""
+    """With --no-audit-log there is no file of it."""
     with serving(home, "--no-audit-log") as daemon, Client(str(daemon.path)) as client:
         client.call("account/login/start", {"type": "apiKey", "apiKey": KEY})
         daemon.stop()
-    assert not (home / "log").exists()
+    assert not (home / paths.AUDIT_LOG).exists()
 
 
 def test_what_a_daemon_left_that_was_killed_stops_nobody(home: Path) -> None:
@@ -151,13 +152,13 @@ def test_what_a_daemon_left_that_was_killed_stops_nobody(home: Path) -> None:
             killed.kill()
     with serving(home) as daemon:
         daemon.stop(signal.SIGKILL)
-    assert {path.name for path in home.iterdir()} == {"s", "s.lock"}
+    assert {path.name for path in home.iterdir()} == {"log", "s", "s.lock"}
     with serving(home) as daemon:
         with Client(str(daemon.path)) as client:
             client.call("account/read", {})
         assert (home / "s.lock").read_text() == f"{daemon.process.pid}\n"
         daemon.stop()
-    assert list(home.iterdir()) == []
+    assert [path.name for path in home.iterdir()] == ["log"]
 
 
 def come_and_go(path: Path, times: int) -> None:
@@ -204,7 +205,7 @@ def test_no_text_of_a_client_is_in_the_log(home: Path) -> None:
     assert log.count("unknown method was refused") == 2
     assert "'account/login/start' was refused" in log
     assert canary not in log
-    assert canary not in json.dumps(audited(home) if (home / "log").exists() else [])
+    assert canary not in json.dumps(audited(home) if (home / paths.AUDIT_LOG).exists() else [])
 
 
 def test_the_log_of_a_daemon_that_was_started_is_bounded(home: Path) -> None:

@@ -70,9 +70,8 @@ def test_a_file_may_not_hold_them(home: Path) -> None:
                 client.login_api_key("sk-in-its-place")
             log = daemon.stop()
             assert daemon.process.returncode == 0
-    assert (
-        "cannot be read: the access token in the document ends in a line break, so no request can carry it" in log
-    )
+    assert f"cannot be read: {home}/auth.json" in log
+    assert "the access token in the document ends in a line break, so no request can carry it" in log
     assert issued.access_token.reveal() not in log
     (aside,) = home.glob("auth.json.corrupt-*")
     assert json.loads(aside.read_text()) == document

@@ -162,7 +162,8 @@ class Client:
 
     def check(self, history: History) -> None:
         """Hold that what was heard is what was published, without a gap; and to its end, by one that is here."""
-        wanted = [each.payload for each in history.told if self.extension or not each.extension]
+        told = [each for each in history.told if self.extension or not each.extension]
+        wanted = [(self.extension and each.extended) or each.payload for each in told]
         count = len(self.heard)
         ends = [len(wanted)] if self._is_told_all and not self.is_gone else range(count, len(wanted) + 1)
         assert any(self.heard == wanted[end - count : end] for end in ends)
