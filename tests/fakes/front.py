@@ -13,6 +13,7 @@ from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
 from accountd.front.child import ANY_SIZE, Child
 from accountd.front.router import Router
+from accountd.front.serve import SHARED_UNREAD
 from accountd.rpc.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ async def open_scene(remote: RemoteAccount | None = None) -> AsyncIterator[tuple
         scene = Scene(nursery, remote)
         ours, theirs = trio.testing.lockstep_stream_pair()
         client = Peer(ours, NdjsonFraming(ANY_SIZE))
-        scene.router = Router(theirs, NdjsonFraming(1 << 26), scene)  # type: ignore[arg-type]  # it stands for Sides
+        scene.router = Router(theirs, NdjsonFraming(1 << 26), scene, SHARED_UNREAD)  # type: ignore[arg-type]  # it stands for Sides
         nursery.start_soon(scene.router.run)
         nursery.start_soon(client.endpoint.run)
         await trio.testing.wait_all_tasks_blocked()

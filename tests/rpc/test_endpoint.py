@@ -194,15 +194,18 @@ async def test_who_does_not_take_what_is_sent_is_given_up(autojump_clock: trio.t
         assert trio.current_time() - began == pytest.approx(11)
 
 
+@pytest.mark.parametrize("room", [ROOM, 2 * ROOM])
 async def test_a_full_outbox_stops_whoever_fills_it_and_nobody_is_cut(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, room: int
 ) -> None:
     """One that passes on what it reads reads no more until there is room; a request waits as well."""
-    async with opened() as slow:
+    async with opened(room=room) as slow:
         sent = slow.hold_back(1)
         async with opened(before_reading=slow.endpoint.wait_room) as quick:
             await trio.testing.wait_all_tasks_blocked()
-            slow.endpoint.send(b"x" * ROOM)
+            slow.endpoint.send(b"x" * (room - 2))
+            await slow.endpoint.wait_room()
+            slow.endpoint.send(b"x")
             await slow.ask()
             await quick.say(b'{"method":"first"}')  # for which it was reading already
             await quick.say(b'{"method":"second"}')

@@ -66,12 +66,12 @@ class _UntilAnswered(trio.abc.ReceiveStream):
 
 
 class Router:
-    """One client, from its connection to its end. To be `run` once."""
+    """One client, from its connection to its end. To be `run` once. `unread` bytes wait for it at most."""
 
-    def __init__(self, stream: trio.abc.Stream, framing: Framing, sides: Sides) -> None:
+    def __init__(self, stream: trio.abc.Stream, framing: Framing, sides: Sides, unread: int) -> None:
         self._sides = sides
         stream = trio.StapledStream(stream, _UntilAnswered(stream, self._wait_answered))
-        self._client = Endpoint(stream, framing, self._hear, before_reading=self._pass_on)
+        self._client = Endpoint(stream, framing, self._hear, before_reading=self._pass_on, room=unread)
         self._heard = deque[tuple["Envelope | None", bytes]]()
         self._agent = AgentSide(self._client, sides)
         self._daemon = (

@@ -46,6 +46,13 @@ _log = logging.getLogger(__name__)
 
 _TITLE: Final = "accountd app-server"
 
+SHARED_UNREAD: Final = 1 << 20
+"""Bytes that wait for one of many clients before its connection to the agent is not read any more."""
+
+PRIVATE_UNREAD: Final = 256 << 20
+"""Likewise for the one client of pipes. An agent ends a connection that leaves some thirty thousand messages
+unread; a Codex on pipes of its own would wait for its client, however long."""
+
 SIGNALLED: Final = 128
 """The exit code of a program that a signal has ended is this and its number."""
 
@@ -65,7 +72,7 @@ class Front(msgspec.Struct, frozen=True):
 async def run_on_stdio(front: Front) -> None:
     """Serve one client, until it has left. Raises ClientError where there is no daemon to be had."""
     async with _open_sides(front, shared=False) as sides:
-        await Router(open_stdio(), NdjsonFraming(ROOM), sides).run()
+        await Router(open_stdio(), NdjsonFraming(ROOM), sides, PRIVATE_UNREAD).run()
 
 
 async def run_on_sockets(front: Front, places: Sequence[Path], manager: ServiceManager) -> None:
@@ -91,7 +98,7 @@ async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
         await stream.aclose()
         return
     try:
-        await Router(stream, DetectedFraming(ROOM), sides).run()
+        await Router(stream, DetectedFraming(ROOM), sides, SHARED_UNREAD).run()
     except ClientError as error:
         _log.error("%s", error)
 

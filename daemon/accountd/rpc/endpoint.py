@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from accountd.framing.base import Event, Framing
 
 ROOM: Final = 1 << 20
-"""Bytes that may wait to leave before whoever asks for room has to wait."""
+"""Bytes of it, where nothing else is said."""
 
 LAST_WORDS: Final = 1.0
 """Seconds, at the end, for what waits to leave, or for what was said to be read."""
@@ -56,7 +56,8 @@ class Endpoint:
 
     `hear` is called with each message that is not an answer to a request made here: with what it is, None for bytes
     that are no message, and with the message itself. `before_reading` is awaited each time before more is read.
-    `send_timeout` is how many seconds what is sent may take to be taken. For `prefix`, see Pending.
+    `send_timeout` is how many seconds what is sent may take to be taken, and `room` how many bytes may wait to
+    leave before whoever asks for room has to wait. For `prefix`, see Pending.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Endpoint:
         prefix: str | None = None,
         before_reading: Callable[[], Awaitable[None]] | None = None,
         send_timeout: float = math.inf,
+        room: int = ROOM,
     ) -> None:
         self.ended: ConnectionEnded | None = None
         self._stream = stream
@@ -75,6 +77,7 @@ class Endpoint:
         self._hear = hear
         self._before_reading = before_reading
         self._send_timeout = send_timeout
+        self._room = room
         self._pending = Pending(prefix)
         send_now = partial(_send_now, stream.socket) if isinstance(stream, trio.SocketStream) else None
         self._outbox = Outbox(self._send_all, self._start_writer, send_now)
@@ -124,8 +127,8 @@ class Endpoint:
         self._outbox.put(data)
 
     async def wait_room(self) -> None:
-        """Wait until less than ROOM waits to leave, or the connection ends."""
-        await self._outbox.wait_room(ROOM)
+        """Wait until there is room, or the connection ends."""
+        await self._outbox.wait_room(self._room)
 
     async def _read(self, task_status: trio.TaskStatus[None]) -> None:
         while True:
