@@ -40,6 +40,10 @@ async def run_private(command: Sequence[str], environ: Mapping[str, str]) -> Asy
     finally:
         with trio.CancelScope(shield=True):
             await stop(process.pid, lambda: process.poll() is not None)
+            with suppress(
+                ProcessLookupError, PermissionError
+            ):  # mostly nothing is left: a script waits for its program
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def start_shared(command: Sequence[str], environ: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
