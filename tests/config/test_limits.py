@@ -92,7 +92,11 @@ def test_an_error_names_the_line_and_the_key(text: str, expected: str, write: Ca
     ("text", "expected"),
     [
         ("[limits]\nconections = 9\nrequests = 99", ":2: limits.conections is not known, and ignored; there are "),
-        ("connections = 9\nlimits.requests = 99", ":1: connections is not known, and ignored; there is the table "),
+        (
+            "connections = 9\nlimits.requests = 99",
+            ":1: connections is not known, and ignored; there are the ",
+        ),
+        ("limits.requests = 99\nagent.codecs = 9", ":2: agent.codecs is not known, and ignored; there are codex"),
         ("\n[limit]\nconnections = 9\n[limits]\nrequests = 99", ":2: limit is not known, and ignored; "),
     ],
 )

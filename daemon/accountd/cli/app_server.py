@@ -92,10 +92,11 @@ def run(args: argparse.Namespace) -> int:
         raise Failure("--listen takes stdio:// or sockets, not both", USAGE)
     from pathlib import Path
 
+    from accountd.config.agent import read_agent_program
     from accountd.front.launch import Launch
     from accountd.front.serve import Front, main
 
-    launch = Launch(os.environ, args.before, args.unknown)
+    launch = Launch(os.environ, args.before, args.unknown, read_agent_program(os.environ))
     remote = args.account_from is not None
     path = _parse_account(args) if remote else socket_path(args)
     front = Front(Path(path), launch, start=not args.no_start, remote=remote)
@@ -141,7 +142,8 @@ def _leave_to_codex(args: argparse.Namespace, word: str) -> int:
         raise Failure(f"app-server does not do `{word}`; the login is the daemon's: use `accountd logout`", USAGE)
     import trio
 
+    from accountd.config.agent import read_agent_program
     from accountd.front.program import find_program
 
-    program = trio.run(find_program, dict(os.environ))
+    program = trio.run(find_program, os.environ, read_agent_program(os.environ))
     os.execv(program.path, [program.path, *args.before, "app-server", *args.unknown])  # noqa: S606  # the person's own

@@ -91,24 +91,31 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+_TABLES: Final = {"limits": Limits.__struct_fields__, "agent": ("codex",)}
+"""What our file may have. For `[agent]`, see `config.agent`."""
+
+
 def read_limits(path: Path) -> tuple[Limits, tuple[str, ...]]:
     """Read our file, which need not be there, and give what is to be warned of: keys that mean nothing.
 
     Raises ConfigError, naming the file, the line and the key, for a value that cannot be.
     """
     file = TomlFile.read(path)
-    warnings = [
-        file.describe(key, complaint="is not known, and ignored; there is the table [limits]")
-        for key in file.values
-        if key != "limits"
-    ]
+    warnings = []
+    for name, keys in file.values.items():
+        known = _TABLES.get(name)
+        if known is None:
+            tables = " and ".join(f"[{table}]" for table in _TABLES)
+            complaint = f"is not known, and ignored; there are the tables {tables}"
+            warnings.append(file.describe(name, complaint=complaint))
+        elif isinstance(keys, dict):
+            complaint = f"is not known, and ignored; there are {', '.join(known)}"
+            warnings += [file.describe(name, key, complaint=complaint) for key in keys if key not in known]
     table = file.values.get("limits", {})
     if not isinstance(table, dict):
         raise file.error("limits", complaint="must be a table")
     for key, value in table.items():
         if key not in Limits.__struct_fields__:
-            known = f"is not known, and ignored; there are {', '.join(Limits.__struct_fields__)}"
-            warnings.append(file.describe("limits", key, complaint=known))
             continue
         try:
             msgspec.convert({key: value}, Limits)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from accountd.doctor.agent import check_foreign_servers
+from accountd.doctor.agent import check_codex, check_foreign_servers, check_front
 from accountd.doctor.credential import check_credential, check_leftovers, check_rehearsal, check_store
 from accountd.doctor.daemon import check_daemon, check_token_socket
 from accountd.doctor.environment import check_environment
@@ -40,6 +40,8 @@ CHECKS: Final = (
     Check("auth.rehearsal", check_rehearsal),
     Check("auth.leftovers", check_leftovers),
     Check("auth.credential", check_credential),
+    Check("agent.codex", check_codex, _NETWORK),
+    Check("agent.front", check_front),
     Check("agent.others", in_thread(check_foreign_servers)),
     Check("login.ports", check_ports),
     Check("network.proxy", check_proxy),

@@ -121,13 +121,16 @@ class Surroundings:
         """Ask the daemon how it is; none is started."""
         return await self._daemon.get()
 
+    async def ask(self, path: str) -> Daemon:
+        """Ask whoever listens at another path, as if it were a daemon."""
+        return await trio.to_thread.run_sync(partial(self._ask, path), abandon_on_cancel=True)
+
     async def probe(self, url: str) -> Probe:
         """Send one GET as the daemon would send it, with the proxy and the certificates that are configured."""
         return await self._probes.setdefault(url, Once(partial(self._make_probe, url))).get()
 
     async def _ask_daemon(self) -> Daemon:
-        ask = partial(self._ask, os.fspath(self.socket))
-        return await trio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        return await self.ask(os.fspath(self.socket))
 
     async def _make_probe(self, url: str) -> Probe:
         answer: HttpAnswer | RemoteUnreachable

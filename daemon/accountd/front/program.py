@@ -69,11 +69,19 @@ def _find_path(environ: Mapping[str, str], configured: str | None) -> str:
             if found is None:
                 raise AgentUnavailable(f"{where} is {named}, which is no program that can be run")
             return found
-    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
-        found = shutil.which("codex", path=folder) if os.path.isabs(folder) else None
-        if found is not None and not _is_ours(found):
-            return found
+    for found in list_programs(environ):
+        return found
     raise AgentUnavailable(f"there is no `codex` on PATH, which threads and turns need; {HOW_TO_INSTALL}")
+
+
+def list_programs(environ: Mapping[str, str]) -> list[str]:
+    """List every `codex` on PATH that is not ours, each program once, in the order in which they count."""
+    found: dict[str, str] = {}
+    for folder in filter(os.path.isabs, environ.get("PATH", os.defpath).split(os.pathsep)):
+        path = shutil.which("codex", path=folder)
+        if path is not None and not _is_ours(path):
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
 
 
 def _is_ours(path: str) -> bool:
