@@ -16,7 +16,7 @@ import trio
 from accountd.errors import AgentSilent, AgentUnavailable, RequestFailed
 from accountd.foreign_json import UNDECODABLE
 from accountd.framing.websocket import WebSocketClientFraming
-from accountd.front.child import ANY_SIZE, introduce
+from accountd.front.child import ANY_SIZE, introduce, start_connection
 from accountd.front.daemon_side import OURS
 from accountd.front.dead_login import DeadLogin
 from accountd.front.route import NEEDS_LOGIN, is_for_nobody
@@ -119,10 +119,7 @@ class AgentSide:
             before_reading=self._client.wait_room,
         )
         try:
-            await nursery.start(self._live, endpoint)
-        except ConnectionEnded as error:
-            raise AgentUnavailable(f"the Codex agent {error}") from error
-        try:
+            await start_connection(nursery, self._live, endpoint)
             await introduce(endpoint, self._introduction or {})
         except AgentSilent:
             self._sides.agent.distrust(child)

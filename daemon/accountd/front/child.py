@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from accountd import __version__
 from accountd.errors import AgentSilent, AgentUnavailable, describe_os_error
 from accountd.framing.websocket import WebSocketClientFraming
 from accountd.front.asked import Asked, find_request
+from accountd.front.process import signal_session
 from accountd.front.program import require_version
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.pending import ConnectionEnded, PeerError
@@ -75,12 +77,12 @@ async def open_child(socket: str, hear_request: Hear, nursery: trio.Nursery) -> 
     control = Endpoint(stream, WebSocketClientFraming(ANY_SIZE), hear)
     child = Child(socket, peer.pid if peer is not None else 0, control, lost)
     try:
-        await nursery.start(live)
+        await start_connection(nursery, live)
         child = await _look_at(child)
-    except ConnectionEnded as error:
-        raise AgentUnavailable(f"the Codex agent {error}") from error
-    except AgentUnavailable:
+    except AgentUnavailable as error:
         control.end("was left")
+        if isinstance(error, AgentSilent):  # one that is stopped would have the threads that it has for ever
+            signal_session(child.pid, signal.SIGKILL)
         raise
     return child
 
@@ -107,6 +109,20 @@ async def open_stream(socket: str) -> trio.SocketStream:
         return await trio.open_unix_socket(socket)
     except OSError as error:
         raise AgentUnavailable(f"the Codex agent does not take connections: {describe_os_error(error)}") from error
+
+
+async def start_connection(nursery: trio.Nursery, live: Callable[..., Awaitable[object]], *args: object) -> None:
+    """Start a connection's task, and wait until the agent has taken it. Raises AgentUnavailable.
+
+    The system takes it for an agent that is stopped, which never does.
+    """
+    try:
+        with trio.fail_after(_ANSWER_TIMEOUT):
+            await nursery.start(live, *args)
+    except ConnectionEnded as error:
+        raise AgentUnavailable(f"the Codex agent {error}") from error
+    except trio.TooSlowError:
+        raise AgentSilent(f"the Codex agent took no connection in {_ANSWER_TIMEOUT:.0f} seconds") from None
 
 
 async def introduce(connection: Endpoint, introduction: Mapping[str, object]) -> Any:

@@ -88,6 +88,8 @@ async def stop(pid: int, has_ended: Callable[[], bool]) -> None:
 
 def signal_session(pid: int, number: int) -> None:
     """Send a signal to an agent and what it has started: npm installs a script that starts another program."""
+    if not pid:  # the system does not tell whose it is; 0 would be our own
+        return
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(os.getpgid(pid), number)
 
