@@ -41,12 +41,14 @@ class Place:
             "initialize": {"userAgent": f"x/{said.get('version', '0.171.0')} (y)", "codexHome": said["home"]},
             "config/read": {"config": {"cli_auth_credentials_store": said.get("store", "ephemeral")}},
             "getAuthStatus": {"requiresOpenaiAuth": True},
+            "turn/start": {"code": -32600, "message": "no", "data": {"reason": said.get("reason")}},
         }
 
         async def serve(stream: trio.SocketStream) -> None:
             def hear(envelope: Envelope | None, _payload: bytes) -> None:
                 if envelope is not None and envelope.kind == "request":
-                    answer = {"id": envelope.id, "result": answers[str(envelope.method)]}
+                    member = "error" if envelope.method == "turn/start" else "result"
+                    answer = {"id": envelope.id, member: answers[str(envelope.method)]}
                     endpoint.send(json.dumps(answer).encode())
 
             endpoint = Endpoint(stream, WebSocketFraming(ANY_SIZE), hear)
@@ -95,8 +97,14 @@ async def place(path: Path) -> Place:
 
 @pytest.mark.parametrize(
     ("said", "is_used"),
-    [({}, True), ({"home": "/another"}, False), ({"version": "0.156.9"}, False), ({"store": "file"}, False)],
-    ids=["ours", "of another home", "too old", "with a store"],
+    [
+        ({}, True),
+        ({"home": "/another"}, False),
+        ({"version": "0.156.9"}, False),
+        ({"store": "file"}, False),
+        ({"reason": "serverShuttingDown"}, False),
+    ],
+    ids=["ours", "of another home", "too old", "with a store", "ending"],
 )
 async def test_an_agent_that_could_have_been_started_now_is_used(
     place: Place, said: dict[str, str], is_used: bool

@@ -30,6 +30,9 @@ ANY_SIZE: Final = 1 << 40
 _CLIENT_INFO: Final = {"name": "codex_app_server_daemon", "title": "accountd", "version": __version__}
 """The name is the one of a supervisor, which never becomes the originator of what the agent asks for."""
 
+_NO_THREAD: Final = "00000000-0000-7000-8000-000000000000"
+_ENDING: Final = b'"serverShuttingDown"'
+
 _INITIALIZED: Final = b'{"method":"initialized"}'
 
 _ANSWER_TIMEOUT: Final = 5.0
@@ -94,6 +97,7 @@ async def _look_at(child: Child) -> Child:
     config = await child.ask("config/read", {"includeLayers": False})
     if config.get("config", {}).get("cli_auth_credentials_store") != "ephemeral":
         raise AgentUnavailable(f"Codex {version} does not keep its login in memory alone, as it was told to")
+    await _require_lasting(child)
     account = await child.ask("getAuthStatus", {"includeToken": False})  # unlike account/read it asks no backend
     return msgspec.structs.replace(
         child,
@@ -101,6 +105,21 @@ async def _look_at(child: Child) -> Child:
         home=said.get("codexHome", ""),
         requires_openai_auth=account.get("requiresOpenaiAuth") is not False,
     )
+
+
+async def _require_lasting(child: Child) -> None:
+    """Raise AgentUnavailable for a child that was told to end: it goes on with its turns, and begins no other.
+
+    It is known by why it refuses a turn, which any child does for a thread that nobody has.
+    """
+    try:
+        with trio.move_on_after(_ANSWER_TIMEOUT):
+            await child.control.request("turn/start", {"threadId": _NO_THREAD, "input": []})
+    except PeerError as error:
+        if _ENDING in bytes(error.data):
+            raise AgentUnavailable("the Codex agent has been told to end") from error
+    except ConnectionEnded as error:
+        raise AgentUnavailable(f"the Codex agent {error}") from error
 
 
 async def open_stream(socket: str) -> trio.SocketStream:
