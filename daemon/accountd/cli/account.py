@@ -36,7 +36,11 @@ class Account(NamedTuple):
     unneeded: bool = False
 
     def headline(self) -> str:
-        """Say in one sentence who is logged in, and how, where nothing is at fault."""
+        """Say in one sentence who is logged in, and how."""
+        if self.stale:
+            return "Not logged in: the login that is stored here is no longer accepted."
+        if self.mode is None and not self.unneeded:
+            return "Not logged in."
         if self.unneeded:
             return "Clients are told of no login, since the model provider in config.toml needs none."
         if self.mode == "apikey":
@@ -66,6 +70,14 @@ def find_fault(account: Account, status: Mapping[str, Any] | None) -> Fault | No
     if fault is None and account.mode is None and not account.unneeded:
         return Fault(faults.REFUSED if account.stale else faults.NOT_LOGGED_IN)
     return fault
+
+
+def render_headline(account: Account, fault: Fault | None) -> str:
+    """Say in one sentence who is logged in, or why the login that there is cannot be used."""
+    if fault is None or account.unneeded:
+        return account.headline()
+    words = one_line(fault.describe())
+    return words[0].upper() + words[1:]
 
 
 def choose_exit(fault: Fault) -> int:

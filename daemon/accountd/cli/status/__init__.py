@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accountd.cli.account import Account, choose_exit, find_fault, read_account
+from accountd.cli.account import Account, choose_exit, find_fault, read_account, render_headline
 from accountd.cli.connecting import connect
 from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
@@ -116,15 +116,11 @@ def run(args: argparse.Namespace) -> int:
 def _print(account: Account, fault: Fault | None, rows: dict[str, Any]) -> None:
     screen = Screen.of(sys.stdout)
     style = screen.style
-    if account.unneeded:
-        headline, paint = account.headline(), style.yellow
-    elif fault is not None:
-        words = one_line(fault.describe())
-        headline = words[0].upper() + words[1:]
-        paint = style.yellow if fault.reason == faults.NOT_LOGGED_IN else style.red
+    if account.unneeded or (fault is not None and fault.reason == faults.NOT_LOGGED_IN):
+        paint = style.yellow
     else:
-        headline, paint = account.headline(), style.green
-    for line in fold(headline, screen.width):
+        paint = style.green if fault is None else style.red
+    for line in fold(render_headline(account, fault), screen.width):
         say(style.bold(paint(line)))
     say()
     for name, value in rows.items():

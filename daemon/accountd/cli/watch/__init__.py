@@ -10,6 +10,7 @@ from accountd.cli.exits import SIGNALLED
 from accountd.cli.interrupts import Interrupts
 from accountd.cli.options import add_client_options
 from accountd.cli.watch.report import JsonReport, TextReport
+from accountd.client import faults
 from accountd.client.errors import CallFailed, ConnectionLost, Interrupted, NothingListens
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from accountd.cli.parsing import Subparsers
     from accountd.cli.watch.report import Report
     from accountd.client.blocking import Client
+    from accountd.client.faults import Fault
     from accountd.client.results import AccountLoginProgress
 
 _LONG = 3600.0
@@ -92,9 +94,21 @@ def _follow(client: Client, report: Report) -> None:
 
 def _tell_account(client: Client, report: Report) -> None:
     try:
-        report.account(read_account(client))
+        account = read_account(client)
+        fault = _find_fault(client)
     except CallFailed as error:
         report.trouble(error.message)
+    else:
+        report.account(account, fault)
+
+
+def _find_fault(client: Client) -> Fault | None:
+    """Ask why the login cannot be used, where there is one."""
+    try:
+        fault = faults.find_fault(client.read_status())
+    except CallFailed:  # of a daemon of an older version
+        return None
+    return fault if fault is not None and fault.reason != faults.NOT_LOGGED_IN else None
 
 
 def _wait_for_daemon(args: argparse.Namespace, interrupts: Interrupts) -> Client:

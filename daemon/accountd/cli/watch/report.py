@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from accountd.cli.account import render_headline
 from accountd.cli.terminal import Screen, Style, fold, one_line, say
 from accountd.client.errors import read_reason
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from accountd.cli.account import Account
+    from accountd.client.faults import Fault
     from accountd.client.results import AccountLoginProgress
 
 _WAYS = {"chatgpt": "with a browser", "chatgptDeviceCode": "with a code"}
@@ -25,9 +27,9 @@ _INDENT = len("23:59:59  ")
 class TextReport:
     """Lines that begin with the time of day; on a terminal, what does not fit goes on below."""
 
-    def account(self, account: Account) -> None:
-        """Say who is logged in."""
-        self._say(account.headline())
+    def account(self, account: Account, fault: Fault | None) -> None:
+        """Say who is logged in, or why the login that there is cannot be used."""
+        self._say(render_headline(account, fault))
 
     def trouble(self, error: str) -> None:
         """Say why it is not known who is logged in."""
@@ -64,9 +66,10 @@ class TextReport:
 class JsonReport:
     """One JSON object a line."""
 
-    def account(self, account: Account) -> None:
-        """Give the account as `status --json` does."""
-        self._event("account", account.as_json())
+    def account(self, account: Account, fault: Fault | None) -> None:
+        """Give the account, and why it cannot be used, as `status --json` does."""
+        problem = {} if fault is None else {"reason": fault.reason, "problem": fault.describe()}
+        self._event("account", account.as_json() | problem)
 
     def trouble(self, error: str) -> None:
         """Give an account that is not known."""
