@@ -12,6 +12,7 @@ from accountd.cli.connecting import connect
 from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import find_differing
+from accountd.cli.status.app_server import describe_app_server
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.cli.waiting import waiting
 from accountd.client import faults
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
             "Daemon": daemon and _describe(daemon),
+            "App-server": describe_app_server(home) if isinstance(home, str) else None,
             "Containers": daemon and _describe_token_socket(daemon.get("tokenSocket")),
             "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
             "Backend": daemon and daemon.get("backendUrl"),
