@@ -121,16 +121,21 @@ def test_ctrl_c_after_the_login_is_complete(path: Path, run: type[Terminal]) -> 
     assert "Logged in with ChatGPT (workspace details are unavailable: not waited for)." in terminal.screen
 
 
-def test_ctrl_c_before_there_is_a_code(path: Path, run: type[Terminal]) -> None:
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_ctrl_c_before_there_is_a_code(is_answered: bool, path: Path, run: type[Terminal]) -> None:
     """While the code is being fetched, Ctrl-C cancels too: a login that begins after all is cancelled by its id."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
     script: Script = {"account/login/start": None, "account/login/cancel": cancelled}
+    answer = json.dumps({"id": 3, "result": STARTED}).encode() + b"\n"
     with AppServer(path, script) as server:
         terminal = run("login")
         server.wait_for("account/login/start")
+        if is_answered:  # and nothing is told of it yet
+            server.send(answer)
         terminal.type("\x03")
         terminal.wait_for("^C")  # it is echoed when the signal is sent
-        server.send(json.dumps({"id": 3, "result": STARTED}).encode() + b"\n")
+        if not is_answered:
+            server.send(answer)
         assert terminal.wait() == 130
         assert server.params("account/login/cancel") == {"loginId": LOGIN_ID}
     assert "Login cancelled." in terminal.screen

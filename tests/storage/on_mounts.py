@@ -56,4 +56,9 @@ async def main() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    if user := int(os.environ.get("AS_USER", "0")):
+        # Now that all is imported: below a folder that nobody else can enter, that could not be any more.
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     trio.run(main)

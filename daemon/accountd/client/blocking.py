@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
@@ -103,8 +104,8 @@ class Client(BlockingConnection):
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where codes are not offered, for one.
         """
-        started = self._start_login({"type": "chatgptDeviceCode"})
-        return DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started))
+        started, progress = self._start_login({"type": "chatgptDeviceCode"})
+        return DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started), progress)
 
     def login_browser(self) -> BrowserLogin:
         """Begin a login with a browser of this machine, which the caller opens.
@@ -112,8 +113,8 @@ class Client(BlockingConnection):
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where no port is free, for one.
         """
-        started = self._start_login({"type": "chatgpt"})
-        return BrowserLogin(self, cast("results.BrowserLoginStarted", started))
+        started, progress = self._start_login({"type": "chatgpt"})
+        return BrowserLogin(self, cast("results.BrowserLoginStarted", started), progress)
 
     def login_api_key(self, key: str) -> None:
         """Log in with an API key, at once. The key is not tried."""
@@ -128,37 +129,46 @@ class Client(BlockingConnection):
         answer = self.call("account/login/cancel", {"loginId": login_id}, ANSWER_TIMEOUT)
         return bool(answer["status"] == "canceled")
 
-    def _start_login(self, params: dict[str, str]) -> dict[str, Any]:
+    def _start_login(self, params: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start a login, and give the answer and the first step."""
         asked = self.send("account/login/start", params)
+        started: dict[str, Any] | None = None
         try:
-            return self.wait_response(asked, ANSWER_TIMEOUT)
+            started = self.wait_response(asked, ANSWER_TIMEOUT)
+            return started, self.wait_notification(partial(_is_of, started["loginId"]), ANSWER_TIMEOUT).params
         except (CallTimedOut, Interrupted):
-            self._abandon_start(asked)
+            self._abandon_start(asked, started)
             raise
 
-    def _abandon_start(self, asked: int) -> None:
-        """Cancel a login that has not been seen to begin.
+    def _abandon_start(self, asked: int, started: dict[str, Any] | None) -> None:
+        """Cancel a login that nobody has been shown.
 
-        Nobody can have approved it, so nothing can be stored. One that is just beginning is cancelled in good
+        So nobody can have approved it, and nothing can be stored. One that is just beginning is cancelled in good
         order; a start that is not even answered ends with this connection.
         """
         interrupt, self.interrupt = self.interrupt, None
         try:
             with suppress(ClientError):
-                self.cancel_login(self.wait_response(asked, _BEGINNING)["loginId"])
+                started = started or self.wait_response(asked, _BEGINNING)
+                self.cancel_login(started["loginId"])
         finally:
             self.interrupt = interrupt
+
+
+def _is_of(login_id: str, told: Notification) -> bool:
+    """Return True for what is told of a login's course."""
+    return told.method in (_PROGRESS, _COMPLETED) and told.params.get("loginId") == login_id
 
 
 class Login:
     """What both kinds have in common; a context manager. Times are Unix seconds."""
 
-    def __init__(self, client: Client, login_id: str) -> None:
+    def __init__(self, client: Client, login_id: str, progress: dict[str, Any]) -> None:
         self.id = login_id
         self._client = client
         self._cancelled = False
         self._completed: dict[str, Any] | None = None
-        self._progress = client.wait_notification(self._is_told, ANSWER_TIMEOUT).params
+        self._progress = progress
 
     def __enter__(self) -> Self:
         return self
@@ -191,7 +201,7 @@ class Login:
         """
         deadline = time.monotonic() + timeout
         while self._completed is None:
-            told = self._client.wait_notification(self._is_told, max(0.0, deadline - time.monotonic()))
+            told = self._client.wait_notification(partial(_is_of, self.id), max(0.0, deadline - time.monotonic()))
             if told.method == _COMPLETED:
                 self._completed = told.params
             else:
@@ -209,15 +219,12 @@ class Login:
         self._cancelled = self._client.cancel_login(self.id)
         return self._cancelled
 
-    def _is_told(self, told: Notification) -> bool:
-        return told.method in (_PROGRESS, _COMPLETED) and told.params.get("loginId") == self.id
-
 
 class DeviceCodeLogin(Login):
     """Show the person `url` and `code`; any browser on any machine will do."""
 
-    def __init__(self, client: Client, started: results.DeviceCodeLoginStarted) -> None:
-        super().__init__(client, started["loginId"])
+    def __init__(self, client: Client, started: results.DeviceCodeLoginStarted, progress: dict[str, Any]) -> None:
+        super().__init__(client, started["loginId"], progress)
         self.url = started["verificationUrl"]
         self.code = started["userCode"]
 
@@ -225,8 +232,8 @@ class DeviceCodeLogin(Login):
 class BrowserLogin(Login):
     """Open `url` in the person's own browser, which has to reach this machine at the end."""
 
-    def __init__(self, client: Client, started: results.BrowserLoginStarted) -> None:
-        super().__init__(client, started["loginId"])
+    def __init__(self, client: Client, started: results.BrowserLoginStarted, progress: dict[str, Any]) -> None:
+        super().__init__(client, started["loginId"], progress)
         self.url = started["authUrl"]
 
     def submit_callback(self, url: str) -> None:
