@@ -41,6 +41,7 @@ MACHINE_FOLDER: Final = "/etc/codex"
 MACHINE_REQUIREMENTS: Final = "requirements.toml"
 MANAGED_CONFIG: Final = "managed_config.toml"
 SOCKET: Final = "accountd.sock"
+AGENTS: Final = "agents-"
 SOCKET_UNIT: Final = "accountd.socket"
 SERVICE_UNIT: Final = "accountd.service"
 AGENT_UNIT: Final = "accountd-agent.service"
@@ -177,7 +178,7 @@ def codex_startup_lock(environ: Mapping[str, str]) -> str:
 
 def agents_folder(environ: Mapping[str, str]) -> str:
     """Return the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
-    return os.path.join(runtime_folder(environ), f"agents-{_digest(os.path.realpath(codex_home(environ)))}")
+    return os.path.join(runtime_folder(environ), f"{AGENTS}{_digest(os.path.realpath(codex_home(environ)))}")
 
 
 def instance_lock(socket: str | os.PathLike[str]) -> str:
