@@ -124,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
         trio.run(_serve_until_signal, sandbox, args.port, partial(_announce, home))
         if args.home is None:
             trio.run(_end_daemon, _socket_path(home))
+            _end_agents(home)
     return OK
 
 
@@ -227,9 +228,33 @@ async def _end_daemon(path: Path) -> None:
         async with await trio.open_unix_socket(str(path)) as connection:
             daemon = peer_credentials(connection.socket)
             if daemon is not None and daemon.uid == os.getuid() and daemon.pid > 0:
+                process = _open_process(daemon.pid)
                 os.kill(daemon.pid, signal.SIGTERM)
                 with contextlib.suppress(trio.BrokenResourceError):
-                    await connection.receive_some(1)  # ends with the daemon
+                    await connection.receive_some(1)  # ends with its sockets
+                if process is not None:  # its last line of the log would make the home anew
+                    await trio.lowlevel.wait_readable(process)
+                    os.close(process)
+
+
+def _open_process(pid: int) -> int | None:
+    """Open a process, to wait for its end; None where the system has no such descriptors, or it has ended."""
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return None
+
+
+def _end_agents(home: Path) -> None:
+    """End each Codex that fronts of this home have started: nobody uses one whose home is deleted."""
+    from accountd.client.unix_socket import find_listener
+
+    folder = Path(paths.agents_folder({**os.environ, "CODEX_HOME": str(home)}))
+    for socket in folder.glob("*/s"):
+        pid = find_listener(str(socket))
+        if pid is not None:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)  # it has nothing to lose, and politely it goes on with its turns
 
 
 def _announce(home: Path, port: int) -> None:

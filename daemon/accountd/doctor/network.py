@@ -12,7 +12,7 @@ from accountd.doctor.route import find_fault
 from accountd.errors import RemoteUnreachable, UnusableBundle, UnusableProxy, describe_status
 from accountd.system.clock import SKEW, describe_skew
 from accountd.web.answer import parse_date
-from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, Trust, add_file, find_file
+from accountd.web.ca_bundle import NOBODY, NOBODY_REMEDY, STAND_IN, Trust, add_file, find_file
 from accountd.web.proxies import choose_proxy
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _look_at_certificates(environ: Mapping[str, str]) -> Finding:
     except UnusableBundle as error:
         return fail(error.problem, error.remedy)
     count = context.cert_store_stats()["x509"]
-    return ok(f"{count} of {named.path}, besides those of the system", variable=named.variable)
+    where = "in place of those" if named.variable == STAND_IN else "besides those"
+    return ok(f"{count} of {named.path}, {where} of the system", variable=named.variable)
 
 
 async def check_issuer(surroundings: Surroundings) -> Finding:
