@@ -117,9 +117,10 @@ async def test_a_new_agent_is_given_what_the_daemon_has(
         (token("a1", "other"), [{**LOGIN, "chatgptAccountId": "other"}]),
         (token("sk-1", None), ["account/logout", KEY]),
         (None, ["account/logout"]),
+        (CallFailed(-32600, "not permitted", "workspaceForbidden"), ["account/logout"]),
         (DEAD, []),
     ],
-    ids=["same", "rotated", "another", "key", "nobody", "dead"],
+    ids=["same", "rotated", "another", "key", "nobody", "forbidden", "dead"],
 )
 async def test_a_change_is_given_once(then: ReadTokenResponse | CallFailed | None, asked: list[Any]) -> None:
     """However many have heard of it; and a login that is dead stays, or prompts would be sent without any."""
@@ -130,7 +131,7 @@ async def test_a_change_is_given_once(then: ReadTokenResponse | CallFailed | Non
         for _ in range(3):
             nursery.start_soon(feed.sync)
     assert agent.asked == asked
-    assert feed.refusal == (str(then) if isinstance(then, CallFailed) else None)
+    assert feed.refusal == (str(then) if then is DEAD else None)
 
 
 async def test_an_agent_that_does_not_take_it_keeps_nobody_waiting(autojump_clock: trio.testing.MockClock) -> None:

@@ -30,11 +30,13 @@ import trio
 from accountd.client.errors import CallFailed, ClientError
 from accountd.errors import (
     AgentUnavailable,
+    LoginMethodForbidden,
     MethodNotFound,
     NotLoggedIn,
     RefreshRefused,
     RequestError,
     RequestFailed,
+    WorkspaceForbidden,
 )
 from accountd.front.route import ASKS_TOKENS
 from accountd.protocol.jsonrpc import render_error, render_request, render_result
@@ -60,7 +62,9 @@ RENEWAL_TIMEOUT: Final = 8.0
 _SAME_ANSWER: Final = 2.0
 """Seconds in which those who ask get the same token: threads whose requests were refused together."""
 
-_NOBODY: Final = REASONS[NotLoggedIn]
+_NOBODY: Final = frozenset(REASONS[kind] for kind in (NotLoggedIn, LoginMethodForbidden, WorkspaceForbidden))
+"""Reasons for which the agent has no login either: there is none, or policy does not permit the one there is."""
+
 _REFUSED: Final = REASONS[RefreshRefused]
 
 _log = logging.getLogger(__name__)
@@ -188,7 +192,7 @@ class Feed:
         try:
             answer = await self._account.read_token(min_valid=0)
         except CallFailed as error:
-            if error.reason == _NOBODY:
+            if error.reason in _NOBODY:
                 self.refusal = self._without_login
                 return None
             self.refusal = str(error) if error.reason == _REFUSED else None
