@@ -86,6 +86,7 @@ class Scene:
         self.remote = remote
         self.feed = FakeFeed()
         self.agent = self
+        self.child: Child | None = None
         self.daemons: list[Peer] = []
         self.agents: list[Peer] = []
         self.needs_login = True

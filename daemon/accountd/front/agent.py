@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
+import trio.lowlevel
 
 from accountd.errors import AgentUnavailable
 from accountd.front.process import signal_session, stop
@@ -32,6 +33,9 @@ RETRY_DELAYS: Final = (0.1, 30.0)
 
 SHORT_PAUSE: Final = 2.0
 """Seconds of such a pause that are waited for. In a longer one whoever needs an agent is told why there is none."""
+
+LOSS_TIMEOUT: Final = 1.0
+"""Seconds for the end of a child to be noticed on our own connection, when a client's has found it out."""
 
 STEADY: Final = 60.0
 """Seconds after which a child that ends is no failed start."""
@@ -102,6 +106,15 @@ class Agent:
             _log.error("ending the agent, pid %d, which does not answer", child.pid)
             signal_session(child.pid, signal.SIGKILL)
             child.control.end("does not answer")
+
+    async def wait_gone(self, child: Child) -> bool:
+        """Return True once a child is known to have ended; False if it has not within LOSS_TIMEOUT."""
+        with trio.move_on_after(LOSS_TIMEOUT):
+            await child.lost.wait()
+            while self.child is child:  # until `serve` has had its turn
+                await trio.lowlevel.checkpoint()
+            return True
+        return False
 
     def _count(self, step: int) -> None:
         self._users += step

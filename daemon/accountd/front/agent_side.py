@@ -109,7 +109,17 @@ class AgentSide:
             await self._send(request.payload)
 
     async def _open(self, nursery: trio.Nursery) -> None:
-        """Open the connection, and introduce the client on it. Raises AgentUnavailable."""
+        """Open the connection: once more, if the agent had just ended, and nobody knew. Raises AgentUnavailable."""
+        known = self._sides.agent.child
+        try:
+            await self._connect(nursery)
+        except AgentUnavailable:
+            if known is None or not await self._sides.agent.wait_gone(known):
+                raise
+            await self._connect(nursery)
+
+    async def _connect(self, nursery: trio.Nursery) -> None:
+        """Connect to the agent, and introduce the client there. Raises AgentUnavailable."""
         child, stream = await self._sides.open_agent()
         endpoint = Endpoint(
             stream,
@@ -130,6 +140,8 @@ class AgentSide:
         """Live the connection to its end, which is the client's too: what it has there is gone."""
         with self._sides.agent.use():
             await endpoint.run(task_status)
+        if self._endpoint is not endpoint:
+            return  # the client has nothing there
         failure = RequestFailed("the Codex agent has ended before it answered")
         for request_id in self._asked:
             self._tell(render_error(request_id, failure))
