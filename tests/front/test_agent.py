@@ -105,3 +105,18 @@ async def test_one_that_nobody_uses_is_ended(
         await trio.sleep(IDLE_TIMEOUT + 1)
         assert told == [0]
         assert agent.child is None
+
+
+async def test_whoever_waits_for_the_lack_of_one_starts_none(autojump_clock: trio.testing.MockClock) -> None:
+    """One that was idle has ended, and is no lack; a start that fails is."""
+    children = Children()
+    async with serving(children) as agent:
+        (await agent.wait_ready()).lost.set()
+        with trio.move_on_after(IDLE_TIMEOUT) as waiting:
+            await agent.wait_unavailable()
+        assert waiting.cancelled_caught
+        assert len(children.started) == 1
+        children.fails = True
+        with pytest.raises(AgentUnavailable):
+            await agent.wait_ready()
+        await agent.wait_unavailable()

@@ -229,7 +229,7 @@ def test_without_a_manager_sighup_reloads_too(manager: Manager) -> None:
             assert client.call("account/read", {})["account"] is None
         assert "Traceback" not in daemon.stop()
         assert daemon.process.returncode == 0
-    assert {path.name for path in home.iterdir()} == {"log", "run"}
+    assert {path.name for path in home.rglob("*")} == {"log", "accountd-daemons.jsonl", "run"}
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no user namespaces without unshare(1)")

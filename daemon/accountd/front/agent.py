@@ -68,6 +68,7 @@ class Agent:
         self._users_changed = trio.Event()
         self._wanted = trio.Event()
         self._settled = trio.Event()
+        self._failed = trio.Event()
         self._failure: AgentUnavailable | None = None
         self._next_try = 0.0
 
@@ -82,14 +83,8 @@ class Agent:
         return self.child
 
     async def wait_unavailable(self) -> None:
-        """Wait until a child has ended and no other one can be had."""
-        while True:
-            if self.child is not None:
-                await self.child.lost.wait()
-            try:
-                await self.wait_ready()
-            except AgentUnavailable:
-                return
+        """Wait until no child can be had. None is started for this: one that was idle may have ended."""
+        await self._failed.wait()
 
     @contextmanager
     def use(self) -> Iterator[None]:
@@ -163,3 +158,7 @@ class Agent:
     def _settle(self, child: Child | None, failure: AgentUnavailable | None) -> None:
         self.child, self._failure = child, failure
         self._settled.set()
+        if failure is not None:
+            self._failed.set()
+        elif child is not None:
+            self._failed = trio.Event()

@@ -17,9 +17,8 @@ from accountd.errors import AgentSilent, AgentUnavailable, RequestFailed
 from accountd.foreign_json import UNDECODABLE
 from accountd.framing.websocket import WebSocketClientFraming
 from accountd.front.child import ANY_SIZE, introduce, start_connection
-from accountd.front.daemon_side import OURS
 from accountd.front.dead_login import DeadLogin
-from accountd.front.route import NEEDS_LOGIN, is_for_nobody
+from accountd.front.route import NEEDS_LOGIN, OURS, is_for_nobody
 from accountd.protocol.jsonrpc import render_error
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.pending import ConnectionEnded

@@ -15,6 +15,7 @@ from accountd.framing.websocket import WebSocketClientFraming
 from accountd.front.asked import Asked, find_request
 from accountd.front.process import signal_session
 from accountd.front.program import require_version
+from accountd.front.route import INITIALIZED
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.pending import ConnectionEnded, PeerError
 from accountd.system.peer_credentials import peer_credentials
@@ -32,8 +33,6 @@ _CLIENT_INFO: Final = {"name": "codex_app_server_daemon", "title": "accountd", "
 
 _NO_THREAD: Final = "00000000-0000-7000-8000-000000000000"
 _ENDING: Final = b'"serverShuttingDown"'
-
-_INITIALIZED: Final = b'{"method":"initialized"}'
 
 _ANSWER_TIMEOUT: Final = 5.0
 """Seconds for an agent to answer us, who ask nothing that takes long."""
@@ -147,7 +146,7 @@ async def start_connection(nursery: trio.Nursery, live: Callable[..., Awaitable[
 async def introduce(connection: Endpoint, introduction: Mapping[str, object]) -> Any:
     """Say who we are on a connection, or who the client is, and give the answer. Raises AgentUnavailable."""
     said = await _ask(connection, "initialize", introduction)
-    connection.send(_INITIALIZED)
+    connection.send(INITIALIZED)
     return said
 
 

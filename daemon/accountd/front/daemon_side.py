@@ -19,7 +19,7 @@ from accountd.codex.version import CODEX_VERSION
 from accountd.errors import InvalidRequest, RequestFailed
 from accountd.framing.base import too_large
 from accountd.framing.ndjson import NdjsonFraming
-from accountd.front.route import DAEMONS_ID, MOVES_ACCOUNT, TELLS_ACCOUNT, is_read
+from accountd.front.route import DAEMONS_ID, INITIALIZED, MOVES_ACCOUNT, OURS, TELLS_ACCOUNT, is_read
 from accountd.protocol.jsonrpc import render_error
 from accountd.rpc.endpoint import Endpoint
 from accountd.rpc.pending import ConnectionEnded, PeerError
@@ -36,11 +36,6 @@ LONGEST: Final = 1 << 20
 """Bytes of a message about accounts; the daemon ends a connection over a larger one."""
 
 _LONGEST_ANSWER: Final = 16 << 20
-
-OURS: Final = "accountd-front-"
-"""How the ids of our own requests begin, which no client would use."""
-
-INITIALIZED: Final = b'{"method":"initialized"}'
 
 _TIMEOUT: Final = 10.0
 """Seconds for a daemon that has gone to be there again, before a request about accounts fails."""

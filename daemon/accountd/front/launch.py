@@ -21,7 +21,7 @@ from accountd import paths
 from accountd.errors import AgentUnavailable, describe_os_error
 from accountd.files.own_folder import find_own_folder
 from accountd.files.rotation import rotate_if_full
-from accountd.files.walk import open_ours
+from accountd.files.walk import check_folder, open_ours
 from accountd.front.child import Child, Hear, open_child
 from accountd.front.command import render_command, render_environment
 from accountd.front.process import run_private, start_shared, wait_until_it_listens
@@ -110,8 +110,8 @@ async def _start(launch: Launch, folder: str, hear: Hear, nursery: trio.Nursery)
 
 
 def _make_folder(folder: str) -> str:
+    """Have a folder in which nobody else decides what a socket is. Raises AgentUnavailable."""
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return check_folder(folder, make=True)
     except OSError as error:
-        raise AgentUnavailable(f"cannot make {folder}: {describe_os_error(error)}") from error
-    return folder
+        raise AgentUnavailable(f"cannot have a socket in {folder}: {describe_os_error(error)}") from error

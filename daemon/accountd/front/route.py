@@ -45,6 +45,12 @@ _READS: Final = ("/read", "/list", "getAuthStatus")
 NEEDS_LOGIN: Final = frozenset({"turn/start", "turn/steer", "review/start", "thread/compact/start"})
 """What sends a prompt to the model, which is pointless with a login that is dead."""
 
+INITIALIZED: Final = b'{"method":"initialized"}'
+"""What a client says when it has been answered its `initialize`."""
+
+OURS: Final = "accountd-front-"
+"""How the ids of our own requests begin, which no client would use."""
+
 DAEMONS_ID: Final = "accountd-"
 """How the ids of the daemon's own requests to a client begin. The agent's are whole numbers."""
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _VERSION_TIMEOUT: Final = 2.0
 """Seconds for the agent's program to say its version, before a client is told that of the protocol."""
 
-_CHOOSES_PROVIDER: Final = ("model_provider", "--oss", "--profile", "-p", "--local-provider")
-"""What in the flags of an agent may give it a model provider that is not the one of the configuration."""
+_CHOOSE_PROVIDER: Final = ("--oss", "--profile", "-p", "--local-provider")
+"""Flags that may give an agent a model provider that is not the one of the configuration; `-c` may, too."""
 
 
 class Sides:
@@ -54,7 +54,9 @@ class Sides:
         self._program: Program | None = None
         self._is_program_known = trio.Event()
         flags = (*launch.before, *launch.after)
-        self._chooses_provider = any(word in flag for flag in flags for word in _CHOOSES_PROVIDER)
+        self._chooses_provider = any(
+            flag.startswith(_CHOOSE_PROVIDER) or "model_provider" in flag for flag in flags
+        )
 
     @property
     def codex_home(self) -> str:
