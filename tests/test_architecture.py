@@ -44,7 +44,10 @@ ON_FIRST_USE = {"platformdirs", "httpx", "truststore", "keyring", "secretstorage
 
 HEAVY_VERBS = {
     "cli/serve.py",
-    "cli/sandbox.py",
+    "cli/sandbox/command.py",
+    "cli/sandbox/course.py",
+    "cli/sandbox/events.py",
+    "cli/sandbox/world.py",
     "cli/doctor/__init__.py",
     "cli/doctor/report.py",
     "cli/app_server.py",

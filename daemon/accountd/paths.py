@@ -46,6 +46,9 @@ SOCKET_UNIT: Final = "accountd.socket"
 SERVICE_UNIT: Final = "accountd.service"
 AGENT_UNIT: Final = "accountd-agent.service"
 SERVICE_DROP_IN: Final = "no-namespace.conf"
+SANDBOX_HOME: Final = "accountd-sandbox-"
+"""How the name of a CODEX_HOME begins that a sandbox makes for itself, and deletes."""
+SANDBOX_LOCK: Final = "accountd-sandbox.lock"
 
 _HOME: Final = ".codex"
 """CODEX_HOME, in the person's home folder."""
@@ -72,6 +75,11 @@ def codex_home(environ: Mapping[str, str]) -> str:
         raise ConfigError(
             f'CODEX_HOME points to "{shown}", but that path does not exist; it must be an absolute path, without '
             "quotes and variables"
+        )
+    if os.path.basename(home).startswith(SANDBOX_HOME) and not os.path.isdir(home):
+        raise ConfigError(
+            f"CODEX_HOME is {home}, of an `accountd sandbox` that has ended; unset CODEX_HOME, "
+            "CODEX_APP_SERVER_LOGIN_ISSUER and ACCOUNTD_SOCKET, or start another"
         )
     return home
 

@@ -39,6 +39,15 @@ def test_codex_home_is_configured_or_usual(value: str | None, expected: str, hom
     assert Path(paths.codex_home({} if value is None else {"CODEX_HOME": value})) == home / expected
 
 
+def test_the_home_of_a_sandbox_that_has_ended_is_not_made_anew(tmp_path: Path) -> None:
+    """A shell may still have its variables; and a daemon there would have no issuer."""
+    home = tmp_path / "accountd-sandbox-x"
+    with pytest.raises(ConfigError, match=r"of an `accountd sandbox` that has ended; unset CODEX_HOME"):
+        paths.codex_home({"CODEX_HOME": str(home)})
+    home.mkdir()
+    assert paths.codex_home({"CODEX_HOME": str(home)}) == str(home)
+
+
 @pytest.mark.parametrize(
     "value", ["$HOME/.codex", "${HOME}/.codex", "/home/$USER/.codex", '"/home/a"', "'~/.codex'", '/home/a"', "a/b"]
 )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
+import os
+import re
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,9 +20,13 @@ import pytest
 
 from accountd import paths
 from accountd.cli import sandbox as sandbox_verb
+from accountd.cli.sandbox.home import MARK
+from accountd.client.blocking import Client
+from accountd.client.errors import ConnectionLost
 from accountd.config import settings as config
 from accountd.sandbox import Script
 from accountd.sandbox.script import Authorize
+from fakes.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +65,7 @@ def refused(*options: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_serves_until_a_signal(number: signal.Signals) -> None:
     """Its exports are a configuration of ours, its server answers, and a signal ends it with 0 and its folder."""
     with running("--approve-after", "3") as (process, environ):
@@ -144,7 +152,7 @@ def test_a_home_that_is_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest
 
 def test_a_real_login_in_a_folder_of_the_sandbox_is_left_alone(tmp_path: Path) -> None:
     """One that came there since is not shown to a sandbox."""
-    (tmp_path / "config.toml").write_text(sandbox_verb._MARK)
+    (tmp_path / "config.toml").write_text(MARK)
     (tmp_path / "auth.json").write_text('{"tokens": {"refresh_token": "r"}}')
     assert "holds a login" in refused("--home", str(tmp_path))
 
@@ -198,6 +206,109 @@ def test_a_shell_can_eval_it() -> None:
     line = f'eval "$({shlex.join(COMMAND)} 2>/dev/null &)"; echo "$CODEX_HOME"; kill "$ACCOUNTD_SANDBOX_PID"'
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30, check=True)
     assert "accountd-sandbox-" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash --norc -i", "zsh -f -i", "fish --no-config -i"])
+def test_a_sandbox_for_a_shell_outlives_a_ctrl_c_at_its_prompt(shell: str) -> None:
+    """Both the one that runs the shell and one that its line has put in the background; `exit` ends the first."""
+    if shutil.which(name := shell.partition(" ")[0]) is None:
+        pytest.skip(f"there is no {name} here")
+    terminal = Terminal("sandbox", "--", *shell.split(), columns=200)
+    status = "$status" if shell.startswith("fish") else "$?"
+    try:
+        line = f'eval "$({shlex.join(COMMAND)} --background 2>/dev/null)"'
+        terminal.type(f'echo "outer=$ACCOUNTD_SANDBOX_PID="; {line}; echo "rea""dy"\r')
+        terminal.wait_for("ready")
+        line = f'echo "inner=$ACCOUNTD_SANDBOX_PID="; kill $ACCOUNTD_SANDBOX_PID; echo "killed={status}"\r'
+        terminal.type("\x03" + 20 * " " + line)  # a shell forgets some of what is typed at once
+        terminal.wait_for("killed=0")
+        terminal.type("exit 3\r")
+        assert terminal.wait() == 3
+    finally:
+        terminal.close()
+    outside, inside = (re.search(rf"{name}=(\d+)=", terminal.screen) for name in ("outer", "inner"))
+    assert outside is not None
+    assert inside is not None
+    assert outside[1] != inside[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["sh", "-c", "test -S $ACCOUNTD_SOCKET && exit 7"], 7, ""),
+        (["sh", "-c", "kill -KILL $$"], 137, ""),
+        (["sh", "-c", "kill -TERM $PPID; sleep 9"], 143, ""),
+        (["sh", "-c", 'printf %s "$@" >&2', "-", "--json", "--", "-x"], 0, "--json---x"),
+        (["there-is-no-such-command"], 127, "accountd: there-is-no-such-command: no such command\n"),
+        (["/dev/null"], 126, "accountd: /dev/null: cannot be run: Permission denied (os error 13)\n"),
+    ],
+)
+def test_a_command_is_run_in_its_world(command: list[str], code: int, said: str, tmp_path: Path) -> None:
+    """With a daemon; its exit code and its words are passed on, and nothing is left when it ends."""
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [*COMMAND, "--", *command], capture_output=True, text=True, timeout=30, check=False, env=environ
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_tells_a_harness_what_is_there_and_what_happens() -> None:
+    """One line of JSON with all of it, then each event; it ends with its signal, or when nobody reads."""
+    with subprocess.Popen([*COMMAND, "--json", "--daemon"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert ready["event"] == "ready"
+        assert ready["urls"]["device"] == f"{ready['url']}/codex/device"
+        assert ready["env"] == {
+            "CODEX_HOME": ready["codexHome"],
+            "CODEX_APP_SERVER_LOGIN_ISSUER": ready["url"],
+            "ACCOUNTD_SOCKET": ready["socket"],
+            "ACCOUNTD_SANDBOX_PID": str(process.pid),
+        }
+        with Client(ready["socket"]) as client:
+            code = client.login_device_code().code
+        login, request = (json.loads(process.stdout.readline()) for _ in range(2))
+        assert (login["event"], login["userCode"], login["status"]) == ("login", code, "waiting")
+        assert (request["event"], request["status"]) == ("request", 200)
+        assert request["path"] == "/api/accounts/deviceauth/usercode"
+        process.stdout.close()
+        assert process.wait(timeout=10) == 0
+    assert not Path(ready["codexHome"]).exists()
+
+
+def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
+    """Its folder and its daemon, once they are old; not those of one that runs, nor what somebody else has made."""
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [*COMMAND, "--json", "--daemon"]
+    others = tmp_path / f"{paths.SANDBOX_HOME}of-another-make"
+    others.mkdir()
+    found = []
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        found.append((process, Path(ready["codexHome"]), Client(ready["socket"])))
+        if number is signal.SIGKILL:
+            process.kill()
+            process.wait()
+    (_, killed, client), (living, home, other) = found
+    for folder in (killed, home, others):
+        os.utime(folder, (0, 0))
+    try:
+        done = subprocess.run([*COMMAND, "--", "true"], timeout=30, check=True, env=environ)
+        assert done.returncode == 0
+        assert not killed.exists()
+        with pytest.raises(ConnectionLost):
+            client.read_status()
+        other.read_status()
+        assert home.exists()
+    finally:
+        living.terminate()
+        for process, _, connection in found:
+            process.communicate(timeout=10)
+            connection.close()
+    assert list(tmp_path.iterdir()) == [others]
 
 
 def test_help_has_an_example() -> None:

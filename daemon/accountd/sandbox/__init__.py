@@ -12,5 +12,6 @@ pages         the HTML of both                   server        the only file wit
 from accountd.sandbox.message import ConnectionDropped, Request, Response
 from accountd.sandbox.routes import Sandbox
 from accountd.sandbox.script import Claims, Fault, Script
+from accountd.sandbox.state import Event
 
-__all__ = ["Claims", "ConnectionDropped", "Fault", "Request", "Response", "Sandbox", "Script"]
+__all__ = ["Claims", "ConnectionDropped", "Event", "Fault", "Request", "Response", "Sandbox", "Script"]

@@ -14,7 +14,7 @@ from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.sandbox import backend, consent, control, issuer, model, pages, verification
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script
-from accountd.sandbox.state import Grant, LoggedRequest, State
+from accountd.sandbox.state import Event, Grant, LoggedRequest, State
 
 if TYPE_CHECKING:
     from accountd.oauth.tokens import TokenSet
@@ -140,6 +140,15 @@ class Sandbox:
     @script.setter
     def script(self, script: Script) -> None:
         self._state.change_script(script)
+
+    @property
+    def tell(self) -> Callable[[Event], None]:
+        """What is called with each event, at once. It must not raise."""
+        return self._state.tell
+
+    @tell.setter
+    def tell(self, tell: Callable[[Event], None]) -> None:
+        self._state.tell = tell
 
     @property
     def requests(self) -> list[LoggedRequest]:

@@ -31,6 +31,10 @@ _LONGEST_PROMPT: Final = 500  # characters
 _LOGGED_PATH: Final = 200  # characters
 
 
+Event = dict[str, object]
+"""Something that has happened, as the JSON object that tells of it: `event` is `request` or `login`."""
+
+
 class Status(Enum):
     """Where a device login stands. Only the first can change."""
 
@@ -105,6 +109,7 @@ class State:
 
     def __init__(self, script: Script, now: Callable[[], float]) -> None:
         self.now = now
+        self.tell: Callable[[Event], None] = lambda _: None
         self._first_script = script
         self.reset()
 
@@ -136,7 +141,9 @@ class State:
 
     def log(self, method: str, path: str, status: int) -> None:
         """Remember a request; the oldest is forgotten for it when there are many."""
-        self.requests.append(LoggedRequest(self.now(), method[:20], path[:_LOGGED_PATH], status))
+        request = LoggedRequest(self.now(), method[:20], path[:_LOGGED_PATH], status)
+        self.requests.append(request)
+        self.tell({"event": "request", **msgspec.structs.asdict(request)})
 
     def note_prompt(self, by: str, text: str, status: int) -> None:
         """Remember what the model was asked, likewise."""
@@ -150,6 +157,7 @@ class State:
         login = DeviceLogin(f"{letters[:4]}-{letters[4:]}", client_id, self.now() + self.script.code_lifetime)
         device_auth_id = Secret("deviceauth_" + secrets.token_urlsafe(24))
         self._logins[device_auth_id] = login
+        self._tell_of(login)
         return device_auth_id, login
 
     def poll_login(self, device_auth_id: Secret, user_code: str) -> DeviceLogin | None:
@@ -188,11 +196,17 @@ class State:
     def _settle(self, login: DeviceLogin, status: Status) -> None:
         if self._aged(login).status is Status.WAITING:
             login.status = status
+            self._tell_of(login)
 
     def _aged(self, login: DeviceLogin) -> DeviceLogin:
         if login.status is Status.WAITING and self.now() >= login.expires:
             login.status = Status.EXPIRED
+            self._tell_of(login)
         return login
+
+    def _tell_of(self, login: DeviceLogin) -> None:
+        status = login.status.value
+        self.tell({"event": "login", "at": self.now(), "userCode": login.user_code, "status": status})
 
     # codes and tokens
 

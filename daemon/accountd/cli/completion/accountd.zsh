@@ -113,7 +113,10 @@ _shtab_accountd_restart_defaults_added=0
 _shtab_accountd_sandbox_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--port=[listen here (default\: any free port)]:N:"
-  "--home=[the CODEX_HOME to prepare and keep (default\: a new one, deleted at the end, with its daemon)]:DIR:_files -/"
+  "--home=[the CODEX_HOME to prepare and keep (default\: a new one, deleted at the end)]:DIR:_files -/"
+  "--daemon[start a daemon there, too, at \$ACCOUNTD_SOCKET]"
+  "--background[come back once it serves, and leave it running]"
+  "--json[print what is there, and each event, as JSON, until nobody reads it]"
   "--approve-after=[approve device logins by itself, after N polls that it lets wait]:N:"
   "--deny[deny them instead]"
   "--expire[let their codes expire instead]"
@@ -121,6 +124,7 @@ _shtab_accountd_sandbox_options=(
   "--authorize=[what a browser login gets\: ask, approve, deny, not_entitled, no_code, server_error\; the first, the default, waits for you]:X:(ask approve deny not_entitled no_code server_error)"
   "--delay=[take S seconds for each answer]:S:"
   "--script=[all of this and more, as JSON\; the options come on top]:FILE:_files"
+  "(-)*::what to run there\; its exit code is the sandbox\'s:"
 )
 
 # guard to ensure default positional specs are added only once per session
