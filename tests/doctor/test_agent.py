@@ -45,6 +45,7 @@ async def test_the_codex_that_is_run_is_told(
     assert found.verdict == verdict
     assert found.summary.startswith(words)
     assert (found.remedy is None) == (verdict == "ok")
+    assert "install it" not in found.summary
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ PARAMS: dict[str, Any] = {
     "account/rateLimitResetCredit/consume": {"idempotencyKey": "once"},
     "account/sendAddCreditsNudgeEmail": {"creditType": "credits"},
     "accountSession/list": {"refreshWorkspaceMetadata": True},
+    "accountd/appServer/report": {
+        "pid": 1,
+        "sockets": ["/s"],
+        "agents": [{"pid": 2, "version": "0.171.0", "authMode": "chatgpt"}],
+    },
 }
 READS = METHODS.keys() - {"initialize", "account/login/cancel", "account/login/submitCallback"} - {
     "account/login/start", "account/logout", "account/forget"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from accountd import __version__
 from accountd.codex.version import CODEX_VERSION
@@ -28,8 +29,6 @@ from fakes.world import World, open_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    import trio.testing
 
 EXTENSION: dict[str, Any] = {"extensions": {"accountd": {}}}
 
@@ -86,6 +85,22 @@ async def test_a_stock_client_does_not_have_it(autojump_clock: trio.testing.Mock
         answer = await client.call("accountd/status")
         assert answer["error"]["message"].startswith("Invalid request: unknown variant `accountd/status`")
         assert world.services.counters.requests_refused == {-32600: 1}
+
+
+async def test_an_app_server_is_told_of_as_long_as_it_is_connected(autojump_clock: trio.testing.MockClock) -> None:
+    """As it was last reported, on its own connection; one that says too much is not kept."""
+    report = {"pid": 7, "sockets": ["/s"], "agents": []}
+    agents = [{"pid": 8, "version": "0.171.0", "authMode": "chatgpt"}]
+    async with open_world() as world, watching(world) as client:
+        async with watching(world) as front:
+            await front.call("accountd/appServer/report", report)
+            assert (await read(client))["appServers"] == [report]
+            await front.call("accountd/appServer/report", {**report, "agents": agents})
+            assert (await read(client))["appServers"] == [{**report, "agents": agents}]
+            refused = await front.call("accountd/appServer/report", {**report, "sockets": ["/" * 70_000]})
+            assert refused["error"]["code"] == -32600
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await read(client))["appServers"] == []
 
 
 async def test_why_what_is_stored_is_not_used_is_told(autojump_clock: trio.testing.MockClock) -> None:

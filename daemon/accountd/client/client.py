@@ -24,7 +24,7 @@ from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account as wire
 from accountd.protocol import usage
 from accountd.protocol.explain import explain_decode_error
-from accountd.protocol.status import StatusResponse
+from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -98,6 +98,10 @@ class Client:
     async def read_status(self) -> StatusResponse:
         """Ask how the daemon is."""
         return await self._call("accountd/status", {}, StatusResponse)
+
+    async def report_app_server(self, report: AppServerStatus) -> None:
+        """Say what an app-server is, for `accountd/status`, until it says something else or the connection ends."""
+        await self._call("accountd/appServer/report", msgspec.to_builtins(report), ReportAppServerResponse)
 
     async def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""

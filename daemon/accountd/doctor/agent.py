@@ -28,7 +28,8 @@ async def check_codex(surroundings: Surroundings) -> Finding:
     try:
         program = await find_program(environ, configured)
     except AgentUnavailable as error:
-        return warn(f"`accountd app-server` has accounts alone: {error}", HOW_TO_INSTALL)
+        trouble = str(error).removesuffix(f"; {HOW_TO_INSTALL}")
+        return warn(f"`accountd app-server` has accounts alone: {trouble}", HOW_TO_INSTALL)
     if is_named or len(found) < 2:
         return ok(f"`accountd app-server` runs {program}", path=program.path, version=program.version)
     text = f"`accountd app-server` runs {program}, the first of several on PATH: {', '.join(found)}"

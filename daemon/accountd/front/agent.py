@@ -50,7 +50,8 @@ class Agent:
     """The children, of which there is one at a time. `serve` is to run in a task of its own.
 
     `open_child` gives the next one for a block, in a nursery, and raises AgentUnavailable; `feed` is given each
-    child before it is used. With `ends_idle`, a child that nobody uses is ended after IDLE_TIMEOUT.
+    child before it is used. With `ends_idle`, a child that nobody uses is ended after IDLE_TIMEOUT. `changed` is
+    called when there is another one, or none any more.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Agent:
         feed: Callable[[Child], Awaitable[None]],
         *,
         ends_idle: bool = False,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.child: Child | None = None
         self._open_child = open_child
         self._feed = feed
         self._ends_idle = ends_idle
+        self._changed = changed
         self._users = 0
         self._users_changed = trio.Event()
         self._wanted = trio.Event()
@@ -157,6 +160,7 @@ class Agent:
 
     def _settle(self, child: Child | None, failure: AgentUnavailable | None) -> None:
         self.child, self._failure = child, failure
+        self._changed()
         self._settled.set()
         if failure is not None:
             self._failed.set()

@@ -17,14 +17,14 @@ import trio
 
 from accountd import paths
 from accountd.errors import AgentUnavailable, SocketError, describe_os_error
-from accountd.system.unix_socket import open_unix_listener
+from accountd.system.unix_socket import is_live, open_unix_listener
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import NoReturn
 
-    from accountd.front.agent import Agent
+    from accountd.front.sides import Sides
 
 RETRY_DELAY: Final = 30.0
 """Seconds until the next try to have an agent, or the socket."""
@@ -36,18 +36,19 @@ _log = logging.getLogger(__name__)
 
 
 async def serve_control_socket(
-    place: Path, environ: Mapping[str, str], agent: Agent, accept: Callable[[trio.SocketListener], Awaitable[None]]
+    place: Path, sides: Sides, accept: Callable[[trio.SocketListener], Awaitable[None]]
 ) -> NoReturn:
     """Have clients accepted at the socket as long as there is an agent for them, until cancelled."""
     while True:
         try:
-            await agent.wait_ready()
+            await sides.agent.wait_ready()
             with ExitStack() as held:
-                listener = await _open(place, environ, held)
+                listener = await _open(place, sides.environ, held)
+                held.enter_context(sides.report.listening(place))
                 _log.info("serving plain codex at %s", place)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(accept, listener)
-                    await agent.wait_unavailable()
+                    await sides.agent.wait_unavailable()
                     nursery.cancel_scope.cancel()
                 _log.error("not serving plain codex any more: no agent is to be had")
         except (AgentUnavailable, SocketError) as error:
@@ -61,11 +62,20 @@ async def _open(place: Path, environ: Mapping[str, str], held: ExitStack) -> tri
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(paths.codex_startup_lock(environ), "ab") as lock:
             await _take(lock)
+            _clear_dead_link(place)
             return held.enter_context(open_unix_listener(place))
     except SocketError as error:
         raise SocketError(f"{error}; if it is Codex's own, `codex app-server daemon stop` ends it") from error
     except OSError as error:
         raise SocketError(f"cannot listen on {place}: {describe_os_error(error)}") from error
+
+
+def _clear_dead_link(place: Path) -> None:
+    """Remove what a server of Codex's own leaves when it is killed, which listens elsewhere and has a link here."""
+    if place.is_symlink():
+        if is_live(place):
+            raise SocketError(f"the socket is already in use by a running server: {place}")
+        place.unlink()
 
 
 async def _take(lock: BinaryIO) -> None:

@@ -45,10 +45,13 @@ from accountd.rpc.pending import ConnectionEnded
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accountd.client.client import Client
     from accountd.front.asked import Asked
     from accountd.front.child import Child
     from accountd.front.remote_account import RemoteAccount
+    from accountd.protocol.account import AuthMode
 
 FEED_TIMEOUT: Final = 5.0
 """Seconds that a change may wait for the agent to take it, before clients are told all the same."""
@@ -87,18 +90,33 @@ class Feed:
     """What one agent has been given. `account` is the daemon, on a connection of our own.
 
     Where nobody is logged in, `without_login` says why nothing is sent to the model; with None it is, as by Codex.
+    `changed` is called when the agent has been given another login.
     """
 
-    def __init__(self, account: Client | RemoteAccount, *, without_login: str | None = None) -> None:
+    def __init__(
+        self,
+        account: Client | RemoteAccount,
+        *,
+        without_login: str | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.refusal: str | None = None
         """Why nothing can be had from the model: the login is dead, in Codex's words, or there is none; or None."""
         self._account = account
         self._without_login = without_login
+        self._changed = changed
         self._child: Child | None = None
         self._given: Given | None = None
         self._turn = trio.Lock()
         self._renewing = trio.Lock()
         self._answered = -math.inf
+
+    @property
+    def auth_mode(self) -> AuthMode | None:
+        """Say how the agent is logged in, by what it has been given."""
+        if self._given is None:
+            return None
+        return "apikey" if self._given.is_key else "chatgpt"
 
     async def start(self, child: Child) -> None:
         """Give a new child its first login. Raises AgentUnavailable if it does not take it."""
@@ -185,6 +203,7 @@ class Feed:
         if wanted is not None:
             await child.ask("account/login/start", _render_login(wanted))
         self._given = wanted
+        self._changed()
         _log.info("the agent has been given %s", "no login" if wanted is None else "another token")
 
     async def _read(self) -> Given | None:

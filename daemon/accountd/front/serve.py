@@ -25,6 +25,7 @@ from accountd.front.control_socket import serve_control_socket
 from accountd.front.feed import Feed
 from accountd.front.launch import Launch, open_private_child, open_shared_child
 from accountd.front.remote_account import OUR_NAME, RemoteAccount, open_remote_account
+from accountd.front.report import Report
 from accountd.front.router import Router
 from accountd.front.sides import Sides
 from accountd.supervisor import supervise
@@ -85,11 +86,12 @@ async def run_on_sockets(front: Front, places: Sequence[Path], manager: ServiceM
             async with trio.open_nursery() as clients:
                 accept = partial(accept_clients, serve=partial(_serve, sides), clients=clients)
                 for listener, place in zip(listeners, others, strict=True):
+                    listening.enter_context(sides.report.listening(place))
                     clients.start_soon(accept, listener)
                     _log.info("serving unix://%s", place)
                 manager.tell_ready("Serving")
                 if control in places:
-                    clients.start_soon(serve_control_socket, control, front.launch.environ, sides.agent, accept)
+                    clients.start_soon(serve_control_socket, control, sides, accept)
 
 
 async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
@@ -149,11 +151,15 @@ async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
         try:
             async with _open_account(front) as account:
                 remote = account if isinstance(account, RemoteAccount) else None
-                feed = Feed(account, without_login=None if remote is None else remote.describe_nobody())
-                open_child = open_shared_child if shared else open_private_child
-                agent = Agent(partial(open_child, front.launch, feed.answer), feed.start, ends_idle=shared)
-                sides = Sides(front.path, agent, feed, front.launch, start=front.start, remote=remote)
+                report = Report()
+                without_login = None if remote is None else remote.describe_nobody()
+                feed = Feed(account, without_login=without_login, changed=report.change)
+                open_child = partial(open_shared_child if shared else open_private_child, front.launch, feed.answer)
+                agent = Agent(open_child, feed.start, ends_idle=shared, changed=report.change)
+                sides = Sides(front.path, agent, feed, report, front.launch, start=front.start, remote=remote)
                 nursery.start_soon(sides.look_for_program)
+                if not isinstance(account, RemoteAccount):
+                    nursery.start_soon(supervise, "telling the daemon of it", report.follow, account, agent, feed)
                 nursery.start_soon(supervise, "feeding the agent", feed.follow)
                 nursery.start_soon(supervise, "having an agent", agent.serve)
                 yield sides

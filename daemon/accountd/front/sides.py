@@ -14,6 +14,7 @@ from accountd.front.child import open_stream
 from accountd.front.program import Program, find_program
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from accountd.front.agent import Agent
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from accountd.front.feed import Feed
     from accountd.front.launch import Launch
     from accountd.front.remote_account import RemoteAccount
+    from accountd.front.report import Report
 
 _VERSION_TIMEOUT: Final = 2.0
 """Seconds for the agent's program to say its version, before a client is told that of the protocol."""
@@ -40,6 +42,7 @@ class Sides:
         path: Path,
         agent: Agent,
         feed: Feed,
+        report: Report,
         launch: Launch,
         *,
         start: bool,
@@ -48,6 +51,7 @@ class Sides:
         self.remote = remote
         self.agent = agent
         self.feed = feed
+        self.report = report
         self._path = path
         self._launch = launch
         self._start = start
@@ -59,9 +63,14 @@ class Sides:
         )
 
     @property
+    def environ(self) -> Mapping[str, str]:
+        """The agent's environment, but for what is taken from it."""
+        return self._launch.environ
+
+    @property
     def codex_home(self) -> str:
         """The agent's CODEX_HOME."""
-        return paths.codex_home(self._launch.environ)
+        return paths.codex_home(self.environ)
 
     async def look_for_program(self) -> None:
         """Find the agent's program, and its version, before anybody needs it."""

@@ -14,7 +14,7 @@ from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
-from accountd.protocol.status import StatusResponse
+from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
 
 ParamsT = TypeVar("ParamsT")
 ResultT = TypeVar("ResultT")
@@ -63,6 +63,7 @@ METHODS: Final[dict[str, Method]] = {
     "account/token/read": Method(account.ReadTokenParams, account.ReadTokenResponse, extension=True),
     "account/store/read": Method(None, account.ReadStoreResponse, extension=True),
     "accountd/status": Method(None, StatusResponse, extension=True),
+    "accountd/appServer/report": Method(AppServerStatus, ReportAppServerResponse, extension=True),
     "configRequirements/read": Method(None, ConfigRequirementsReadResponse),
     "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse),
     "account/rateLimits/read": Method(

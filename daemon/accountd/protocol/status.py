@@ -69,6 +69,26 @@ class TokenSocketStatus(Wire, frozen=True):
     refreshes_withheld: int
 
 
+class AgentStatus(Wire, frozen=True):
+    """A Codex behind an app-server of ours. `auth_mode` is the login that it has been given, null for none."""
+
+    pid: int
+    version: str
+    auth_mode: AuthMode | None
+
+
+class AppServerStatus(Wire, frozen=True):
+    """An `accountd app-server`: the sockets that it listens on, none for one of pipes, and the Codex behind it."""
+
+    pid: int
+    sockets: tuple[str, ...]
+    agents: tuple[AgentStatus, ...]
+
+
+class ReportAppServerResponse(Wire, frozen=True):
+    """`accountd/appServer/report`: `accountd/status` tells of it until the next report, or the connection ends."""
+
+
 StartedBy = Literal["client", "person", "serviceManager"]
 """Who started a daemon: a client, as it needed one; a service manager; or a person, or another program, by hand."""
 
@@ -84,7 +104,8 @@ class StatusResponse(Wire, frozen=True):
     variables that decide where tokens go, as they were when the daemon was started. `backend_url` is null where it
     is the usual one. `clock_ahead` is by how many seconds the machine's clock is ahead of those outside, negative
     if it is behind; null where it is right within a minute, and while nobody has told the time. `token_socket` is
-    null where there is none. The counters are of all clients, those of the token socket included.
+    null where there is none. The counters are of all clients, those of the token socket included. `app_servers` are
+    those that are connected, as they have reported themselves.
     """
 
     version: str
@@ -107,3 +128,4 @@ class StatusResponse(Wire, frozen=True):
     clock_ahead: float | None
     counters: StatusCounters
     token_socket: TokenSocketStatus | None = None
+    app_servers: tuple[AppServerStatus, ...] = ()

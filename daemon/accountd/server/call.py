@@ -14,7 +14,7 @@ from accountd.counters import Counters
 from accountd.hub import Hub
 from accountd.login.manager import LoginManager
 from accountd.protocol.account import Wire
-from accountd.protocol.status import StartedBy
+from accountd.protocol.status import AppServerStatus, StartedBy
 from accountd.server.guests import Guest
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
@@ -43,7 +43,10 @@ class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
 
 
 class Services(msgspec.Struct, frozen=True):
-    """What handlers call, and what connections hear from."""
+    """What handlers call, and what connections hear from.
+
+    `app_servers` are what some connections have said of themselves, each by what is asked back on it.
+    """
 
     hub: Hub
     policy: PolicyHolder
@@ -56,6 +59,7 @@ class Services(msgspec.Struct, frozen=True):
     backend_url: str | None = None  # where it is another one than is usual
     token_socket: TokenSocket | None = None
     started_by: StartedBy = "person"
+    app_servers: dict[ServerRequests, AppServerStatus] = {}
 
     @property
     def holds_only_copy(self) -> bool:

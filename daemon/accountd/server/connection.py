@@ -83,6 +83,7 @@ class Connection:
         self._awaited: LookUp | None = None
         self._counters = services.counters
         self._server_requests = ServerRequests(self._send)
+        self._app_servers = services.app_servers
         self._dispatcher = Dispatcher(
             services,
             config,
@@ -109,6 +110,7 @@ class Connection:
                 await self._serve()
             finally:
                 self._server_requests.close()
+                self._app_servers.pop(self._server_requests, None)
                 self._outbox.close()
                 self._share.close()
 

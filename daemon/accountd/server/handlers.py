@@ -214,6 +214,7 @@ HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "account/token/read": account_token_read,
     "account/store/read": store_read,
     "accountd/status": status_handlers.accountd_status,
+    "accountd/appServer/report": status_handlers.accountd_app_server_report,
     "configRequirements/read": config_requirements_read,
     "getAuthStatus": get_auth_status,
 }

@@ -6,6 +6,8 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import msgspec
+
 from accountd import __version__, paths
 from accountd.codex.version import CODEX_VERSION
 from accountd.counters import LoginKind, RefreshOutcome
@@ -15,8 +17,10 @@ from accountd.installation import INSTALLATION
 from accountd.protocol.account import ReadStoreResponse
 from accountd.protocol.reasons import find_reason
 from accountd.protocol.status import (
+    AppServerStatus,
     CredentialStatus,
     RefreshStatus,
+    ReportAppServerResponse,
     StatusCounters,
     StatusResponse,
     TokenSocketStatus,
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
     from accountd.server.call import Call, Services
 
 _CODES: Final = tuple(kind.code for kind in (ParseError, MethodNotFound, InvalidRequest, RequestFailed, Overloaded))
+
+LONGEST_REPORT: Final = 64 << 10
+"""Bytes that are kept of what one app-server says of itself."""
 
 
 def accountd_status(call: Call[None]) -> None:
@@ -60,8 +67,17 @@ def accountd_status(call: Call[None]) -> None:
             clock_ahead=round(ahead) if ahead else None,
             counters=_describe_counters(counted),
             token_socket=_describe_token_socket(call.services),
+            app_servers=tuple(call.services.app_servers.values()),
         )
     )
+
+
+def accountd_app_server_report(call: Call[AppServerStatus]) -> None:
+    """Note what an app-server says of itself, until its connection ends. Raises InvalidRequest for too much."""
+    if len(msgspec.json.encode(call.params)) > LONGEST_REPORT:
+        raise InvalidRequest(f"an app-server has at most {LONGEST_REPORT} bytes to say of itself")
+    call.services.app_servers[call.server_requests] = call.params
+    call.reply(ReportAppServerResponse())
 
 
 def _describe_credential(account: Account) -> CredentialStatus:

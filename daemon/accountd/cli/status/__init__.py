@@ -12,7 +12,7 @@ from accountd.cli.connecting import connect
 from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import find_differing
-from accountd.cli.status.app_server import describe_app_server
+from accountd.cli.status.app_server import find_app_servers
 from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.cli.waiting import waiting
 from accountd.client import faults
@@ -86,12 +86,14 @@ def run(args: argparse.Namespace) -> int:
     fault = find_fault(account, daemon)
     credential = (daemon or {}).get("credential") or {}
     account = account._replace(trouble=account.trouble or credential.get("workspaceError"))
+    app_servers = find_app_servers(home, (daemon or {}).get("appServers") or ()) if isinstance(home, str) else []
     if args.format == "json":
         facts = {"codexHome": home, "socket": str(client.path), "protocolVersion": protocol, "store": store}
         if fault is not None:
             facts |= {"loggedIn": False, "reason": fault.reason, "problem": fault.describe()}
-        differing = find_differing(daemon) if daemon else []
-        say(json.dumps({**account.as_json(), **facts, "daemon": daemon, "environmentDiffers": differing}))
+        facts["appServers"] = [server.as_json() for server in app_servers]
+        facts |= {"daemon": daemon, "environmentDiffers": find_differing(daemon) if daemon else []}
+        say(json.dumps({**account.as_json(), **facts}))
     else:
         rows = {
             "Plan": account.plan,
@@ -102,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
             "Socket": str(client.path),
             "Protocol": protocol and f"Codex {protocol}",
             "Daemon": daemon and _describe(daemon),
-            "App-server": describe_app_server(home) if isinstance(home, str) else None,
+            "App-server": [line for server in app_servers for line in server.describe()],
             "Containers": daemon and _describe_token_socket(daemon.get("tokenSocket")),
             "Warning": daemon and daemon.get("trustsUnsafePaths") and _UNSAFE,
             "Backend": daemon and daemon.get("backendUrl"),
