@@ -13,7 +13,7 @@ from fakes.app_server import AppServer, Refusal
 if TYPE_CHECKING:
     from pathlib import Path
 
-FAILS = Refusal(-32603, "error sending request to auth.openai.com: no connection within 10 s")
+FAILS = Refusal(-32603, "error sending request to auth.openai.com: no connection within 10 s", "remoteUnreachable")
 STATUS: dict[str, Any] = {
     "version": __version__,
     "pid": 4711,
@@ -84,6 +84,23 @@ def test_with_no_start_nothing_is_replaced(
         main([verb, "--no-start"])
     assert ended == []
     assert f"{DIFFERENCE}; with --no-start none is put in its place" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reason", ["requestFailed", "storageError", "overloaded", None])
+@pytest.mark.parametrize("verb", [["token"], ["usage"]])
+def test_what_no_network_would_mend_is_told_alone(
+    verb: list[str], reason: str | None, path: Path, ended: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that is full, or a token that cannot be so long valid, has nothing to do with a proxy."""
+    fails = Refusal(-32603, "no token can be had that is good for 86400 s", reason)
+    answers: dict[str, Any] = {
+        "accountd/status": STATUS,
+        "account/token/read": fails,
+        "account/rateLimits/read": fails,
+    }
+    with AppServer(path, answers):
+        assert main(verb) == 1
+    assert (capsys.readouterr().err, ended) == (f"accountd: {fails.message}\n", [])
 
 
 def test_where_the_two_agree_a_failure_is_as_ever(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,23 +105,25 @@ def _run_verb(args: argparse.Namespace) -> int:
     try:
         return _try_verb(args)
     except Failure as failure:
-        if failure.code != ERROR or "asks_network" not in args:
+        if failure.code != ERROR or failure.reason is None or "asks_network" not in args:
             raise
         from accountd.cli.replacing import explain_failure  # for those that fail
 
-        if (words := explain_failure(args, str(failure))) is not None:
+        if (words := explain_failure(args, failure, failure.reason)) is not None:
             raise Failure(words) from failure
     return _try_verb(args)
 
 
 def _try_verb(args: argparse.Namespace) -> int:
-    from accountd.client.errors import ClientError, DaemonUnreachable  # --help needs neither
+    from accountd.client.errors import CallFailed, ClientError, DaemonUnreachable  # --help needs neither
     from accountd.errors import AccountdError
 
     try:
         return int(args.run(args))
     except DaemonUnreachable as error:
         raise Failure(str(error), NO_DAEMON) from error
+    except CallFailed as error:
+        raise Failure(str(error), reason=error.reason) from error
     except (ClientError, AccountdError) as error:
         raise Failure(str(error)) from error
 

@@ -95,7 +95,9 @@ def explain_failure(client: Client, error: CallFailed) -> Failure:
         fault = faults.find_fault(client.read_status())
     except ClientError:  # of a daemon of an older version, for one
         fault = Fault(error.reason) if error.reason in (faults.NOT_LOGGED_IN, faults.REFUSED) else None
-    return Failure(error.message) if fault is None else Failure(one_line(fault.describe()), choose_exit(fault))
+    if fault is None:
+        return Failure(error.message, reason=error.reason)
+    return Failure(one_line(fault.describe()), choose_exit(fault), fault.reason)
 
 
 def read_account(client: Client) -> Account:

@@ -25,8 +25,12 @@ exit codes:
 
 
 class Failure(Exception):
-    """Ends the command: `message` goes to stderr as one line, and says what to do."""
+    """Ends the command: `message` goes to stderr as one line, and says what to do.
 
-    def __init__(self, message: str, code: int = ERROR) -> None:
+    `reason` is that of the daemon's error, in its one word; None of what did not fail there.
+    """
+
+    def __init__(self, message: str, code: int = ERROR, reason: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason

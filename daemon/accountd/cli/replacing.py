@@ -2,7 +2,8 @@
 
 A daemon has the environment of whoever needed one first. A person whose login fails for want of a proxy names it,
 and tries again; the daemon of the first try would fail for ever. So a verb that is about to log in or out, and one
-that has failed, compares the two. One that a client started, and that nobody would miss, is replaced, once.
+that has failed over the network, compares the two. One that a client started, and that nobody would miss, is
+replaced, once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from accountd.cli.connecting import connect, connect_again
 from accountd.cli.ending import Status, end_daemon, find_hindrance, read_status
 from accountd.cli.terminal import complain
 from accountd.client.errors import ClientError
+from accountd.client.faults import ON_THE_WAY
 from accountd.config.env_file import join_env_file
 from accountd.web.environment import describe_environment, find_differences
 
@@ -48,14 +50,18 @@ def connect_for_network(args: argparse.Namespace) -> Client:
     return connect(args)
 
 
-def explain_failure(args: argparse.Namespace, words: str) -> str | None:
-    """Add to the words of a failure how the daemon differs; None if it has been replaced, for a second try."""
+def explain_failure(args: argparse.Namespace, failure: Exception, reason: str) -> str | None:
+    """Add to the words of a failure how the daemon differs, where that may be why; None if it has been replaced.
+
+    Another version may do better at anything; another environment at what goes over the network.
+    """
+    words = str(failure)
     try:
         with connect_again(args) as client:
             status = read_status(client)
     except ClientError:
         return words
-    difference = _describe_difference(status)
+    difference = _describe_difference(status, network=reason in ON_THE_WAY)
     if difference is None:
         return words
     if hindrance := _find_hindrance(args, status):
@@ -71,9 +77,9 @@ def _find_hindrance(args: argparse.Namespace, status: Status) -> str | None:
     return find_hindrance(status)
 
 
-def _describe_difference(status: Status) -> str | None:
+def _describe_difference(status: Status, *, network: bool = True) -> str | None:
     version = status.get("version", __version__)
     if version != __version__:
         return f"the daemon is accountd {version}, and this is {__version__}"
-    differing = find_differing(status)
+    differing = find_differing(status) if network else []
     return f"the daemon was started with another {' and '.join(differing)}" if differing else None

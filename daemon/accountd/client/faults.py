@@ -24,6 +24,19 @@ UNREADABLE: Final = (
 """The reasons of these stories, as `accountd/status` tells them; the last are those of a store."""
 
 
+ON_THE_WAY: Final = (
+    UNREACHABLE,
+    EXPIRED,
+    "remoteUnreachable",
+    "remoteTooSlow",
+    "unusableProxy",
+    "unusableBundle",
+    "remoteRefused",
+    "requirementsUnavailable",
+)
+"""The reasons of what may go well on another way to the network, or to another issuer."""
+
+
 class Fault(NamedTuple):
     """A reason, and the daemon's words for what is behind it, which may be none."""
 
