@@ -102,7 +102,7 @@ def main(
             bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
             own = folder or OwnFolder(os.fspath(config.codex_home))
             if own.fault is not None:
-                _log.warning("%s; the log and the audit log are in %s", own.fault, own.path)
+                _log.warning("%s; the log and the audit log are in %s", own.fault.problem, own.path)
             with open_audit_log(Path(own.path), wanted=audit) as audit_log:
                 trio.run(run_daemon, config, listeners, manager, audit_log, Path(own.path))
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing

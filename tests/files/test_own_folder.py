@@ -67,10 +67,12 @@ def test_another_one_stands_in_for_it(spoil: object, tmp_path: Path) -> None:
     state, runtime = folders_beside(variables)
     found = find_own_folder(variables)
     assert found.path == state
-    assert str(home) in (found.fault or "")
+    assert found.fault is not None
+    assert str(home) in found.fault.problem
+    assert found.fault.closed == (spoil in (log_of_another, file_of_another))
     (tmp_path / "state").rmdir()
     (tmp_path / "state").write_text("")
     assert find_own_folder(variables).path == runtime
     (tmp_path / "run").rmdir()
     (tmp_path / "run").write_text("")
-    assert find_own_folder(variables) == OwnFolder(str(home), found.fault, found.remedy)
+    assert find_own_folder(variables) == OwnFolder(str(home), found.fault)

@@ -113,7 +113,7 @@ def test_a_home_that_is_read_only_serves_what_it_has(home: Path, sandbox: str) -
             "auth.rehearsal",
         }
         log = daemon.stop()
-    assert log.count("nothing can be written in") == 1
+    assert log.count("cannot be written: Read-only") == 1
     assert read_token(home) == before
     assert [*(home / "run" / "state").rglob("accountd-audit.jsonl")]
     found = examine(home, **environ)
@@ -129,7 +129,7 @@ def test_a_verb_starts_a_daemon_on_a_home_that_is_read_only(home: Path) -> None:
     status = subprocess.run([*under, "status"], timeout=PATIENCE, check=False, text=True, **run)  # type: ignore[call-overload]  # of a dictionary
     assert "Not logged in" in status.stdout, status.stderr
     (log,) = (home / "run" / "state").rglob("accountd.log")
-    assert f"nothing can be written in {home}: Read-only file system" in log.read_text()
+    assert f"{home} cannot be written: Read-only file system" in log.read_text()
     stop = "import sys; from fakes.processes import stop_daemon; stop_daemon(sys.argv[1])"
     path = {"PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", stop, str(home / "run" / "s")], check=True, env=environment(home, **path))

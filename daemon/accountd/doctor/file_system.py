@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
-from accountd.doctor.findings import ok, warn
+from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import describe_os_error
 from accountd.files.flock import NoLocks, try_lock
 from accountd.files.mounted import is_mounted
@@ -52,9 +52,11 @@ def _try_to_lock(*folders: Path) -> None:
 def check_log(surroundings: Surroundings) -> Finding:
     """Look where the log and the audit log go."""
     folder = find_own_folder(surroundings.environ)
-    if folder.fault is None:
+    fault = folder.fault
+    if fault is None:
         return ok(f"the log of a daemon that a client starts is {folder.log}")
     if folder.path == os.fspath(surroundings.home):
-        text = f"{folder.fault}, nor is there another folder for the log, so no client can start a daemon"
-        return warn(text, f"{folder.remedy}; or set XDG_STATE_HOME to a folder that can be written")
-    return warn(f"{folder.fault}; the log and the audit log are in {folder.path}", folder.remedy)
+        text = f"{fault.problem}, nor is there another folder for the log, so no client can start a daemon"
+        return fail(text, f"{fault.remedy}; or set XDG_STATE_HOME to a folder that can be written")
+    told = fail if fault.closed else warn  # one that is read-only may be so on purpose
+    return told(f"{fault.problem}; the log and the audit log are in {folder.path}", fault.remedy)

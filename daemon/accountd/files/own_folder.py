@@ -13,19 +13,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from accountd import paths
 from accountd.errors import describe_os_error
-from accountd.files.ownership import UnsafePath
+from accountd.files.ownership import UnsafePath, find_permission
 from accountd.files.walk import check_folder, open_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class Fault(NamedTuple):
+    """Why a folder cannot be written. With `closed`, its owner or mode is why, and somebody can mend that."""
+
+    problem: str
+    remedy: str = "make it a folder that can be written, if you can"
+    closed: bool = False
+
+
 class OwnFolder(NamedTuple):
     """The folder, which need not be there yet. `fault` says why it is not CODEX_HOME, or why none will do."""
 
     path: str
-    fault: str | None = None
-    remedy: str = "make it a folder that can be written, if you can"
+    fault: Fault | None = None
 
     @property
     def log(self) -> str:
@@ -39,35 +46,43 @@ def find_own_folder(environ: Mapping[str, str]) -> OwnFolder:
     Raises ConfigError where the environment leads to no CODEX_HOME.
     """
     home = paths.codex_home(environ)
-    error = _find_fault(home)
-    if error is None:
+    fault = _find_fault(home)
+    if fault is None:
         return OwnFolder(home)
     path = next((folder for folder in paths.folders_beside(environ) if _find_fault(folder) is None), home)
-    if isinstance(error, UnsafePath):
-        return OwnFolder(path, error.problem, error.remedy)
-    return OwnFolder(path, f"nothing can be written in {home}: {describe_os_error(error)}")
+    return OwnFolder(path, fault)
 
 
-def _find_fault(folder: str) -> OSError | None:
+def _find_fault(folder: str) -> Fault | None:
+    place = _find_first(os.path.join(folder, os.path.dirname(paths.LOG)))
     try:
-        _require_writable(os.path.join(folder, os.path.dirname(paths.LOG)))
+        _require_writable(place)
         for name in paths.OWN_LOGS:
+            place = os.path.join(folder, name)
             try:
-                os.close(open_ours(os.path.join(folder, name), os.O_WRONLY | os.O_APPEND, private=True))
+                os.close(open_ours(place, os.O_WRONLY | os.O_APPEND, private=True))
             except FileNotFoundError:
                 continue
+    except UnsafePath as error:
+        return Fault(error.problem, error.remedy, closed=True)
     except OSError as error:
-        return error
+        problem = f"{place} cannot be written: {describe_os_error(error)}"
+        if error.errno == errno.EACCES and (remedy := find_permission(place)) is not None:
+            return Fault(problem, remedy, closed=True)
+        return Fault(problem)
     return None
 
 
+def _find_first(folder: str) -> str:
+    """Give a folder, or the one above it that is there, in which it would be made."""
+    while not os.path.lexists(folder) and folder != "/":
+        folder = os.path.dirname(folder)
+    return folder
+
+
 def _require_writable(folder: str) -> None:
-    """Raise OSError unless this user may make files in a folder, or make the folder."""
-    try:
-        check_folder(folder)
-    except FileNotFoundError:
-        _require_writable(os.path.dirname(folder))
-        return
+    """Raise OSError unless this user may make files in a folder."""
+    check_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         number = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
         raise OSError(number, os.strerror(number))

@@ -65,6 +65,25 @@ def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) ->
     return None
 
 
+def find_permission(*places: str) -> str | None:
+    """Give the command that lets this user read and write what is at some places; None where it is not the modes.
+
+    Another owner comes first: where modes are wrong as well, that is seen once it is one's own.
+    """
+    foreign, closed, me = [], [], os.geteuid()
+    for place in places:
+        with suppress(OSError):
+            found = os.stat(place)
+            wanted = stat.S_IRWXU if stat.S_ISDIR(found.st_mode) else stat.S_IRUSR | stat.S_IWUSR
+            if found.st_uid != me:
+                foreign.append(_quote(place))
+            elif found.st_mode & wanted != wanted:
+                closed.append(_quote(place))
+    if foreign:
+        return f"`sudo chown {login_name(me)} {' '.join(foreign)}` if it is yours"
+    return f"`chmod u+rwX {' '.join(closed)}`" if closed else None
+
+
 def is_shared(found: os.stat_result) -> bool:
     """Say whether it is a folder where everybody may put something, and touch nothing of anybody else's."""
     return bool(stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX and may_others_write(found))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from accountd import paths
 from accountd.errors import StorageError, describe_os_error
-from accountd.files.ownership import UnsafePath, login_name
+from accountd.files.ownership import UnsafePath, find_permission
 from accountd.files.walk import NoRegularFile
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def cannot(be: Work, path: Path, error: OSError) -> StorageError:
 
 
 def _find_remedy(path: Path, error: OSError) -> str | None:
-    folder, me = _quote(path.parent), shlex.quote(login_name(os.geteuid()))
+    folder = _quote(path.parent)
     match error.errno:
         case errno.EISDIR:
             return f"a folder is in its place: `mv {_quote(path)} {_quote(path.with_name(f'{path.name}.old'))}`"
@@ -37,7 +37,7 @@ def _find_remedy(path: Path, error: OSError) -> str | None:
         case errno.EPERM:
             return f"it or its folder is immutable: `sudo chattr -i -a {folder} {_quote(path)}`"
         case errno.EACCES:
-            return f"`sudo chown {me} {folder} {_quote(path)}` if it is yours"
+            return find_permission(os.fspath(path.parent), os.fspath(path))
         case errno.ENOSPC | errno.EDQUOT:
             return f"make room: `df -h {folder}` tells of the disk"
         case errno.ELOOP:
