@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,20 @@ def test_there_is_one_daemon_of_a_home(path: Path, home: Path, capsys: pytest.Ca
     assert note_daemon(own, own, path, lambda _: False) == []
     assert read_noted(own, own) == [str(path)]
     assert read_noted(own, home / "a copy") == []
+
+
+def test_daemons_that_start_at_once_are_all_noted(home: Path) -> None:
+    """One waits for the other to be done; and who reads meanwhile has the note whole, as it was."""
+    note_daemon(home, home, home / "first", lambda _: True)
+    with (home / "log" / "accountd-daemons.jsonl").open() as reading, ThreadPoolExecutor() as others:
+
+        def listens(_: str) -> bool:
+            wait([others.submit(note_daemon, home, home, home / "third", lambda _: True)], timeout=0.1)
+            return True
+
+        note_daemon(home, home, home / "second", listens)
+        assert reading.read().count("first") == 1
+    assert read_noted(home, home) == [str(home / name) for name in ("first", "second", "third")]
 
 
 def test_none_is_started_where_containers_get_tokens(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

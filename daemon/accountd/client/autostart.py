@@ -15,7 +15,7 @@ from accountd.client.errors import DaemonNotStarted, NothingListens
 from accountd.client.unix_socket import find_listener, open_socket
 from accountd.errors import describe_os_error
 from accountd.files.daemon_note import read_noted
-from accountd.files.flock import NoLocks, try_lock
+from accountd.files.flock import NoLocks, wait_lock
 from accountd.files.own_folder import find_own_folder
 from accountd.files.rotation import rotate_if_full
 from accountd.files.walk import open_ours
@@ -157,14 +157,7 @@ def _only_starter(log: BinaryIO) -> Iterator[None]:
 
     The lock is on an open file of our own: the daemon's, which it inherits, has none.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            if try_lock(log.fileno()):
-                break
-        except NoLocks:  # then one that is started in vain says that the other has the socket
-            break
-        if time.monotonic() > deadline:
+    with contextlib.suppress(NoLocks):  # then one that is started in vain says that the other has the socket
+        if not wait_lock(log.fileno(), _PATIENCE):
             raise DaemonNotStarted("another program has been starting a daemon for too long")
-        time.sleep(_PAUSE)
     yield  # the lock ends with the file

@@ -9,9 +9,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from typing import Final
 
 _UNSUPPORTED: Final = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP))
+
+_PAUSE: Final = 0.02
+"""Seconds between two tries."""
 
 
 class NoLocks(OSError):
@@ -28,4 +32,17 @@ def try_lock(descriptor: int) -> bool:
         if error.errno in _UNSUPPORTED and error.errno is not None:
             raise NoLocks(error.errno, os.strerror(error.errno)) from error
         raise
+    return True
+
+
+def wait_lock(descriptor: int, patience: float) -> bool:
+    """Lock an open file, and block for so many seconds while somebody else has it locked; False if they keep it.
+
+    Raises as `try_lock`.
+    """
+    deadline = time.monotonic() + patience
+    while not try_lock(descriptor):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_PAUSE)
     return True
