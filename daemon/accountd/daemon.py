@@ -10,7 +10,7 @@ import os
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 
@@ -60,6 +60,9 @@ if TYPE_CHECKING:
 SHUTDOWN_GRACE: Final = 10.0
 """Seconds that connections get to end after a signal: their requests to be answered, their answers to leave."""
 
+End = Literal["done", "failed", "upgraded"]
+"""How a daemon ends. `upgraded` is that whoever runs it has to start the new one: no client does."""
+
 UPGRADE_GRACE: Final = 1.0
 """Seconds that a daemon waits for more clients when it has been upgraded and the last one has left."""
 
@@ -76,13 +79,14 @@ def main(
     audit: bool = True,
     exit_when_idle: float | None = None,
     on_demand: bool = False,
-) -> int:
-    """Run the daemon until it is told to stop, and give the exit status. What goes wrong is said on stderr.
+) -> End:
+    """Run the daemon until it is told to stop, and say how it ended. What goes wrong is said on stderr.
 
     It listens on `listen`, else on the socket that a service manager gave, else on the default one of this
     environment; with `stdio`, on none. Besides, on `token_socket`, for those who may have a token and nothing
     else.
     """
+    INSTALLATION.guard_imports()
     folder = _find_own_folder()
     log = logs.set_up(log_level, log_format, folder and folder.log)
     try:
@@ -104,19 +108,18 @@ def main(
             if own.fault is not None:
                 _log.warning("%s; the log and the audit log are in %s", own.fault.problem, own.path)
             with open_audit_log(Path(own.path), wanted=audit) as audit_log:
-                trio.run(run_daemon, config, listeners, manager, audit_log, Path(own.path))
+                return trio.run(run_daemon, config, listeners, manager, audit_log, Path(own.path))
     except Exception as error:  # noqa: BLE001 - what nobody foresaw is one line, too, and quotes nothing
         _log.debug("the end came on this way: %s", describe_way(error))
         if log.form == "text":
             log.say(f"accountd: {explain_end(error)}")
         else:  # for whoever reads every line in that format
             _log.critical("%s", explain_end(error))
-        return 1
+        return "failed"
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is None:
             raise
         raise KeyboardInterrupt from None
-    return 0
 
 
 def _find_own_folder() -> OwnFolder | None:
@@ -128,7 +131,7 @@ def _find_own_folder() -> OwnFolder | None:
 
 async def run_daemon(
     config: Config, listeners: Listeners, manager: ServiceManager, audit: AuditLog, own_folder: Path
-) -> None:
+) -> End:
     """Serve sockets until SIGTERM or SIGINT; without a main one, serve standard input and output to their end.
 
     The first signal stops politely, a second one at once; neither goes through a commit. Raises SocketError
@@ -146,6 +149,7 @@ async def run_daemon(
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     clock = WallClock()
     accepting, staying = trio.CancelScope(), trio.CancelScope()
+    end: End = "done"
     with ExitStack() as door:
         listener = door.enter_context(open_listener(listeners.main)) if listeners.main is not None else None
         async with (
@@ -189,7 +193,7 @@ async def run_daemon(
                                 connections.start_soon(_serve_stdio, server, config.limits, accepting)
                             _log.info(status)
                             manager.tell_ready(status)
-                            await _admit(server, listener, connections, services, listeners)
+                            end = await _admit(server, listener, connections, services, listeners)
                             reloading.cancel_scope.cancel()
                     manager.tell_stopping()
                     door.close()
@@ -198,6 +202,7 @@ async def run_daemon(
                     staying.deadline = trio.current_time() + SHUTDOWN_GRACE
             watching.cancel_scope.cancel()
     _log.info("stopped")
+    return end
 
 
 def _note(config: Config, listeners: Listeners, own_folder: Path) -> None:
@@ -214,7 +219,7 @@ async def _admit(
     connections: trio.Nursery,
     services: Services,
     listeners: Listeners,
-) -> None:
+) -> End:
     """Let clients in until cancelled, or until nobody has been there for so long; see `_wait_idle`.
 
     Who comes at that very moment either got in, and it goes on, or waits in the service manager's socket.
@@ -232,7 +237,7 @@ async def _admit(
         if not connections.child_tasks:
             change, seconds = INSTALLATION.describe_change(), listeners.exit_when_idle
             _log.info("stopping, since %s", change or f"nobody has been here for {seconds:g} seconds")
-            return
+            return "upgraded" if change is not None and listeners.needs_starting else "done"
 
 
 async def _accept(server: Server, listener: trio.SocketListener, connections: trio.Nursery) -> None:

@@ -1,19 +1,25 @@
 """Whether this package is still on the disk as it was when this process loaded it.
 
 A daemon outlives an upgrade. What it imports after one, such as the HTTP client at the first request, may be
-missing, or be of another version than what it has loaded: it fails in a way that says nothing. So whoever has such
-a failure, or nothing to do, looks here; that is one look at one file, which every installation writes anew.
+missing, or be of another version than what it has loaded: it fails in a way that says nothing, or does what neither
+version would. So nothing is imported then (`guard_imports`), and whoever has a failure that was not foreseen, or
+nothing to do, looks here; that is one look at one file, which every installation writes anew.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Final
+import sys
+from typing import TYPE_CHECKING, Final
 
 import accountd
 from accountd import __version__
 from accountd.files.read import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 _VERSION: Final = re.compile(rb'^__version__ = "([^"]{1,40})"', re.MULTILINE)
 
@@ -42,6 +48,19 @@ class Installation:
         version = self.find_version()
         now = "was removed" if version is None else f"is {version} on the disk now"
         return f"accountd {now}, and this daemon is {__version__}, from before: `accountd restart`"
+
+    def guard_imports(self) -> None:
+        """Have imports fail from the moment that this package is another one, but of modules of Python's own.
+
+        For a process that may outlive an upgrade. What it has imported already costs nothing.
+        """
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def find_spec(self, fullname: str, _path: Sequence[str] | None, _: ModuleType | None = None) -> None:
+        """Leave a module to the finders behind this one in `sys.meta_path`. Raises RuntimeError."""
+        if fullname.partition(".")[0] not in sys.stdlib_module_names and (change := self.describe_change()):
+            raise RuntimeError(change)  # no ImportError: many a caller takes that for a mere lack
 
     def _look(self) -> tuple[int, int, int, int] | None:
         try:

@@ -35,6 +35,11 @@ class Listeners(NamedTuple):
     exit_when_idle: float | None = None
     started_by: StartedBy = "person"
 
+    @property
+    def needs_starting(self) -> bool:
+        """Whether no client would start another: one that listens by itself, as a person or a manager has it."""
+        return isinstance(self.main, Path) and self.started_by != "client"
+
 
 def choose_listeners(
     given: Activated,

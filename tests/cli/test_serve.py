@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accountd import daemon
-from accountd.cli import main
+from accountd.cli import exits, main
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ from accountd.cli import main
 def test_the_daemon_gets_what_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], asked_for: tuple[Any, ...]
 ) -> None:
-    """A URL becomes an absolute path or stdio, without one the daemon chooses; its exit code is the command's."""
+    """A URL becomes an absolute path or stdio, without one the daemon chooses; how it ended is an exit code."""
     called: list[tuple[Any, ...]] = []
 
-    def serve(listen: Path | None, **options: object) -> int:
+    def serve(listen: Path | None, **options: object) -> daemon.End:
         called.append((listen, *options.values()))
-        return 7
+        return "upgraded"
 
     monkeypatch.setattr(daemon, "main", serve)
-    assert main(["serve", *arguments]) == 7
+    assert main(["serve", *arguments]) == exits.UPGRADED
     assert called == [asked_for]

@@ -226,6 +226,14 @@ def test_paths_are_written_as_systemd_reads_them() -> None:
     assert '\nExecStart="/a b/%%h;é$HOME/accountd" -P serve\n' in text
 
 
+@pytest.mark.parametrize("name", [SERVICE_UNIT, AGENT_UNIT])
+def test_one_that_ends_for_an_upgrade_is_started_again(name: str) -> None:
+    """By its exit code, also where nobody has the socket for it."""
+    settings = read_unit(name).decode().splitlines()
+    assert "Restart=on-failure" in settings
+    assert not [line for line in settings if "ExitStatus=" in line and str(exits.UPGRADED) in line]
+
+
 @pytest.mark.parametrize("sign", ["\n", "\r", "\t", "\x1b", "\x7f", "\udcff", '"', "'", "\\"])
 def test_a_path_that_no_unit_can_have_is_refused(sign: str) -> None:
     """Nothing can be added to a unit by the name of a folder, and none is written that systemd would not load."""

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import accountd
+from accountd.cli import exits
 from accountd.client.blocking import Client
 from compat.issuer import serve_issuer
 from fakes.processes import PATIENCE, daemon_pid, wait_until_it_listens
@@ -63,9 +65,11 @@ def test_one_of_a_service_manager_is_left_to_it(environ: Environ) -> None:
 
 
 @contextmanager
-def serving(environ: Environ, python_path: str = "", **variables: str) -> Iterator[subprocess.Popen[str]]:
+def serving(
+    environ: Environ, *options: str, python_path: str = "", **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run `accountd serve` by hand, until it listens."""
-    command = [sys.executable, "-m", "accountd", "serve"]
+    command = [sys.executable, "-m", "accountd", "serve", *options]
     variables |= {"PYTHONPATH": python_path} if python_path else {}
     process = subprocess.Popen(command, env={**environ, **variables}, stderr=subprocess.PIPE, text=True, cwd="/")
     try:
@@ -99,14 +103,26 @@ def test_a_person_names_a_proxy_and_tries_again(environ: Environ, tmp_path: Path
             assert "HTTPS_PROXY; somebody has started it by hand: `accountd restart`" in warned.stderr
 
 
-def test_a_package_that_is_replaced_under_a_daemon(environ: Environ, tmp_path: Path) -> None:
-    """It says so where it would fail, tells both versions, and ends when the last client has left."""
+@pytest.mark.parametrize(
+    ("whole", "options", "code"), [(True, [], exits.UPGRADED), (False, ["--on-demand"], exits.OK)]
+)
+def test_a_package_that_is_replaced_under_a_daemon(
+    whole: bool, options: list[str], code: int, environ: Environ, tmp_path: Path
+) -> None:
+    """It says so where it would need more of it, tells both versions, and ends when the last client has left.
+
+    No module of the other version is loaded, be it there or not. The exit code has whoever runs it start the new
+    one, unless the next client does.
+    """
     package = tmp_path / "site" / "accountd"
-    shutil.copytree(Path(accountd.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    with serving(environ, str(package.parent)) as process:
+    copy = partial(
+        shutil.copytree, Path(accountd.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    copy()
+    with serving(environ, *options, python_path=str(package.parent)) as process:
         with Client(environ["ACCOUNTD_SOCKET"], timeout=PATIENCE) as client:
             shutil.rmtree(package)
-            package.mkdir()
+            copy() if whole else package.mkdir()
             (package / "__init__.py").write_text('__version__ = "9.8.7"\n')
             status = client.call("accountd/status", {})
             assert (status["version"], status["installedVersion"]) == (accountd.__version__, "9.8.7")
@@ -115,7 +131,7 @@ def test_a_package_that_is_replaced_under_a_daemon(environ: Environ, tmp_path: P
             with pytest.raises(Exception, match=r"is 9\.8\.7 on the disk now, .*: `accountd restart`"):
                 client.login_device_code()
         _, log = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0
+        assert process.returncode == code
         assert "stopping, since accountd is 9.8.7 on the disk now" in log
     assert run(environ, "status").returncode == 3
     assert run(environ, "stop").returncode == 0

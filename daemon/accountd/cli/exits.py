@@ -7,6 +7,8 @@ NOT_LOGGED_IN = 3
 NEEDS_LOGIN = 4
 NO_DAEMON = 5
 UNREADABLE = 6
+UPGRADED = 75
+"""EX_TEMPFAIL of sysexits.h: whoever runs it is to start it again."""
 SIGNALLED = 128
 """Added to the number of the signal that ended the command, as shells do: 143 for SIGTERM."""
 INTERRUPTED = SIGNALLED + 2  # SIGINT; the module that names it takes long to import
@@ -20,6 +22,7 @@ exit codes:
   4    the stored login is no longer accepted (status, usage, token)
   5    there is no daemon, and none could be started
   6    what is stored cannot be read (status, usage, token)
+  75   its package is another one now: start it again (serve)
   130  cancelled with Ctrl-C; 143 with SIGTERM
 """
 

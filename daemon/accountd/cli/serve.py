@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
-from accountd.cli.exits import USAGE, Failure
+from accountd.cli.exits import ERROR, OK, UPGRADED, USAGE, Failure
 from accountd.files.temporary import require_temporary_folder
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     gc.freeze()
     gc.enable()
-    return daemon_main(
+    end = daemon_main(
         path,
         stdio=args.listen == _STDIO,
         log_level=args.log_level,
@@ -101,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         exit_when_idle=args.exit_when_idle,
         on_demand=args.on_demand,
     )
+    return {"done": OK, "failed": ERROR, "upgraded": UPGRADED}[end]
 
 
 def _parse_seconds(text: str) -> int:

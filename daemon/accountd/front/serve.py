@@ -28,6 +28,7 @@ from accountd.front.remote_account import OUR_NAME, RemoteAccount, open_remote_a
 from accountd.front.report import Report
 from accountd.front.router import Router
 from accountd.front.sides import Sides
+from accountd.installation import INSTALLATION
 from accountd.supervisor import supervise
 from accountd.system.accepting import accept_clients
 from accountd.system.peer_credentials import peer_credentials
@@ -107,6 +108,7 @@ async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
 
 def main(front: Front, places: Sequence[Path]) -> int:
     """Be the front on these sockets, or on standard input and output without any, and give the exit code."""
+    INSTALLATION.guard_imports()
     logs.set_up("info" if places else "warning")
     with open_service_manager(os.environ) as manager:
         return trio.run(_run, front, places, manager)
