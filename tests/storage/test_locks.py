@@ -18,7 +18,7 @@ import trio.testing
 
 from accountd.errors import CredentialsLocked, StorageError
 from accountd.paths import CREDENTIAL_LOCKS
-from accountd.storage import locks
+from accountd.storage import lock_file
 from accountd.storage.lock_holder import Holder
 from accountd.storage.locks import BRIEFLY, CredentialLocks
 
@@ -283,11 +283,31 @@ async def test_a_rehearsal_waits_for_nobody(tmp_path: Path, autojump_clock: trio
     held.rehearse()
 
 
+@pytest.mark.process
+@on_linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+async def test_a_rehearsal_changes_no_lock(home: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """None is made; one that another process holds stays, with its mode, also where a change would replace it."""
+    held = CredentialLocks(home)
+    held.rehearse()
+    assert not any((home / name).exists() for name in CREDENTIAL_LOCKS)
+    path = home / CREDENTIAL_LOCKS[1]
+    with flock_of(65534, path):
+        for owner, mode in ((0, 0o644), (0, 0o666), (65534, 0o600)):
+            os.chown(path, owner, owner)
+            path.chmod(mode)
+            before = path.stat()
+            held.rehearse()
+            assert path.stat() == before
+        async with held.hold(30):
+            assert path.stat().st_ino != before.st_ino
+
+
 async def test_where_the_system_names_nobody_all_are_respected(
     tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another system than Linux, any of them may be stock Codex."""
-    monkeypatch.setattr(locks, "find_holders", lambda _: None)
+    monkeypatch.setattr(lock_file, "find_holders", lambda _: None)
     with flock_elsewhere(tmp_path / CREDENTIAL_LOCKS[1]):
         with pytest.raises(CredentialsLocked, match=r"the credential lock .*auth\.lock for 30 s$"):
             async with CredentialLocks(tmp_path).hold(30):

@@ -23,6 +23,7 @@ from accountd.web.environment import describe_environment, find_differences
 if TYPE_CHECKING:
     import argparse
 
+    from accountd.cli.exits import Failure
     from accountd.client.blocking import Client
 
 
@@ -50,7 +51,7 @@ def connect_for_network(args: argparse.Namespace) -> Client:
     return connect(args)
 
 
-def explain_failure(args: argparse.Namespace, failure: Exception, reason: str) -> str | None:
+def explain_failure(args: argparse.Namespace, failure: Failure, reason: str) -> str | None:
     """Add to the words of a failure how the daemon differs, where that may be why; None if it has been replaced.
 
     Another version may do better at anything; another environment at what goes over the network.

@@ -16,11 +16,9 @@ so once: what is stored can be used all the same.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import os
-import stat
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,8 +28,15 @@ import trio
 from accountd import paths
 from accountd.errors import CredentialsLocked, describe_os_error
 from accountd.files.flock import NoLocks, try_lock
-from accountd.files.ownership import UnsafePath
-from accountd.files.walk import check_folder, find_entry, open_ours
+from accountd.files.walk import check_folder, find_entry
+from accountd.storage.lock_file import (
+    is_nobody_of_ours,
+    look_at_lock,
+    name_holders,
+    open_as_it_is,
+    open_lock,
+    replace_lock,
+)
 from accountd.storage.lock_holder import find_holders
 from accountd.storage.trouble import cannot
 
@@ -118,17 +123,34 @@ class CredentialLocks:
     def rehearse(self) -> Place:
         """Give what the locks are of, and raise StorageError if they could not be had.
 
-        Nobody is waited for: who has them now, for a refresh, lets go of them before a login needs them. Raises
-        CredentialsLocked only for somebody who has been waited for in vain within the last minute.
+        No file is made, removed or given another mode. Nobody is waited for: who has them now, for a refresh, lets
+        go of them before a login needs them. Raises CredentialsLocked only for somebody who has been waited for in
+        vain within the last minute.
         """
-        with ExitStack() as held:
-            taken = self._try_both(held)
-            if isinstance(taken, Place):
-                return taken
+        try:
+            place = find_place(self._home)
+        except OSError as error:
+            raise cannot("used", self._home, error) from error
+        for lock in place.locks:
+            if (descriptor := open_as_it_is(lock)) is not None:
+                try:
+                    self._require_willing(lock, descriptor)
+                finally:
+                    os.close(descriptor)
+        return place
+
+    def _require_willing(self, path: Path, descriptor: int) -> None:
+        try:
+            if try_lock(descriptor):
+                return
+        except NoLocks as error:
+            self._say_no_locks(path.parent, error)
+            return
+        except OSError as error:
+            raise cannot("locked", path, error) from error
         now = trio.current_time()
-        if now < self._until + _MEMORY and (holders := _look(taken)[1]) == self._stubborn:
-            raise self._give_up(taken, holders, now, now)
-        return find_place(self._home)
+        if now < self._until + _MEMORY and (holders := find_holders(descriptor)) == self._stubborn:
+            raise self._give_up(path, holders, now, now)
 
     async def _take(self, held: ExitStack, timeout: float) -> Place:
         begun = look_at = trio.current_time()
@@ -139,9 +161,9 @@ class CredentialLocks:
             waited = now - begun
             if now >= look_at or waited >= patience:
                 look_at = now + _LOOK_AGAIN
-                identity, holders = _look(taken)
-                if _is_nobody_of_ours(holders, for_long=waited >= timeout):
-                    _replace(taken, identity, holders)
+                identity, holders = look_at_lock(taken)
+                if is_nobody_of_ours(holders, for_long=waited >= timeout):
+                    replace_lock(taken, identity, holders)
                     await trio.lowlevel.checkpoint()
                     continue
                 if holders == self._stubborn and begun < self._until + _MEMORY:
@@ -176,10 +198,9 @@ class CredentialLocks:
         What can be locked by nobody counts as locked.
         """
         while True:
-            try:
-                descriptor = _open(path)
-            except _Unlockable as unlockable:
-                self._say(f"{path} cannot be made ({unlockable}), so that no other program is kept from refreshing")
+            if (descriptor := open_lock(path)) is None:
+                why = f"{path.parent} cannot be written"
+                self._say(f"{path} cannot be made ({why}), so that no other program is kept from refreshing")
                 return True
             taking.callback(os.close, descriptor)
             try:
@@ -209,94 +230,6 @@ class CredentialLocks:
         if holders != self._stubborn or begun >= self._until + _MEMORY:
             self._stubborn, self._since = holders, begun
         self._until = now
-        who = f": {_name(holders)}" if holders else ""
+        who = f": {name_holders(holders)}" if holders else ""
         waited = f"{now - self._since:.0f} s"
         return CredentialsLocked(f"another program has held the credential lock {path} for {waited}{who}")
-
-
-class _Unlockable(Exception):
-    """There is no lock file, and none can be made."""
-
-
-def _open(path: Path) -> int:
-    """Open a lock file, made if need be. Raises StorageError, or _Unlockable."""
-    while True:
-        try:
-            return open_ours(path, os.O_RDWR | os.O_CREAT, private=True)
-        except OSError as error:
-            if isinstance(error, UnsafePath | PermissionError) and _drop_unusable(path):
-                continue
-            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM) or _can_write(path.parent):
-                raise cannot("locked", path, error) from error
-        return _open_to_read(path)
-
-
-def _open_to_read(path: Path) -> int:
-    """Open a lock file in a folder that cannot be written: one that is there can be locked all the same."""
-    try:
-        return open_ours(path, os.O_RDONLY)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EACCES):
-            raise _Unlockable(f"{path.parent} cannot be written") from error
-        raise cannot("locked", path, error) from error
-
-
-def _can_write(folder: Path) -> bool:
-    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _drop_unusable(path: Path) -> bool:
-    """Remove a lock file that we may not open, in a folder of ours, and that nobody of ours has; say whether."""
-    try:
-        with find_entry(path) as entry:
-            if entry.in_shared or not hasattr(os, "O_PATH"):
-                return False
-            descriptor = os.open(entry.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=entry.folder)
-            try:
-                found, holders = os.fstat(descriptor), find_holders(descriptor)
-            finally:
-                os.close(descriptor)
-            if not stat.S_ISREG(found.st_mode) or holders is None or not all(each.is_foreign for each in holders):
-                return False
-            os.unlink(entry.name, dir_fd=entry.folder)
-    except OSError:  # whoever wanted it has the reason
-        return False
-    _log.warning("%s could not be opened, and nobody of yours has it locked; there is a new one in its place", path)
-    return True
-
-
-def _look(path: Path) -> tuple[os.stat_result, tuple[Holder, ...] | None]:
-    """Say which file it is that somebody has locked, and who."""
-    try:
-        descriptor = _open(path)
-    except _Unlockable as error:  # it has gone by now
-        raise cannot("locked", path, OSError(errno.ENOENT, os.strerror(errno.ENOENT))) from error
-    try:
-        return os.fstat(descriptor), find_holders(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_nobody_of_ours(holders: tuple[Holder, ...] | None, *, for_long: bool) -> bool:
-    """Say whether no program of ours has the lock. One that cannot be seen may be, until it takes too long."""
-    if holders:
-        return all(holder.is_foreign for holder in holders)
-    return holders is not None and for_long
-
-
-def _replace(path: Path, identity: os.stat_result, holders: tuple[Holder, ...] | None) -> None:
-    """Take a lock file out of use, so that the next try makes a new one. Raises StorageError."""
-    try:
-        with find_entry(path) as entry, suppress(FileNotFoundError):
-            found = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
-            if not os.path.samestat(found, identity):  # another daemon was faster
-                return
-            os.unlink(entry.name, dir_fd=entry.folder)
-    except OSError as error:
-        raise cannot("locked", path, error) from error
-    who = _name(holders) if holders else "somebody who cannot be seen from here"
-    _log.warning("%s was locked by %s, no program of yours; there is a new one in its place", path, who)
-
-
-def _name(holders: tuple[Holder, ...]) -> str:
-    return ", ".join(map(str, holders))
