@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from accountd.sandbox import Claims, Response, Script, pages
 from accountd.sandbox.authorization import AuthorizationRequest, BadParameter, parse_authorization, parse_query
-from accountd.sandbox.state import DeviceLogin, Prompt
+from accountd.sandbox.state import DeviceLogin, LoggedRequest, Prompt
 from sandbox.caller import CLIENT_ID, Caller, Clock, authorize_url, error_code
 from sandbox.page import HOSTILE, Page
 
@@ -39,6 +39,8 @@ EVERY_PAGE = [
     pages.render_bad_parameter(BadParameter("state", "is missing")),
     pages.render_index("http://127.0.0.1:8000", {"A": [("GET", "/", "it")]}),
     pages.render_prompts([Prompt(0.0, "ada", "say hello", 200)]),
+    pages.render_panel([login()], {"A": [("a", "do it", True)]}, [LoggedRequest(0.0, "GET", "/", 200)], 0.0),
+    pages.render_panel([], {}, [], 0.0),
 ]
 
 
@@ -97,6 +99,10 @@ def test_hostile_text_stays_text(text: str) -> None:
         (
             pages.render_prompts([Prompt(0.0, "x", "x", 200)]),
             pages.render_prompts([Prompt(0.0, text, text, 200)]),
+        ),
+        (
+            pages.render_panel([], {}, [LoggedRequest(0.0, "x", "x", 0)], 0.0),
+            pages.render_panel([], {}, [LoggedRequest(0.0, text, text, 0)], 0.0),
         ),
         (pages.render_index("x", {"x": [("x", "x", "x")]}), pages.render_index(text, {text: [(text, text, text)]})),
     ):
@@ -194,12 +200,21 @@ _OURS = "http://127.0.0.1:8000"
         {"referer": "http://["},
     ],
 )
-@pytest.mark.parametrize("path", ["/codex/device", "/codex/device/decision", "/oauth/authorize/decision"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/codex/device",
+        "/codex/device/decision",
+        "/oauth/authorize/decision",
+        "/sandbox/decision",
+        "/sandbox/switch",
+    ],
+)
 async def test_another_site_cannot_send_our_forms(caller: Caller, path: str, elsewhere: dict[str, str]) -> None:
     """A form from another site, of another port, or of a page that hides where it is from, decides nothing."""
     started = await caller.start_login()
     asked = urlsplit(authorize_url()).query
-    form = f"user_code={started['user_code']}&decision=approve&{asked}".encode()
+    form = f"user_code={started['user_code']}&decision=approve&name=deny&{asked}".encode()
     kind = "application/x-www-form-urlencoded"
     assert (await caller.send("POST", path, form, content_type=kind, **elsewhere)).status == 403
     assert (await caller.poll(started)).status == 403

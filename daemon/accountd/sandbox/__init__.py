@@ -6,7 +6,8 @@ backend       the ChatGPT API                    state         what it has issue
 model         the model of turns                 config        what leads a client of it there
 verification  /codex/device, the person's side   consent       /oauth/authorize, the person's side
 control       /sandbox/…, the script's side      authorization what an app asks for there
-pages         the HTML of both                   server        the only file with a socket
+panel         /sandbox, for a person             switches      what can be made to go wrong there
+pages         the HTML of all                    server        the only file with a socket
 """
 
 from accountd.sandbox.message import ConnectionDropped, Request, Response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from accountd.sandbox.authorization import AuthorizationRequest, BadParameter
     from accountd.sandbox.script import Claims
-    from accountd.sandbox.state import DeviceLogin, Prompt
+    from accountd.sandbox.state import DeviceLogin, LoggedRequest, Prompt
 
 TEMPLATES: Final = PageTemplates(Path(__file__).with_name("pages"))
 
@@ -31,6 +32,9 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
 )
 
+
+_SHOWN: Final = 50
+"""Requests that a person is shown, of those that are remembered."""
 
 _CLOSE: Final = "You can close this page."
 _AGAIN: Final = Html('<a href="/codex/device">Type another code</a>')
@@ -124,6 +128,45 @@ def render_prompts(prompts: Iterable[Prompt]) -> Response:
     ]
     none = TEMPLATES.fill("no_prompts")
     return _page(200, "What the model was asked", TEMPLATES.fill("prompts", prompts=_join(reversed(items)) or none))
+
+
+def render_panel(
+    waiting: Iterable[DeviceLogin],
+    switches: Mapping[str, Iterable[tuple[str, str, bool]]],
+    requests: Iterable[LoggedRequest],
+    now: float,
+) -> Response:
+    """Show who waits for the person; by group, what can be made to go wrong and what is; and what was asked."""
+    logins = _join(TEMPLATES.fill("waiting", user_code=login.user_code) for login in waiting)
+    groups = [(group, _join(itertools.starmap(_switch, listed))) for group, listed in switches.items()]
+    asked = [
+        TEMPLATES.fill(
+            "request",
+            method=request.method,
+            path=request.path,
+            at=_time_of_day(request.at),
+            status=str(request.status) if request.status else "dropped",
+        )
+        for request in requests
+    ]
+    main = TEMPLATES.fill(
+        "panel",
+        now=_time_of_day(now),
+        waiting=logins or TEMPLATES.fill("nobody_waits"),
+        switches=_join(TEMPLATES.fill("group", group=group, items=items) for group, items in groups),
+        requests=_join(itertools.islice(reversed(asked), _SHOWN)) or TEMPLATES.fill("no_requests"),
+    )
+    return _page(200, "Play along", main)
+
+
+def render_seen(path: str) -> Response:
+    """Send the browser to a page, by GET (RFC 9110 section 15.4.4): to load it again repeats nothing."""
+    return Response(303, {**_HEADERS, "location": path})
+
+
+def _switch(name: str, says: str, is_on: bool) -> Html:
+    checked, word = ("true", "On") if is_on else ("false", "Off")
+    return TEMPLATES.fill("switch", name=name, says=says, checked=checked, word=word)
 
 
 _MARKS: Final = {"good": "✓", "bad": "!", "": "✕"}

@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from accountd.config.settings import DEFAULT_CLIENT_ID
-from accountd.sandbox import backend, consent, control, issuer, model, pages, verification
+from accountd.sandbox import backend, consent, control, issuer, model, pages, panel, verification
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script
 from accountd.sandbox.state import Event, Grant, LoggedRequest, State
@@ -68,6 +68,15 @@ GROUPS: Final = (
             Route("POST", "/oauth/authorize/decision", consent.decide, "", control.refuse_other_sites),
             Route("GET", "/model", _show_prompts, "See what the model was asked"),
         ),
+    ),
+    Group(
+        "For people who play along",
+        (
+            Route("GET", "/sandbox", panel.show, "See who waits for you, and make things go wrong"),
+            Route("POST", "/sandbox/decision", panel.decide, "", control.refuse_other_sites),
+            Route("POST", "/sandbox/switch", panel.flip, "", control.refuse_other_sites),
+        ),
+        scripted=False,
     ),
     Group(
         "Issuer",

@@ -139,6 +139,10 @@ class State:
         self._seen[path] += 1
         return next((fault for fault in faults if fault.nth == self._seen[path]), None)
 
+    def has_happened(self, fault: Fault) -> bool:
+        """Return True if the request that a fault of the script is about has come."""
+        return self._seen[fault.path] >= fault.nth
+
     def log(self, method: str, path: str, status: int) -> None:
         """Remember a request; the oldest is forgotten for it when there are many."""
         request = LoggedRequest(self.now(), method[:20], path[:_LOGGED_PATH], status)
@@ -180,6 +184,10 @@ class State:
         return next(
             (self._aged(login) for login in self._logins.values() if _bare(login.user_code) == wanted), None
         )
+
+    def waiting(self) -> list[DeviceLogin]:
+        """List the logins that a person can decide, the newest first."""
+        return [login for login in reversed(self._logins.values()) if self._aged(login).status is Status.WAITING]
 
     def decide(self, login: DeviceLogin, *, approve: bool) -> None:
         """Note the person's decision. Nothing changes if the login is decided or has expired."""

@@ -71,7 +71,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "command", nargs=REMAINDER, metavar="-- COMMAND", help="what to run there; its exit code is the sandbox's"
     )
-    group = parser.add_argument_group("what it does", "POST /sandbox/script changes it later")
+    group = parser.add_argument_group(
+        "what it does", "POST /sandbox/script changes it later, and so does the page /sandbox"
+    )
     group.add_argument(
         "--approve-after",
         type=int,

@@ -26,6 +26,7 @@ _MOST_UNREAD = 10_000
 
 _URLS = {
     "device": "/codex/device",
+    "page": "/sandbox",
     "script": "/sandbox/script",
     "requests": "/sandbox/requests",
     "reset": "/sandbox/reset",
@@ -34,6 +35,7 @@ _URLS = {
 _WELCOME = """
 The sandbox is at {url} and lists there what it offers.
 No real account is involved, and nothing leaves this computer.
+{url}/sandbox shows who waits for you, and lets things go wrong.
 
 With the lines above in the environment of a shell, begin a login there:
 
