@@ -73,10 +73,43 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["statsu"], "accountd: argument VERB: invalid choice: 'statsu'"),
-        (["status", "--jason"], "accountd: unrecognized arguments: --jason; see `accountd --help`"),
-        (["status", "--socket"], "accountd status: argument --socket: expected one argument"),
-        (["serve", "--log-level", "loud"], "accountd serve: argument --log-level: invalid choice: 'loud'"),
+        (["statsu"], "accountd: statsu is no verb; did you mean status?"),
+        (["xyz"], "accountd: xyz is no verb"),
+        (["sk-Secret1"], "accountd: that is no verb"),
+        (["help", "logn"], "accountd help: logn is no verb; did you mean login?"),
+        (["--verson"], "accountd: it has no option --verson; did you mean --version?"),
+        (["status", "--jason"], "accountd status: it has no option --jason; did you mean --json?"),
+        (["status", "--sk-Secret1"], "accountd status: it has no such option"),
+        (["status", "sk-Secret1"], "accountd status: it takes no more words than these"),
+        (["status", "--socket"], "accountd status: --socket: expected one argument"),
+        (
+            ["serve", "--log-level", "loud"],
+            "accountd serve: --log-level: must be one of debug, info, warning, error",
+        ),
+        (
+            ["token", "--format", "sk-Secret1"],
+            "accountd token: --format: must be one of raw, json, env, header, curl",
+        ),
+        (["sandbox", "--port", "sk-Secret1"], "accountd sandbox: --port: must be a whole number"),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_what_was_meant(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], error: str
+) -> None:
+    """Exit code 2, nothing on stdout; the first line says what is wrong, and below it is how the verb is used."""
+    assert main(arguments) == exits.USAGE
+    out, err = capsys.readouterr()
+    first, *others, last = err.splitlines()
+    assert (out, first) == ("", error)
+    verb = error.partition(":")[0].partition(" ")[2]
+    assert "\n".join(others).startswith(f"usage: accountd {verb} " if verb else "")
+    assert last == (f"`accountd help {verb}` explains it." if verb else "`accountd help` lists the verbs.")
+    assert "sk-Secret1" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
         (
             ["serve", "--listen", "ws://127.0.0.1:80"],
             "accountd: unsupported --listen URL `ws://127.0.0.1:80`; expected `stdio://` or `unix://PATH`",
@@ -86,17 +119,24 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
             "accountd: unsupported --listen URL `unix://`; expected `stdio://` or `unix://PATH`",
         ),
         (["serve", "--token-socket", "stdio://"], "accountd: --token-socket takes unix://PATH"),
-        (["token", "--format", "yaml"], "accountd token: argument --format: invalid choice: 'yaml'"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(
+def test_what_a_verb_does_not_take_is_one_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], error: str
 ) -> None:
     """Exit code 2, nothing on stdout, and one line that says what is wrong."""
     assert main(arguments) == exits.USAGE
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(error)
+    assert capsys.readouterr() == ("", f"{error}\n")
+
+
+def test_help_is_that_of_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    """`accountd help VERB` prints what `accountd VERB --help` prints; without a verb, the list of them."""
+    printed = []
+    for arguments in (["help", "logout"], ["logout", "--help"], ["help"], ["--help"]):
+        assert main(arguments) == exits.OK
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert printed[2] == printed[3]
 
 
 @pytest.mark.parametrize("spelling", ["{}", "unix://{}"])

@@ -61,8 +61,8 @@ def test_what_is_no_duration_is_a_wrong_command_line(capsys: pytest.CaptureFixtu
     """No units but s, m and h, no more than 24 hours: exit code 2 before any daemon is asked."""
     assert main(["token", "--min-valid", duration]) == 2
     out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "argument --min-valid: must be seconds" in err
+    assert out == ""
+    assert err.startswith("accountd token: --min-valid: must be seconds")
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,11 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, st
 
 
 def refused(*options: str) -> str:
-    """Run a sandbox that does not start, and give its one line of complaint."""
+    """Run a sandbox that does not start, and give what it complains of."""
     done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode in (1, 2)
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    return line
+    return done.stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -177,7 +176,7 @@ def test_a_script_comes_from_a_file_and_options(tmp_path: Path) -> None:
     assert "cannot be read" in refused("--script", str(tmp_path / "absent.json"))
     assert "approve_after_polls" in refused("--approve-after", "-1")
     assert "delay" in refused("--delay", "nan")
-    assert "'server_error'" in refused("--authorize", "perhaps")
+    assert "server_error" in refused("--authorize", "perhaps")
 
 
 def test_the_command_knows_what_the_script_knows() -> None:

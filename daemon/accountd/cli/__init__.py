@@ -40,6 +40,7 @@ VERBS = (
     "schema",
     "doctor",
     "completion",
+    "help",
 )
 _OWN_OPTIONS = ("-h", "--help", "--version")
 
@@ -59,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
             complain(f"cannot write the output: {describe_os_error(error)}")
         return ERROR
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # behind the ^C of the terminal, or the prompt that was left
         return INTERRUPTED
     except Failure as failure:
         complain(str(failure))
@@ -91,9 +94,9 @@ def _run(argv: list[str]) -> int:
         args, before = parser.parse_known_args([*argv[:1], *before]) if before else (argparse.Namespace(), [])
         args, unknown = parser.parse_known_args(argv, args)
         if unknown and "ignores_unknown" not in args:
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            parser.verbs.get(args.verb, parser).refuse(unknown)
         args.unknown, args.before = unknown, before
-    except SystemExit as done:  # argparse has said what there was to say
+    except SystemExit as done:  # the parser has said what there was to say
         return int(done.code or 0)
     if args.verb is None:
         parser.print_help(sys.stderr)
@@ -141,7 +144,7 @@ def build_parser(argv: Sequence[str] = ()) -> Parser:
     parser = Parser(prog="accountd", description=_DESCRIPTION, epilog=DOCUMENTATION)
     version = f"accountd for Codex {CODEX_VERSION}, release {__version__}"  # clients of Codex take the first number
     parser.add_argument("--version", action="version", version=version)
-    subparsers = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", prog="accountd")
+    subparsers = parser.add_verbs()
     for verb in argv[:1] if argv[:1] and argv[0] in VERBS else VERBS:
         importlib.import_module(f"accountd.cli.{verb.replace('-', '_')}").add_parser(subparsers)
     return parser

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _USUAL_WIDTH = 80
+_HANGING = "  "
 
 
 def one_line(text: str) -> str:
@@ -28,8 +29,15 @@ def say(text: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """Write an error or a warning to stderr, as one line under the command's name."""
-    print(f"accountd: {one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201  # as above
+    """Write an error or a warning to stderr under the command's name: one line, or as many as a terminal needs."""
+    write_error(f"accountd: {one_line(text)}")
+
+
+def write_error(text: str) -> None:
+    """Write a line to stderr; on a terminal it is folded, and what does not fit is indented below."""
+    width = Screen.of(sys.stderr).width
+    lines = [text] if count_columns(text) <= width else fold(text, max(1, width - len(_HANGING)))
+    print(f"\n{_HANGING}".join(lines), file=sys.stderr, flush=True)  # noqa: T201  # as above
 
 
 class Style(NamedTuple):

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/accountd
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_accountd_subparsers=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion)
+_shtab_accountd_subparsers=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
 _shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start)
 _shtab_accountd_logout_option_strings=(-h --help --forget --socket --no-start)
@@ -24,6 +24,7 @@ _shtab_accountd_sandbox_option_strings=(-h --help --port --home --daemon --backg
 _shtab_accountd_schema_option_strings=(-h --help --out)
 _shtab_accountd_doctor_option_strings=(-h --help --json --socket)
 _shtab_accountd_completion_option_strings=(-h --help)
+_shtab_accountd_help_option_strings=(-h --help)
 _shtab_accountd_option_strings=(-h --help --version)
 
 _shtab_accountd_login___socket_COMPGEN=_accountd_files
@@ -49,7 +50,8 @@ _shtab_accountd_serve___log_format_choices=(text json journald)
 _shtab_accountd_service_pos_0_choices=(install uninstall status)
 _shtab_accountd_sandbox___authorize_choices=(ask approve deny not_entitled no_code server_error)
 _shtab_accountd_completion_pos_0_choices=(bash zsh fish)
-_shtab_accountd_pos_0_choices=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion)
+_shtab_accountd_help_pos_0_choices=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
+_shtab_accountd_pos_0_choices=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
 _shtab_accountd_login__h_nargs=0
 _shtab_accountd_login___help_nargs=0
@@ -117,6 +119,8 @@ _shtab_accountd_doctor___help_nargs=0
 _shtab_accountd_doctor___json_nargs=0
 _shtab_accountd_completion__h_nargs=0
 _shtab_accountd_completion___help_nargs=0
+_shtab_accountd_help__h_nargs=0
+_shtab_accountd_help___help_nargs=0
 _shtab_accountd_pos_0_nargs=A...
 _shtab_accountd__h_nargs=0
 _shtab_accountd___help_nargs=0

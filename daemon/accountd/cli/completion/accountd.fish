@@ -50,7 +50,7 @@ function _shtab_accountd_using
   test "$_shtab_accountd_cmdpath" = "$argv"
 end
 
-set -g _shtab_accountd_commands login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion
+set -g _shtab_accountd_commands login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help
 set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
 
 complete -c accountd -e
@@ -154,6 +154,9 @@ complete -c accountd -n '_shtab_accountd_using doctor' -l socket -xka "(__fish_c
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a completion -d 'print what a shell completes this command with'
 complete -c accountd -n '_shtab_accountd_using completion' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using completion; and test $_shtab_accountd_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh or fish'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a help -d 'say what a verb does, and how it is used'
+complete -c accountd -n '_shtab_accountd_using help' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using help; and test $_shtab_accountd_npos -eq 0' -ka "login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help" -d 'the verb to explain'
 
 # What of the word stands behind --option=.
 function __accountd_value

@@ -14,6 +14,7 @@ _shtab_accountd_commands() {
     completion:'print what a shell completes this command with'
     connect:'connect standard input and output to the daemon'
     doctor:'look for what is wrong, and say what to do'
+    help:'say what a verb does, and how it is used'
     login:'log in with ChatGPT, or with an API key'
     logout:'log out, for every client on this machine'
     restart:'end the daemon, and start another'
@@ -76,6 +77,14 @@ _shtab_accountd_doctor_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_doctor_defaults_added=0
+
+_shtab_accountd_help_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  ":the verb to explain:(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_help_defaults_added=0
 
 _shtab_accountd_login_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -244,6 +253,7 @@ _shtab_accountd() {
         completion) _arguments -C -s $_shtab_accountd_completion_options ;;
         connect) _arguments -C -s $_shtab_accountd_connect_options ;;
         doctor) _arguments -C -s $_shtab_accountd_doctor_options ;;
+        help) _arguments -C -s $_shtab_accountd_help_options ;;
         login) _arguments -C -s $_shtab_accountd_login_options ;;
         logout) _arguments -C -s $_shtab_accountd_logout_options ;;
         restart) _arguments -C -s $_shtab_accountd_restart_options ;;
