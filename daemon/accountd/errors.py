@@ -21,7 +21,8 @@ AccountdError
 ├─ LoginFailed          the issuer's, the network's or the person's: ends a login with this text
 │  ├─ LoginDenied           the person, or their organisation, said no
 │  ├─ LoginCancelled        somebody said so: a client, a newer login, another program, the shutdown
-│  │  └─ PortYielded            another program asked for the port of a browser login
+│  │  ├─ PortYielded            another program asked for the port of a browser login
+│  │  └─ DaemonEnding           the daemon was told to end
 │  ├─ LoginTimedOut         the person did not come
 │  ├─ WorkspaceForbidden    the tokens are for a workspace that the configuration does not allow
 │  └─ RequirementsUnavailable   what the workspace requires could not be had, or cannot be used
@@ -165,6 +166,10 @@ class LoginCancelled(LoginFailed):
 
 class PortYielded(LoginCancelled):
     """A browser login ends because another program asked for its port, as Codex does for a login of its own."""
+
+
+class DaemonEnding(LoginCancelled):
+    """A login ends because the daemon does."""
 
 
 class LoginTimedOut(LoginFailed):

@@ -107,7 +107,7 @@ def test_a_second_ctrl_c_leaves_at_once(path: Path, run: type[Terminal]) -> None
         server.wait_for("account/login/cancel")
         terminal.type("\x03")
         assert terminal.wait() == 130
-    assert "see `accountd status` for what became of the login" in terminal.screen
+    assert "see `accountd status` for what\r\n  became of the login" in terminal.screen
 
 
 def test_ctrl_c_after_the_login_is_complete(path: Path, run: type[Terminal]) -> None:
@@ -282,3 +282,29 @@ def test_no_key_is_typed(run: type[Terminal], keys: str, code: int) -> None:
     terminal.type(keys)
     assert terminal.wait() == code
     assert "Traceback" not in terminal.screen
+    assert terminal.screen.partition("(is not shown): ")[2].startswith("\r\n")
+    assert terminal.screen.endswith("\r\n")
+
+
+def test_what_ctrl_c_leaves_going_on_is_said(path: Path, run: type[Terminal]) -> None:
+    """The daemon goes on with a logout that nobody waits for any more."""
+    with AppServer(path, {"account/logout": None}) as server:
+        terminal = run("logout", columns=40)
+        server.wait_for("account/logout")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    assert terminal.screen.replace("^C", "").strip().splitlines() == [
+        "accountd: the daemon goes on with the",
+        "  logout; `accountd status` says what",
+        "  became of it",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["help", "login"], ["help"], ["statsu"], ["status", "--jsno"]])
+def test_help_fits_a_narrow_terminal(arguments: list[str], run: type[Terminal]) -> None:
+    """Paragraphs, options and errors are folded at words; only tables and examples keep their lines."""
+    terminal = run(*arguments, columns=40)
+    terminal.wait()
+    lines = terminal.screen.splitlines()
+    assert len(lines) > 1
+    assert [line for line in lines if len(line) > 40 and not line.startswith("  ")] == []

@@ -114,7 +114,7 @@ async def test_the_reply_comes_before_anything_is_heard_of_the_end(autojump_cloc
     ("script", "error"),
     [
         (Script(approve_after_polls=1, deny=True), "device auth was denied"),
-        (Script(approve_after_polls=1, expire=True), "device auth timed out after 15 minutes"),
+        (Script(approve_after_polls=1, expire=True), "device auth timed out: the issuer has let the code expire"),
         (Script(code_lifetime=10**6), "device auth timed out after 15 minutes"),
         (
             Script(approve_after_polls=0, faults=(Fault(POLL, 1, 401),)),

@@ -24,6 +24,7 @@ from fakes.world import open_world
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from accountd.errors import AccountdError
     from accountd.login.flow import Retrying
     from accountd.login.manager import LoginManager
     from accountd.oauth.device import Approval, DeviceCode
@@ -39,7 +40,14 @@ FAREWELL = 2.0
 
 
 class StubbornAttempt(DeviceCodeAttempt):
-    """An attempt that has something to finish when it is cancelled, as one that closes a connection has."""
+    """An attempt that has something to finish when it is cancelled, as one that closes a connection has.
+
+    Its words are the class of what ended it.
+    """
+
+    def conclude(self, error: AccountdError | None) -> str | None:
+        """See Attempt."""
+        return type(error).__name__
 
     async def wait_approval(self, retrying: Retrying) -> Approval:
         """See Attempt."""
@@ -145,7 +153,8 @@ async def test_whoever_ends_them_all_waits_for_their_completions(
         await trio.testing.wait_all_tasks_blocked()
         begun = trio.current_time()
         await (world.logins.shut() if shut else world.logins.cancel_all())
-        assert len(world.completions()) == 1
+        [completion] = world.completions()
+        assert completion["error"] == ("DaemonEnding" if shut else "LoginCancelled")
         assert trio.current_time() - begun == pytest.approx(FAREWELL)
 
 

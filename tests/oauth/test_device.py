@@ -13,6 +13,7 @@ from accountd.errors import LoginFailed, RemoteRefused
 from accountd.oauth.device import (
     DEFAULT_INTERVAL,
     EXPIRED,
+    EXPIRED_THERE,
     LIFETIME,
     MAX_INTERVAL,
     MIN_INTERVAL,
@@ -183,8 +184,8 @@ def test_slow_down_adds_five_seconds_for_good(status: int, body: bytes) -> None:
     [
         (400, b'{"error":"access_denied"}', "device auth was denied"),
         (403, b'{"error":{"code":"access_denied"}}', "device auth was denied"),
-        (400, b'{"error":"expired_token"}', EXPIRED),
-        (404, b'{"error":"expired_token"}', EXPIRED),
+        (400, b'{"error":"expired_token"}', EXPIRED_THERE),
+        (404, b'{"error":"expired_token"}', EXPIRED_THERE),
         (400, b'{"error":"invalid_grant"}', "device auth failed with status 400 Bad Request: invalid_grant"),
         (401, b"", "device auth failed with status 401 Unauthorized"),
         (410, b"", "device auth failed with status 410 Gone"),

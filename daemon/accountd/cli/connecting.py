@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from accountd import paths
 from accountd.cli.exits import NO_DAEMON, Failure
 from accountd.cli.terminal import complain
+from accountd.cli.waiting import waiting
 from accountd.client.blocking import Client
 from accountd.client.connecting import open_connection
 from accountd.client.errors import NothingListens
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 """Seconds for the daemon to accept a connection."""
+_STARTING = "if a daemon has just been started, it stays; `accountd stop` ends it"
 
 
 def connect(args: argparse.Namespace) -> Client:
@@ -36,13 +38,15 @@ def connect_again(args: argparse.Namespace) -> Client:
 
 
 def _connect(args: argparse.Namespace, *, start: bool) -> Client:
-    return Client(socket_path(args), name="accountd-cli", title="accountd command line", start=start)
+    with waiting("a daemon to listen", goes_on=_STARTING if start else None):
+        return Client(socket_path(args), name="accountd-cli", title="accountd command line", start=start)
 
 
 def open_daemon(args: argparse.Namespace) -> socket.socket:
     """Open a connection that nobody has introduced themselves on yet; otherwise as `connect`."""
     try:
-        return open_connection(socket_path(args), _PATIENCE, start=not args.no_start)
+        with waiting("a daemon to listen", goes_on=None if args.no_start else _STARTING):
+            return open_connection(socket_path(args), _PATIENCE, start=not args.no_start)
     except NothingListens as error:
         raise _refuse(error) from error
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from accountd.cli.exits import Failure
 from accountd.cli.terminal import describe_duration
+from accountd.cli.waiting import waiting
 from accountd.client.errors import CallFailed, NothingListens
 from accountd.client.unix_socket import find_listener, open_socket
 
@@ -89,14 +90,16 @@ def end_daemon(path: str, status: Status) -> None:
         raise Failure(f"{name_manager()} runs this daemon: end it with `{manager_command('stop')}`")
     if pid is None or pid != status.get("pid"):  # its number means another process here
         raise Failure(f"the daemon at {path} cannot be ended from here: it is in another container, or another's")
-    waiting = _open_process(pid)
+    process = _open_process(pid)
     try:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
     except PermissionError:
         raise Failure(f"the daemon, pid {pid}, is another user's") from None
-    if not _wait(waiting, path):
+    with waiting("the daemon to end what it has begun", goes_on="the daemon ends all the same, when that is done"):
+        ended = _wait(process, path)
+    if not ended:
         raise Failure(f"the daemon, pid {pid}, has not ended within {PATIENCE:g} s; `kill -KILL {pid}` ends it")
 
 

@@ -11,7 +11,6 @@ from accountd.cli.replacing import connect_for_network
 from accountd.cli.terminal import one_line, say
 from accountd.cli.waiting import waiting
 from accountd.client import faults
-from accountd.client.errors import CallFailed
 from accountd.client.faults import find_fault
 
 if TYPE_CHECKING:
@@ -51,12 +50,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Log out, and say so."""
-    with connect_for_network(args) as client:
-        try:
-            fault = find_fault(client.read_status())
-        except CallFailed:  # a daemon of an older version
-            fault = None
-        with waiting("the daemon, which asks the issuer to revoke the login"):
+    client, status = connect_for_network(args)
+    with client:
+        fault = find_fault(status)
+        left = "the daemon goes on with the logout; `accountd status` says what became of it"
+        with waiting("the daemon, which asks the issuer to revoke the login", goes_on=left):
             client.logout(revoke=not args.forget)
         server = client.server
     say(_describe_end(fault, forget=args.forget))

@@ -35,20 +35,24 @@ def find_differing(status: Status) -> list[str]:
     return find_differences(describe_environment(join_env_file(os.environ)), there)
 
 
-def connect_for_network(args: argparse.Namespace) -> Client:
-    """Connect as `connect` does, to a daemon that goes the ways of this environment, if it can be had."""
+def connect_for_network(args: argparse.Namespace) -> tuple[Client, Status]:
+    """Connect as `connect` does, to a daemon that goes the ways of this environment, if it can be had.
+
+    Gives what it says of itself as well.
+    """
     client = connect(args)
     status = read_status(client)
     difference = _describe_difference(status)
     if difference is None:
-        return client
+        return client, status
     if hindrance := _find_hindrance(args, status):
         complain(f"warning: {difference}; {hindrance}")
-        return client
+        return client, status
     client.close()
     complain(f"{difference}: another one takes its place")
     end_daemon(client.path, status)
-    return connect(args)
+    client = connect(args)
+    return client, read_status(client)
 
 
 def explain_failure(args: argparse.Namespace, failure: Failure, reason: str) -> str | None:

@@ -16,6 +16,7 @@ import trio
 
 from accountd.account.external import EXTERNAL_IS_ACTIVE, ExternalTokens
 from accountd.errors import (
+    DaemonEnding,
     ExternalTokensActive,
     InvalidRequest,
     LoginCancelled,
@@ -205,7 +206,7 @@ class LoginManager:
                 try:
                     await self._live(login, attempt)
                 finally:  # cancelled, by its scope or with everything else, if it has not completed
-                    self._complete(login, LoginCancelled(NOT_COMPLETED))
+                    self._complete(login, (LoginCancelled if self._open else DaemonEnding)(NOT_COMPLETED))
 
         try:
             async with flow.open() as attempt:

@@ -38,6 +38,7 @@ NOT_ENABLED: Final = (
     "device code login is not enabled for this Codex server. Use the browser login or verify the server URL."
 )
 EXPIRED: Final = f"device auth timed out after {LIFETIME / 60:.0f} minutes"
+EXPIRED_THERE: Final = "device auth timed out: the issuer has let the code expire"
 
 _OVERLOAD: Final = 429  # which asks for what `slow_down` does, whatever else it says (RFC 6585 section 4)
 _PASSING: Final = frozenset((408, 425, _OVERLOAD, *range(300, 400), *range(500, 600)))
@@ -146,7 +147,7 @@ class DeviceCodePolling:
             case "access_denied":
                 raise LoginDenied("device auth was denied")
             case "expired_token":
-                raise LoginTimedOut(EXPIRED)
+                raise LoginTimedOut(EXPIRED_THERE)
         pending = code in ("authorization_pending", "slow_down") or (status in (403, 404) and page is None)
         if pending:
             self.retries, self.trouble = 0, None

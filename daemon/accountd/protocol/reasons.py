@@ -33,6 +33,7 @@ _KINDS: Final = (
     errors.LoginDenied,
     errors.LoginCancelled,
     errors.PortYielded,
+    errors.DaemonEnding,
     errors.LoginTimedOut,
     errors.WorkspaceForbidden,
     errors.RequirementsUnavailable,

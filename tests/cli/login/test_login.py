@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.cli import main
+from accountd.cli import exits, main
 from accountd.cli.login import course as login_course
-from fakes.app_server import LOGIN_ID, STARTED, AppServer, Message, Raw, Refusal, Script, begin, completed
+from fakes.app_server import LOGIN_ID, STARTED, Answer, AppServer, Message, Raw, Refusal, Script, begin, completed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +85,11 @@ def test_json_tells_of_steps_and_retries(path: Path, capsys: pytest.CaptureFixtu
     [
         ("device auth timed out after 15 minutes", "loginTimedOut", ""),
         ("not completed", "loginCancelled", " (cancelled by another client, or replaced by another login)"),
+        (
+            "Login was not completed",
+            "daemonEnding",
+            " (the daemon was told to end; log in again, which starts another one)",
+        ),
         ("Login was not completed", None, ""),
     ],
 )
@@ -117,6 +122,62 @@ def test_a_login_that_may_not_begin_says_why(path: Path, capsys: pytest.CaptureF
     with AppServer(path, {"account/login/start": Refusal(-32600, text)}):
         assert main(["login"]) == 1
     assert capsys.readouterr() == ("", f"accountd: {text}\n")
+
+
+_BEGUN = ({"id": 2, "result": STARTED}, *({"method": m, "params": p} for m, p in begin(STARTED).notifications))
+
+
+@pytest.mark.parametrize(
+    ("start", "event"),
+    [
+        (
+            Refusal(-32600, "no", "policy"),
+            {"event": "completed", "success": False, "error": "no", "reason": "policy"},
+        ),
+        (
+            Refusal(-32600, "no", "deviceCodesDisabled"),
+            {"event": "completed", "success": False, "error": "no", "reason": "deviceCodesDisabled"},
+        ),
+        (Raw(b"", hang_up=True), {"event": "lost"}),
+        (Raw("".join(f"{json.dumps(message)}\n" for message in _BEGUN).encode(), hang_up=True), {"event": "lost"}),
+    ],
+    ids=["refused", "no codes", "cut before", "cut after"],
+)
+def test_json_has_an_event_for_every_end(
+    path: Path, capsys: pytest.CaptureFixture[str], start: Answer, event: dict[str, object]
+) -> None:
+    """A start that is refused, and a daemon that is gone: the last line is the end, and stderr has words too."""
+    with AppServer(path, {"account/login/start": start}):
+        assert main(["login", "--json"]) == 1
+    out, err = capsys.readouterr()
+    last = json.loads(out.splitlines()[-1])
+    assert {**last, **event} == last
+    assert err.startswith("accountd: ")
+
+
+def test_json_has_an_event_where_there_is_no_daemon(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A login that nobody could be asked for has failed as well."""
+    assert main(["login", "--json", "--no-start"]) == exits.NO_DAEMON
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["success"], event["reason"]) == ("completed", False, None)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--with-api-key"]])
+def test_whose_place_a_login_takes_is_told(
+    path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    """Who is logged in before is the first line, for a person; who is nobody is not told."""
+    start = {"type": "apiKey"} if arguments else begin(STARTED, completed())
+    script: Script = {"account/login/start": start, **WHO}
+    first = "Logged in with ChatGPT as dev@example.com. The new login will take its place."
+    for mode, told in (("chatgpt", True), (None, False)):
+        pipe_in(monkeypatch, b"sk-1")
+        with AppServer(path, {**script, "accountd/status": {"credential": {"mode": mode}}}):
+            assert main(["login", *arguments]) == 0
+        assert (capsys.readouterr().out.splitlines()[0] == first) is told
 
 
 def test_where_there_are_no_codes_the_browser_is_named(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,9 +264,9 @@ def test_what_is_no_key_is_not_sent(
     ("arguments", "words"),
     [
         (["--with-api-key", "sk-secret-1"], "takes nothing; an API key is read from stdin"),
-        (["--with-api-key=sk-secret-1"], "argument --with-api-key: takes no value"),
-        (["--api-key=sk-secret-1"], "unrecognized arguments: --api-key=…"),
-        (["--api-key", "sk-secret-1"], "unrecognized arguments: --api-key;"),
+        (["--with-api-key=sk-secret-1"], "--with-api-key: takes no value"),
+        (["--api-key=sk-secret-1"], "it has no option --api-key; did you mean --with-api-key?"),
+        (["--api-key", "sk-secret-1"], "it has no option --api-key; did you mean --with-api-key?"),
     ],
 )
 def test_no_key_is_taken_from_the_command_line(

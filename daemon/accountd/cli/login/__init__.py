@@ -34,8 +34,10 @@ With --json, each event is one object on a line: "started" with loginId,
 expiresIn (seconds) and verificationUrl and userCode, or authUrl and
 browserOpened; "progress" with state (exchanging, committing, or waiting with
 retries and retryCause, if the issuer is in trouble); then "completed" with
-success and the account, or the error and its reason, or "cancelled". It asks
-for no address; a program that has one hands it in with
+success and the account, or the error and its reason, or "cancelled"; or
+"lost" with an error, if the daemon could not tell how it ended. The last
+three end it; a login that cannot begin is "completed" without a start. It
+asks for no address; a program that has one hands it in with
 account/login/submitCallback.
 
 examples:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from accountd.cli.account import Account, read_account
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.terminal import complain
+from accountd.cli.waiting import waiting
 from accountd.client.blocking import BrowserLogin, DeviceCodeLogin
 from accountd.client.errors import CallFailed, CallTimedOut, ClientError, Interrupted, LoginFailed
 
@@ -59,7 +60,8 @@ class Course:
         Raises Interrupted at a second signal.
         """
         try:
-            login = way.start(self._client)
+            with waiting("the daemon, which asks the issuer for a login"):
+                login = way.start(self._client)
         except Interrupted:
             self._report.cancelled()
             return SIGNALLED + self._interrupts.take()

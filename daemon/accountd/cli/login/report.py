@@ -7,21 +7,25 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
+from accountd.cli.exits import Failure
 from accountd.cli.terminal import Screen, StatusLine, complain, fold, one_line, say
+from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.account import Account
     from accountd.client.blocking import BrowserLogin, DeviceCodeLogin
+    from accountd.client.errors import ClientError
     from accountd.client.results import AccountLoginProgress
+    from accountd.errors import AccountdError
 
 _HINTS = {
     "loginCancelled": "cancelled by another client, or replaced by another login",
+    "daemonEnding": "the daemon was told to end; log in again, which starts another one",
     "portYielded": "another program on this machine asked for the port",
 }
 """What a person does not see from the protocol's words, by the reason."""
-
 
 _WAITING = ("Waiting for approval", "Waiting")
 _RETRYING = ("The issuer tells nothing yet", "No answer")
@@ -37,6 +41,8 @@ class TextReport:
     and says what became of it.
     """
 
+    tells_replaced = True
+
     def __init__(self, *, asks: bool = False, qr: bool = False, copy: Callable[[str], str] | None = None) -> None:
         self.asks = asks
         self._qr = qr
@@ -51,6 +57,11 @@ class TextReport:
     def ticks(self) -> bool:
         """Return True if `waiting` wants to be called each second."""
         return self._status_line is not None
+
+    def replaces(self, account: Account) -> None:
+        """Say who is logged in now, if anybody is."""
+        if account.mode is not None:
+            self._tell(f"{account.headline()} The new login will take its place.")
 
     def show_code(self, login: DeviceCodeLogin) -> None:
         """Say what there is to do with a code, and within which time."""
@@ -146,6 +157,9 @@ class TextReport:
         """Say that the person's wish was done."""
         say("Login cancelled.")
 
+    def left(self, failure: Failure | ClientError | AccountdError | None) -> None:
+        """Say nothing: the command says it, on stderr."""
+
     def _draw(self, page: str) -> None:
         from accountd.cli.login.qr_code import draw_address  # for --qr alone
 
@@ -171,11 +185,11 @@ class TextReport:
 class JsonReport:
     """One JSON object a line, for a program."""
 
-    asks = False
-    ticks = False
+    asks = ticks = tells_replaced = False
 
     def __init__(self) -> None:
         self._retried = False
+        self._begun = self._over = False
 
     def show_code(self, login: DeviceCodeLogin) -> None:
         """Give what the program has to show, and for how many seconds."""
@@ -193,6 +207,9 @@ class JsonReport:
             told = {"state": login["state"], "retries": login["retries"], "retryCause": login["retryCause"]}
             self._event("progress", **told)
         self._retried = bool(login["retries"])
+
+    def replaces(self, account: Account) -> None:
+        """Say nothing: `tells_replaced` is false, and nobody is asked for it."""
 
     def waiting(self, left: float) -> None:
         """Say nothing: a program has a clock."""
@@ -217,7 +234,24 @@ class JsonReport:
         """Say that nothing was stored."""
         self._event("cancelled")
 
+    def left(self, failure: Failure | ClientError | AccountdError | None) -> None:
+        """Give the failure of a login that was not begun; of any other, that its end is not known.
+
+        None is a signal in a moment in which it is not known, either.
+        """
+        if self._over:
+            return
+        called = failure.__cause__ if isinstance(failure, Failure) else failure
+        if self._begun or failure is None or isinstance(failure, (CallTimedOut, ConnectionLost)):
+            self._event("lost", error="interrupted" if failure is None else str(failure))
+        elif isinstance(called, CallFailed):
+            self.failed(called.message, called.reason)
+        else:
+            self.failed(str(failure), None)
+
     def _event(self, event: str, **members: object) -> None:
+        self._begun = True
+        self._over = event in ("completed", "cancelled", "lost")
         say(json.dumps({"event": event, **members}))
 
 

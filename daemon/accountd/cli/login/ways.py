@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from accountd.cli.account import Account
+from accountd.cli.account import Account, read_account
 from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
 from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.interrupts import Interrupts
 from accountd.cli.login.course import Course, Way, who
 from accountd.cli.login.report import JsonReport, Report, TextReport
 from accountd.cli.replacing import connect_for_network
+from accountd.cli.waiting import waiting
 from accountd.client.blocking import Client
-from accountd.client.errors import Interrupted
+from accountd.client.errors import CallFailed, CallTimedOut, ClientError, Interrupted
+from accountd.errors import AccountdError
 from accountd.secret import Secret
 
 if TYPE_CHECKING:
     import argparse
 
+    from accountd.cli.ending import Status
     from accountd.client.blocking import BrowserLogin
 
 _CODE = Way(Client.login_device_code, closed="deviceCodesDisabled", instead="accountd login --browser")
@@ -30,17 +34,36 @@ _LONGEST_KEY = 64 * 1024
 def log_in(args: argparse.Namespace) -> int:
     """Log in as the command line says, and give the exit code."""
     report: Report = JsonReport() if args.json else _make_report(args)
-    key = _read_api_key() if args.with_api_key else None
-    with connect_for_network(args) as client:
-        code = _log_in(args, client, report) if key is None else _log_in_with_key(client, report, key)
-        server = client.server
+    try:
+        key = _read_api_key() if args.with_api_key else None
+        client, status = connect_for_network(args)
+        with client:
+            if report.tells_replaced:
+                _tell_replaced(client, status, report)
+            code = _log_in(args, client, report) if key is None else _log_in_with_key(client, report, key)
+            server = client.server
+    except (Failure, ClientError, AccountdError) as failure:
+        report.left(failure)
+        raise
+    except KeyboardInterrupt:
+        report.left(None)
+        raise
     if code == OK:
         warn_of_foreign_servers(server)
     return code
 
 
+def _tell_replaced(client: Client, status: Status, report: Report) -> None:
+    """Say who is logged in now, whom the login will replace; that this cannot be told is no reason to stop."""
+    if (status.get("credential") or {}).get("mode") is None:
+        return
+    with suppress(CallFailed, CallTimedOut), waiting("the daemon, which looks up who is logged in"):
+        report.replaces(read_account(client))
+
+
 def _log_in_with_key(client: Client, report: Report, key: Secret) -> int:
-    client.login_api_key(key.reveal())
+    with waiting("the daemon, which stores the key", goes_on="the key may be stored; `accountd status` tells"):
+        client.login_api_key(key.reveal())
     report.logged_in(who(client, Account("apikey")))
     return OK
 
@@ -125,6 +148,7 @@ def _ask_for_key() -> str:
         try:
             return getpass.getpass("OpenAI API key (is not shown): ").strip()
         except EOFError:
+            sys.stderr.write("\n")  # a Ctrl-D leaves the cursor behind the prompt
             return ""
         except getpass.GetPassWarning:
             raise Failure("this terminal would show the API key; pipe it in instead", USAGE) from None

@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
                 limits = client.read_rate_limits()
         except CallFailed as error:
             raise explain_failure(client, error) from error
-        usage, trouble = _read_usage(client)
+        with waiting("the daemon, which asks the backend for the tokens used"):
+            usage, trouble = _read_usage(client)
     if args.json:
         say(json.dumps({"limits": limits, "usage": usage, "usageError": trouble}))
     else:
