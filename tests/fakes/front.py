@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 import trio.testing
 
+from accountd.errors import RequestFailed
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
 from accountd.front.child import ANY_SIZE, Child
@@ -70,6 +71,11 @@ class FakeFeed:
         await self.gate.wait()
 
     wait_settled = sync
+
+    async def require_login(self, _child: Child) -> None:
+        """See Feed."""
+        if self.refusal is not None:
+            raise RequestFailed(self.refusal)
 
     def interrupt(self, _child: Child, thread: str, turn: str) -> None:
         """See Feed."""

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from accountd.errors import AgentUnavailable
+from accountd.errors import AgentSilent, AgentUnavailable
 from accountd.front import agent as agents
 from accountd.front.agent import IDLE_TIMEOUT, RETRY_DELAYS, Agent
 from accountd.front.child import Child
@@ -31,16 +31,21 @@ class Children:
         await trio.sleep(0.5)
         if self.fails:
             raise AgentUnavailable("it does not come up")
-        self.started.append(Child("/s", len(self.started), None, trio.Event()))  # type: ignore[arg-type]  # not used
+        self.started.append(Child("/s", len(self.started), self, trio.Event()))  # type: ignore[arg-type]  # it ends
         yield self.started[-1]
+
+    def end(self, _how: str) -> None:
+        """See Endpoint."""
 
 
 @asynccontextmanager
 async def serving(children: Children, *, ends_idle: bool = False) -> AsyncIterator[Agent]:
     """Have an agent's task run for the block."""
 
-    async def feed(_child: Child) -> None:
+    @asynccontextmanager
+    async def feed(_child: Child) -> AsyncIterator[None]:
         await trio.lowlevel.checkpoint()
+        yield
 
     agent = Agent(children.open, feed, ends_idle=ends_idle)
     async with trio.open_nursery() as nursery:
@@ -120,3 +125,30 @@ async def test_whoever_waits_for_the_lack_of_one_starts_none(autojump_clock: tri
         with pytest.raises(AgentUnavailable):
             await agent.wait_ready()
         await agent.wait_unavailable()
+
+
+@pytest.mark.parametrize("error", [AgentUnavailable("told to end"), AgentSilent("does not answer")])
+async def test_beside_one_that_was_told_to_end_there_is_another(
+    error: AgentUnavailable, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds it out has that one, and it goes on until it ends; one that does not answer is killed."""
+    killed = list[int]()
+    monkeypatch.setattr(agents, "signal_session", lambda pid, _: killed.append(pid))
+
+    async def require_lasting(_child: Child) -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    children = Children()
+    async with serving(children) as agent:
+        first = await agent.wait_ready()
+        monkeypatch.setattr(Child, "require_lasting", require_lasting)
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                await agent.require_lasting(first)
+        second = await agent.wait_ready()
+        assert second is not first
+        first.lost.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert agent.child is second
+        assert killed == ([first.pid] if isinstance(error, AgentSilent) else [])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import trio
 import trio.testing
 
 from accountd.client.errors import CallFailed, ClientError, DaemonUnreachable
-from accountd.errors import AgentUnavailable
+from accountd.errors import AgentUnavailable, RequestFailed
 from accountd.front.asked import Asked
 from accountd.front.child import Child
 from accountd.front.feed import BARRIER_TIMEOUT, FEED_TIMEOUT, RENEWAL_TIMEOUT, Feed
@@ -21,6 +23,9 @@ KEY = {"type": "apiKey", "apiKey": "sk-1"}
 DEAD = CallFailed(-32603, "refused", "refreshRefused")
 AWAY = DaemonUnreachable("away")
 ASKS = Asked("account/chatgptAuthTokens/refresh", 0, b"{}", b"")
+
+
+Start = Callable[[Any], Awaitable[tuple["Feed", "FakeDaemon", "FakeAgent"]]]
 
 
 def token(text: str, account_id: str | None = "acc") -> ReadTokenResponse:
@@ -64,6 +69,7 @@ class FakeAgent:
         self.gate = trio.Event()
         self.gate.set()
         self.control = self
+        self.socket, self.pid, self.version = "/s", 7, "0.171.0"
 
     async def ask(self, method: str, params: dict[str, object]) -> dict[str, object]:
         """See Child."""
@@ -78,12 +84,18 @@ class FakeAgent:
         self.answers.append(json.loads(payload))
 
 
-async def start(held: ReadTokenResponse | CallFailed | None) -> tuple[Feed, FakeDaemon, FakeAgent]:
-    """Feed a new agent for the first time."""
-    daemon, agent = FakeDaemon(held), FakeAgent()
-    feed = Feed(daemon)  # type: ignore[arg-type]  # as much of a Client as is used
-    await feed.start(as_child(agent))
-    return feed, daemon, agent
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Give what feeds a new agent for the first time, to the end of the test."""
+    async with AsyncExitStack() as held_open:
+
+        async def start(held: ReadTokenResponse | ClientError | None) -> tuple[Feed, FakeDaemon, FakeAgent]:
+            daemon, agent = FakeDaemon(held), FakeAgent()
+            feed = Feed(daemon)  # type: ignore[arg-type]  # as much of a Client as is used
+            await held_open.enter_async_context(feed.feeding(as_child(agent)))
+            return feed, daemon, agent
+
+        yield start
 
 
 def as_child(agent: FakeAgent) -> Child:
@@ -96,15 +108,15 @@ def as_child(agent: FakeAgent) -> Child:
     [
         (token("a1"), [LOGIN]),
         (token("sk-1", None), ["account/logout", KEY]),
-        (None, []),
+        (None, ["account/logout"]),
         (DEAD, []),
     ],
     ids=["chatgpt", "key", "nobody", "dead"],
 )
 async def test_a_new_agent_is_given_what_the_daemon_has(
-    held: ReadTokenResponse | CallFailed | None, asked: list[Any]
+    start: Start, held: ReadTokenResponse | CallFailed | None, asked: list[Any]
 ) -> None:
-    """A login, a key, or nothing."""
+    """A login, a key, or nothing, though another front may have given it one; and it is left with a dead one."""
     _, _, agent = await start(held)
     assert agent.asked == asked
 
@@ -122,7 +134,9 @@ async def test_a_new_agent_is_given_what_the_daemon_has(
     ],
     ids=["same", "rotated", "another", "key", "nobody", "forbidden", "dead"],
 )
-async def test_a_change_is_given_once(then: ReadTokenResponse | CallFailed | None, asked: list[Any]) -> None:
+async def test_a_change_is_given_once(
+    start: Start, then: ReadTokenResponse | CallFailed | None, asked: list[Any]
+) -> None:
     """However many have heard of it; and a login that is dead stays, or prompts would be sent without any."""
     feed, daemon, agent = await start(token("a1"))
     agent.asked.clear()
@@ -134,16 +148,27 @@ async def test_a_change_is_given_once(then: ReadTokenResponse | CallFailed | Non
     assert feed.refusal == (str(then) if then is DEAD else None)
 
 
-async def test_an_agent_that_does_not_take_it_keeps_nobody_waiting(autojump_clock: trio.testing.MockClock) -> None:
-    """Clients are told of the change after a while, and requests go on to the agent."""
+async def test_an_agent_that_does_not_take_it_keeps_nobody_waiting(
+    start: Start, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Clients are told of the change after a while, and requests go on to the agent, but for a prompt.
+
+    It is between two logins then, also when the daemon has the first one again, and is given that once more.
+    """
     feed, daemon, agent = await start(token("a1"))
-    agent.gate, daemon.held = trio.Event(), token("a2")
+    agent.gate, daemon.held = trio.Event(), token("sk-1", None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(feed.sync)
         await trio.testing.wait_all_tasks_blocked()
         before = trio.current_time()
         await feed.wait_settled()
         assert trio.current_time() - before == pytest.approx(min(FEED_TIMEOUT, BARRIER_TIMEOUT))
+    with pytest.raises(RequestFailed, match="has not taken"):
+        await feed.require_login(as_child(agent))
+    daemon.held = token("a1")
+    agent.gate.set()
+    await feed.require_login(as_child(agent))
+    assert agent.asked == [LOGIN, "account/logout", "account/logout", LOGIN]
 
 
 async def test_a_new_agent_that_refuses_its_login_is_not_used() -> None:
@@ -155,10 +180,13 @@ async def test_a_new_agent_that_refuses_its_login_is_not_used() -> None:
 
     feed = Feed(FakeDaemon(token("a1")))  # type: ignore[arg-type]  # as above
     with pytest.raises(AgentUnavailable):
-        await feed.start(as_child(Refusing()))
+        async with feed.feeding(as_child(Refusing())):
+            pytest.fail("it is used")
 
 
-async def test_threads_that_are_refused_together_cost_one_refresh(autojump_clock: trio.testing.MockClock) -> None:
+async def test_threads_that_are_refused_together_cost_one_refresh(
+    start: Start, autojump_clock: trio.testing.MockClock
+) -> None:
     """And a moment later another one is made: that token was refused too."""
     feed, daemon, agent = await start(token("a1"))
     async with trio.open_nursery() as nursery:
@@ -172,7 +200,7 @@ async def test_threads_that_are_refused_together_cost_one_refresh(autojump_clock
     assert daemon.refreshes == 2
 
 
-async def test_a_token_that_the_agent_has_not_seen_is_the_answer() -> None:
+async def test_a_token_that_the_agent_has_not_seen_is_the_answer(start: Start) -> None:
     """The daemon has refreshed meanwhile, so it need not again; and the agent need not be given it again."""
     feed, daemon, agent = await start(token("a1"))
     daemon.held = token("a2")
@@ -199,12 +227,14 @@ async def test_without_a_login_nothing_is_sent_to_the_model(
     agent = FakeAgent()
     agent.kept = kept
     feed = Feed(FakeDaemon(held), without_login="log in there")  # type: ignore[arg-type]  # as above
-    await feed.start(as_child(agent))
-    assert feed.refusal == refusal
+    async with feed.feeding(as_child(agent)):
+        assert feed.refusal == refusal
 
 
 @pytest.mark.parametrize("held", [None, token("sk-1", None), DEAD])
-async def test_without_a_token_the_answer_is_an_error_at_once(held: ReadTokenResponse | CallFailed | None) -> None:
+async def test_without_a_token_the_answer_is_an_error_at_once(
+    start: Start, held: ReadTokenResponse | CallFailed | None
+) -> None:
     """An agent that is not answered waits for a minute and a half."""
     feed, daemon, agent = await start(token("a1"))
     daemon.held = daemon.next = held  # type: ignore[assignment]  # a refresh changes nothing
@@ -213,7 +243,9 @@ async def test_without_a_token_the_answer_is_an_error_at_once(held: ReadTokenRes
     assert agent.answers[0]["error"]["code"] == -32603
 
 
-async def test_a_refresh_that_takes_long_is_an_error_in_time(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_refresh_that_takes_long_is_an_error_in_time(
+    start: Start, autojump_clock: trio.testing.MockClock
+) -> None:
     """The agent waits for ten seconds. Meanwhile its other requests go on."""
     feed, daemon, agent = await start(token("a1"))
     daemon.refresh_seconds = 60
@@ -227,10 +259,24 @@ async def test_a_refresh_that_takes_long_is_an_error_in_time(autojump_clock: tri
     assert agent.answers[0]["error"]["code"] == -32603
 
 
-async def test_what_else_an_agent_asks_is_refused() -> None:
+async def test_what_else_an_agent_asks_is_refused(start: Start) -> None:
     """It is on the connection of ours, where nobody can answer it."""
     feed, _, agent = await start(None)
     await feed.answer(as_child(agent), Asked("item/tool/call", 4, b"{}", b""))
     assert agent.answers == [
         {"id": 4, "error": {"code": -32601, "message": "accountd does not answer `item/tool/call`"}}
     ]
+
+
+async def test_two_agents_are_each_given_what_they_do_not_have(start: Start) -> None:
+    """One that only finishes its turns has another login by then, and is given the next one too."""
+    feed, daemon, first = await start(token("a1"))
+    second = FakeAgent()
+    second.socket, second.pid = "/t", 8
+    daemon.held = token("a2")
+    async with feed.feeding(as_child(second)):
+        assert (first.asked, second.asked) == ([LOGIN], [{**LOGIN, "accessToken": "a2"}])
+        await feed.sync()
+        assert first.asked[1:] == second.asked
+        assert [(each.pid, each.auth_mode) for each in feed.describe_agents()] == [(7, "chatgpt"), (8, "chatgpt")]
+    assert [each.pid for each in feed.describe_agents()] == [7]

@@ -11,7 +11,6 @@ import trio.testing
 
 from accountd.client.errors import CallFailed
 from accountd.client.notifications import Gap
-from accountd.front.child import Child
 from accountd.front.report import Report
 from accountd.protocol.status import AgentStatus, AppServerStatus
 
@@ -20,14 +19,17 @@ if TYPE_CHECKING:
 
 
 class Scene:
-    """A daemon, an agent and its feed, as much of each as is asked."""
+    """A daemon and a feed, as much of each as is asked."""
 
     def __init__(self) -> None:
         self.is_connected = True
-        self.child: Child | None = None
-        self.auth_mode: str | None = None
+        self.agents: tuple[AgentStatus, ...] = ()
         self.told: list[tuple[tuple[str, ...], tuple[AgentStatus, ...]]] = []
         self.gap, self.heard = trio.open_memory_channel[Gap](1)
+
+    def describe_agents(self) -> tuple[AgentStatus, ...]:
+        """See Feed."""
+        return self.agents
 
     async def report_app_server(self, report: AppServerStatus) -> None:
         """See Client; it is of an older version."""
@@ -43,29 +45,24 @@ class Scene:
 
 
 async def test_each_change_is_told_and_all_to_another_daemon() -> None:
-    """Sockets, the agent, its login; a daemon that is not there hears nothing."""
+    """Sockets, the agents; a daemon that is not there hears nothing."""
     scene, report = Scene(), Report()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(report.follow, scene, scene, scene)  # type: ignore[arg-type]  # as much as is used
+        nursery.start_soon(report.follow, scene, scene)  # type: ignore[arg-type]  # as much as is used
         await trio.testing.wait_all_tasks_blocked()
         with report.listening(Path("/s")):
             await trio.testing.wait_all_tasks_blocked()
-            scene.child = Child("/a", 7, None, trio.Event(), "0.171.0")  # type: ignore[arg-type]  # not used
-            report.change()
-            await trio.testing.wait_all_tasks_blocked()
-            scene.auth_mode = "chatgpt"
+            scene.agents = agents = (AgentStatus(7, "0.171.0", "chatgpt"),)
             report.change()
             await trio.testing.wait_all_tasks_blocked()
         await trio.testing.wait_all_tasks_blocked()
-        agents = (AgentStatus(7, "0.171.0", "chatgpt"),)
-        before = (AgentStatus(7, "0.171.0", None),)
-        assert scene.told == [((), ()), (("/s",), ()), (("/s",), before), (("/s",), agents), ((), agents)]
+        assert scene.told == [((), ()), (("/s",), ()), (("/s",), agents), ((), agents)]
         scene.is_connected = False
         report.change()
         await trio.testing.wait_all_tasks_blocked()
-        assert len(scene.told) == 5
+        assert len(scene.told) == 4
         scene.is_connected = True
         scene.gap.send_nowait(Gap())
         await trio.testing.wait_all_tasks_blocked()
-        assert scene.told[5:] == [((), agents)]
+        assert scene.told[4:] == [((), agents)]
         nursery.cancel_scope.cancel()

@@ -5,7 +5,9 @@ and it is given the login that the daemon has. Only then a client's connection t
 a client ever reaches a child that has another login, or none.
 
 **When it ends.** Whoever has a connection finds out by that. The next one who needs an agent has another one
-started, after a pause that grows for as long as children end soon after they have started.
+started, after a pause that grows for as long as children end soon after they have started. One that was told to end
+goes on with the turns that it has, for a minute at most, and begins no others: so each new client's connection is
+preceded by a look whether it still does, and beside one that does not, there is another.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import trio
 import trio.lowlevel
 
-from accountd.errors import AgentUnavailable
+from accountd.errors import AgentSilent, AgentUnavailable
 from accountd.front.process import signal_session, stop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from accountd.front.child import Child
@@ -50,29 +52,30 @@ class Agent:
     """The children, of which there is one at a time. `serve` is to run in a task of its own.
 
     `open_child` gives the next one for a block, in a nursery, and raises AgentUnavailable; `feed` is given each
-    child before it is used. With `ends_idle`, a child that nobody uses is ended after IDLE_TIMEOUT. `changed` is
-    called when there is another one, or none any more.
+    child for a block before it is used, to its end. With `ends_idle`, a child that nobody uses is ended after
+    IDLE_TIMEOUT.
     """
 
     def __init__(
         self,
         open_child: Callable[[trio.Nursery], AbstractAsyncContextManager[Child]],
-        feed: Callable[[Child], Awaitable[None]],
+        feed: Callable[[Child], AbstractAsyncContextManager[None]],
         *,
         ends_idle: bool = False,
-        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.child: Child | None = None
         self._open_child = open_child
         self._feed = feed
         self._ends_idle = ends_idle
-        self._changed = changed
         self._users = 0
         self._users_changed = trio.Event()
         self._wanted = trio.Event()
         self._settled = trio.Event()
         self._failed = trio.Event()
         self._failure: AgentUnavailable | None = None
+        self._over = trio.Event()
+        self._started = 0.0
+        self._delay = RETRY_DELAYS[0]
         self._next_try = 0.0
 
     async def wait_ready(self) -> Child:
@@ -105,6 +108,21 @@ class Agent:
             signal_session(child.pid, signal.SIGKILL)
             child.control.end("does not answer")
 
+    async def require_lasting(self, child: Child) -> None:
+        """Retire a child that was told to end: it goes on for the clients that it has, and the next have another.
+
+        Raises AgentUnavailable for such a one, and for one that does not answer, which is ended.
+        """
+        try:
+            await child.require_lasting()
+        except AgentUnavailable as error:
+            if isinstance(error, AgentSilent):
+                self.distrust(child)
+            if self.child is child:
+                _log.info("not using the agent, pid %d, any more: %s", child.pid, error)
+                self._close(None)
+            raise
+
     async def wait_gone(self, child: Child) -> bool:
         """Return True once a child is known to have ended; False if it has not within LOSS_TIMEOUT."""
         with trio.move_on_after(LOSS_TIMEOUT):
@@ -121,25 +139,19 @@ class Agent:
 
     async def serve(self) -> NoReturn:
         """Have a child whenever one is needed and there is none, until cancelled."""
-        first, longest = RETRY_DELAYS
-        delay = first
-        while True:
-            await self._wanted.wait()
-            started = trio.current_time()
-            failure = await self._live()
-            now = trio.current_time()
-            delay = first if now - started > STEADY else min(2 * delay, longest)
-            self._next_try = now + delay
-            self._settle(None, failure)
-            self._wanted, self._settled = trio.Event(), trio.Event()
+        async with trio.open_nursery() as lives:
+            while True:
+                await self._wanted.wait()
+                self._started, self._over = trio.current_time(), trio.Event()
+                lives.start_soon(self._live, self._over)
+                await self._over.wait()
 
-    async def _live(self) -> AgentUnavailable | None:
-        """Live one child's life, from its start to its end; give what kept it from being ready."""
+    async def _live(self, over: trio.Event) -> None:
+        """Live one child's life, from its start to its end, by which it is over with it at the latest."""
         failure = None
         async with trio.open_nursery() as nursery:
             try:
-                async with self._open_child(nursery) as child:
-                    await self._feed(child)
+                async with self._open_child(nursery) as child, self._feed(child):
                     self._settle(child, None)
                     if self._ends_idle:
                         nursery.start_soon(self._end_when_idle, child)
@@ -148,7 +160,18 @@ class Agent:
             except AgentUnavailable as error:
                 failure = error
             nursery.cancel_scope.cancel()
-        return failure
+        if not over.is_set():
+            self._close(failure)
+
+    def _close(self, failure: AgentUnavailable | None) -> None:
+        """Be without a child; the next who needs one has another one started."""
+        first, longest = RETRY_DELAYS
+        now = trio.current_time()
+        self._delay = first if now - self._started > STEADY else min(2 * self._delay, longest)
+        self._next_try = now + self._delay
+        self._settle(None, failure)
+        self._wanted, self._settled = trio.Event(), trio.Event()
+        self._over.set()
 
     async def _end_when_idle(self, child: Child) -> None:
         while True:
@@ -160,7 +183,6 @@ class Agent:
 
     def _settle(self, child: Child | None, failure: AgentUnavailable | None) -> None:
         self.child, self._failure = child, failure
-        self._changed()
         self._settled.set()
         if failure is not None:
             self._failed.set()

@@ -45,7 +45,7 @@ class AgentSide:
         self._endpoint: Endpoint | None = None
         self._dead_login = DeadLogin(sides.feed)
         self._asked: dict[RequestId, None] = {}  # in the order in which they were asked
-        self._needs_login = True
+        self._child: Child | None = None
         self._waiting_bytes = 0
         self._has_left = trio.Event()
         self._put, self._waiting = trio.open_memory_channel[tuple[bytes, "Asked | None"]](math.inf)
@@ -99,8 +99,8 @@ class AgentSide:
             if self._endpoint is None:
                 await self._open(nursery)
             await self._sides.feed.wait_settled()
-            if self._needs_login and request.method in NEEDS_LOGIN:
-                self._dead_login.check()
+            if self._child is not None and self._child.requires_openai_auth and request.method in NEEDS_LOGIN:
+                await self._sides.feed.require_login(self._child)
         except (AgentUnavailable, RequestFailed) as error:
             self._tell(render_error(request.id, RequestFailed(str(error))))
         else:
@@ -133,7 +133,7 @@ class AgentSide:
         except AgentSilent:
             self._sides.agent.distrust(child)
             raise
-        self._endpoint, self._needs_login = endpoint, child.requires_openai_auth
+        self._endpoint, self._child = endpoint, child
 
     async def _live(self, endpoint: Endpoint, task_status: trio.TaskStatus[None]) -> None:
         """Live the connection to its end, which is the client's too: what it has there is gone."""

@@ -56,6 +56,22 @@ class Child(msgspec.Struct, frozen=True):
         """Ask on the control connection. Raises AgentUnavailable for an error, an end, and no answer in time."""
         return await _ask(self.control, method, params)
 
+    async def require_lasting(self) -> None:
+        """Raise AgentUnavailable for a child that was told to end: it goes on with its turns, and begins no other.
+
+        It is known by why it refuses a turn, which any child does for a thread that nobody has.
+        """
+        try:
+            with trio.fail_after(_ANSWER_TIMEOUT):
+                await self.control.request("turn/start", {"threadId": _NO_THREAD, "input": []})
+        except PeerError as error:
+            if _ENDING in bytes(error.data):
+                raise AgentUnavailable("the Codex agent has been told to end") from error
+        except ConnectionEnded as error:
+            raise AgentUnavailable(f"the Codex agent {error}") from error
+        except trio.TooSlowError:
+            raise AgentSilent(f"the Codex agent did not answer in {_ANSWER_TIMEOUT:.0f} seconds") from None
+
 
 async def open_child(socket: str, hear_request: Hear, nursery: trio.Nursery) -> Child:
     """Connect to the child at `socket`; the connection lives in the nursery until it is lost, or ended.
@@ -96,7 +112,7 @@ async def _look_at(child: Child) -> Child:
     config = await child.ask("config/read", {"includeLayers": False})
     if config.get("config", {}).get("cli_auth_credentials_store") != "ephemeral":
         raise AgentUnavailable(f"Codex {version} does not keep its login in memory alone, as it was told to")
-    await _require_lasting(child)
+    await child.require_lasting()
     account = await child.ask("getAuthStatus", {"includeToken": False})  # unlike account/read it asks no backend
     return msgspec.structs.replace(
         child,
@@ -104,21 +120,6 @@ async def _look_at(child: Child) -> Child:
         home=said.get("codexHome", ""),
         requires_openai_auth=account.get("requiresOpenaiAuth") is not False,
     )
-
-
-async def _require_lasting(child: Child) -> None:
-    """Raise AgentUnavailable for a child that was told to end: it goes on with its turns, and begins no other.
-
-    It is known by why it refuses a turn, which any child does for a thread that nobody has.
-    """
-    try:
-        with trio.move_on_after(_ANSWER_TIMEOUT):
-            await child.control.request("turn/start", {"threadId": _NO_THREAD, "input": []})
-    except PeerError as error:
-        if _ENDING in bytes(error.data):
-            raise AgentUnavailable("the Codex agent has been told to end") from error
-    except ConnectionEnded as error:
-        raise AgentUnavailable(f"the Codex agent {error}") from error
 
 
 async def open_stream(socket: str) -> trio.SocketStream:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from accountd.errors import RequestFailed
-
 if TYPE_CHECKING:
     from accountd.front.child import Child
     from accountd.front.feed import Feed
@@ -28,11 +26,6 @@ class DeadLogin:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._ended: dict[str, str] = {}  # turns that are interrupted, and the words for it
-
-    def check(self) -> None:
-        """Raise RequestFailed if the login is dead and the agent needs one."""
-        if self._feed.refusal is not None:
-            raise RequestFailed(self._feed.refusal)
 
     def retell(self, child: Child, said: Envelope, payload: bytes) -> bytes:
         """Give what a client is told in place of what the agent has said; mostly that, as it came."""

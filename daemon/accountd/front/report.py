@@ -15,14 +15,13 @@ import trio
 from accountd import paths
 from accountd.client.errors import ClientError
 from accountd.client.notifications import Gap
-from accountd.protocol.status import AgentStatus, AppServerStatus
+from accountd.protocol.status import AppServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from accountd.client.client import Client
-    from accountd.front.agent import Agent
     from accountd.front.feed import Feed
 
 
@@ -49,24 +48,20 @@ class Report:
             self._sockets.remove(told)
             self.change()
 
-    async def follow(self, daemon: Client, agent: Agent, feed: Feed) -> NoReturn:
+    async def follow(self, daemon: Client, feed: Feed) -> NoReturn:
         """Tell the daemon, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell, daemon, agent, feed)
+            nursery.start_soon(self._tell, daemon, feed)
             async for notification in daemon.notifications():
                 if isinstance(notification, Gap):
                     self.change()
         raise AssertionError("notifications do not end")
 
-    async def _tell(self, daemon: Client, agent: Agent, feed: Feed) -> None:
+    async def _tell(self, daemon: Client, feed: Feed) -> None:
         while True:
             self._changed = trio.Event()
             if daemon.is_connected:
                 with suppress(ClientError):  # one of an older version does not know of it; another one is told
-                    await daemon.report_app_server(self._describe(agent, feed))
+                    report = AppServerStatus(os.getpid(), tuple(self._sockets), feed.describe_agents())
+                    await daemon.report_app_server(report)
             await self._changed.wait()
-
-    def _describe(self, agent: Agent, feed: Feed) -> AppServerStatus:
-        child = agent.child
-        agents = () if child is None else (AgentStatus(child.pid, child.version, feed.auth_mode),)
-        return AppServerStatus(os.getpid(), tuple(self._sockets), agents)

@@ -157,11 +157,11 @@ async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
                 without_login = None if remote is None else remote.describe_nobody()
                 feed = Feed(account, without_login=without_login, changed=report.change)
                 open_child = partial(open_shared_child if shared else open_private_child, front.launch, feed.answer)
-                agent = Agent(open_child, feed.start, ends_idle=shared, changed=report.change)
+                agent = Agent(open_child, feed.feeding, ends_idle=shared)
                 sides = Sides(front.path, agent, feed, report, front.launch, start=front.start, remote=remote)
                 nursery.start_soon(sides.look_for_program)
                 if not isinstance(account, RemoteAccount):
-                    nursery.start_soon(supervise, "telling the daemon of it", report.follow, account, agent, feed)
+                    nursery.start_soon(supervise, "telling the daemon of it", report.follow, account, feed)
                 nursery.start_soon(supervise, "feeding the agent", feed.follow)
                 nursery.start_soon(supervise, "having an agent", agent.serve)
                 yield sides

@@ -96,8 +96,12 @@ class Sides:
         return self.agent.child is None or self.agent.child.requires_openai_auth
 
     async def open_agent(self) -> tuple[Child, trio.abc.Stream]:
-        """Connect to the agent, started if there is none. Raises AgentUnavailable."""
+        """Connect to the agent, started if there is none that will last. Raises AgentUnavailable."""
         child = await self.agent.wait_ready()
+        try:
+            await self.agent.require_lasting(child)
+        except AgentUnavailable:
+            child = await self.agent.wait_ready()
         return child, await open_stream(child.socket)
 
     async def open_daemon(self) -> trio.abc.Stream:
