@@ -17,6 +17,7 @@ demo: $(VENV)/.runtime  ## show whole logins, end to end, without a network or a
 
 .PHONY: test
 test: check $(VENV)/.stock-clients  ## check, then run every test but those of `conformance`, on all cores
+	@test -d $(VENV)/peers || echo "With npm, the tests fetch the real app-server, too: 400 MB in $(VENV), once."
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --ignore=tests/compat
 
 .PHONY: quick
@@ -105,12 +106,24 @@ lock: $(VENV)/.runtime  ## write requirements.lock anew: every runtime package, 
 clean:  ## remove what the other words made
 	rm -rf $(VENV) build dist .autobahn .coverage .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
+# An environment that is too old, or was not finished, is made anew; one that cannot be made is not left behind.
+NEEDED := $(shell sed -nE 's/^requires-python = ">=(.*)"/\1/p' pyproject.toml)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < tuple(map(int, '$(NEEDED)'.split('.'))))
+VERSION := import sys; print('%d.%d' % sys.version_info[:2])
+
 $(VENV)/.runtime: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c "import pip; $(NEW_ENOUGH)" 2>/dev/null || { \
+		$(PYTHON) -c "$(NEW_ENOUGH)" 2>/dev/null || { \
+			found=$$($(PYTHON) -c "$(VERSION)" 2>/dev/null || echo not there); \
+			echo "accountd needs Python $(NEEDED) or newer, and $(PYTHON) is $$found:" \
+				"name another, as in \`make $(or $(MAKECMDGOALS),demo) PYTHON=python3.12\`" >&2; \
+			exit 1; }; \
+		rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
+	@echo "The tools for tests and checks are fetched: 350 MB in $(VENV), once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@

@@ -35,7 +35,7 @@ def main() -> int:
         say(f"CODEX_HOME is {os.environ['CODEX_HOME']}, and ends with this demo.")
         with open_daemon():
             heading("Nobody is logged in yet")
-            run("status", expect=3)
+            run("status", expect=3, first_line=True)
             heading("A login: type the code on any device, and approve")
             log_in("approve", expect=0)
             run("status", expect=0)
@@ -47,7 +47,7 @@ def main() -> int:
             log_in("ctrl-c", expect=130)
             heading("A login that the person denies")
             log_in("deny", expect=1)
-            run("status", expect=3)
+            run("status", expect=3, first_line=True)
     heading("Done: the daemon and the sandbox have stopped, and nothing is left of them")
     say("Next: `.venv/bin/accountd login` logs you in for real; `Use it` in README.md goes on from there.")
     return 0
@@ -71,27 +71,33 @@ def open_sandbox(home: Path) -> Iterator[None]:
 
 @contextmanager
 def open_daemon() -> Iterator[None]:
-    """Run `accountd serve` for the block, until it answers, and see that it stops cleanly."""
+    """Run `accountd serve` for the block, until it answers, and see that it stops cleanly.
+
+    Its log is shown only if it ends otherwise: it is not what this is about.
+    """
     show_command("serve &")
     daemon = subprocess.Popen([sys.executable, "-m", "accountd", "serve"], stderr=subprocess.PIPE, text=True)
     with daemon:
         try:
             if daemon.stderr is None:
                 raise AssertionError("Popen was asked for a pipe")
-            print(DIM + daemon.stderr.readline().rstrip() + END)
+            log = daemon.stderr.readline()
             yield
         finally:
-            show_command("stop the daemon: SIGTERM", prompt="#")
             daemon.terminate()
-            print(DIM + daemon.communicate(timeout=PATIENCE)[1].rstrip() + END)
+            log += daemon.communicate(timeout=PATIENCE)[1]
     if daemon.returncode != 0:
-        raise SystemExit(f"the daemon ended with status {daemon.returncode}")
+        raise SystemExit(f"{log}the daemon ended with status {daemon.returncode}")
 
 
-def run(*arguments: str, expect: int) -> None:
-    """Run a verb as a person would, and show it."""
+def run(*arguments: str, expect: int, first_line: bool = False) -> None:
+    """Run a verb as a person would, and show it, or only what it says first."""
     show_command(*arguments)
-    result = subprocess.run([sys.executable, "-m", "accountd", *arguments], timeout=PATIENCE, check=False)
+    command = [sys.executable, "-m", "accountd", *arguments]
+    pipe = subprocess.PIPE if first_line else None
+    result = subprocess.run(command, timeout=PATIENCE, check=False, stdout=pipe, text=True)
+    if first_line:
+        print(result.stdout.partition("\n")[0], flush=True)
     check(result.returncode, expect)
 
 

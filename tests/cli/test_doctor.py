@@ -9,7 +9,7 @@ import pytest
 
 from accountd import __version__
 from accountd.cli import main
-from accountd.cli.doctor.report import render_json, render_text
+from accountd.cli.doctor.report import render_check, render_json, render_total
 from accountd.cli.terminal import Screen, Style
 from accountd.doctor import checks
 from accountd.doctor.checks import CHECKS
@@ -27,9 +27,14 @@ EXAMINED = [
 ]
 
 
+def render_text(examined: list[Examined], screen: Screen) -> list[str]:
+    """Give all lines that a person sees."""
+    return [*(line for each in examined for line in render_check(each, screen)), "", render_total(examined, screen)]
+
+
 def test_each_check_is_a_line_and_each_remedy_one_below() -> None:
     """Off a terminal there are no colours, and nothing is folded; the last line counts."""
-    assert [*render_text(EXAMINED, Screen())] == [
+    assert render_text(EXAMINED, Screen()) == [
         "ok    daemon.status        accountd 0.1.0 answers, pid 4711",
         "warn  network.clock        90 s ahead of the issuer's",
         "                           -> set the clock",
@@ -43,14 +48,14 @@ def test_each_check_is_a_line_and_each_remedy_one_below() -> None:
 @pytest.mark.parametrize("width", [80, 40])
 def test_a_terminal_has_its_width(width: int) -> None:
     """At 80 columns a check has one line, at 40 its name stands alone; commands alone are not broken."""
-    lines = [*render_text(EXAMINED, Screen(True, width, Style(), True))]
+    lines = render_text(EXAMINED, Screen(True, width, Style(), True))
     assert all(len(line) <= width for line in lines if "`" not in line)
     assert ("warn  network.clock" in lines) == (width == 40)
 
 
 def test_a_terminal_has_colours_that_repeat_the_words() -> None:
     """Green, yellow and red are the verdicts', and the sum has that of the worst."""
-    lines = [*render_text(EXAMINED, Screen(True, 80, Style(ansi=True), True))]
+    lines = render_text(EXAMINED, Screen(True, 80, Style(ansi=True), True))
     assert lines[0].startswith("\x1b[32mok    \x1b[0m")
     assert lines[1].startswith("\x1b[33mwarn  \x1b[0m")
     assert lines[3].startswith("\x1b[31mfail  \x1b[0m")

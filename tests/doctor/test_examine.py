@@ -15,6 +15,7 @@ from accountd.errors import ConfigError, StorageError
 from fakes.surroundings import surroundings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import trio.testing
@@ -37,6 +38,36 @@ async def test_checks_run_at_once_and_are_told_in_their_order(
     assert trio.current_time() - begun == 1
     assert [each.name for each in examined] == ["c.1", "a.2", "b.3"]
     assert examined[0] == Examined("c.1", ok("fine"), 1.0)
+
+
+async def test_each_is_told_as_it_ends(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """Those that end at once are told in order, and no slow one keeps others to itself for more than a second."""
+    told: list[tuple[float, object]] = []
+
+    class Recorder:
+        def found(self, examined: Examined) -> None:
+            told.append((trio.current_time() - begun, examined.name))
+
+        def waits_for(self, names: Sequence[str]) -> None:
+            told.append((trio.current_time() - begun, [*names]))
+
+    def after(seconds: float) -> Check:
+        async def look(_: Surroundings) -> Finding:
+            await trio.sleep(seconds)
+            return ok("fine")
+
+        return Check(f"a.{seconds}", look)
+
+    begun = trio.current_time()
+    await examine([after(0.5), after(0), after(5), after(0.25), after(2)], surroundings(tmp_path), Recorder())
+    assert told == [
+        (0.5, "a.0.5"),
+        (0.5, "a.0"),
+        (1, "a.0.25"),
+        (1, ["a.5", "a.2"]),
+        (2, "a.2"),
+        (5, "a.5"),
+    ]
 
 
 async def test_one_that_breaks_down_fails_alone_and_quotes_nothing(

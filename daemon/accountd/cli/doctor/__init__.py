@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Each check says ok, warn or fail, and for the last two what to do: one command
-or one sentence. Nothing is changed, and no daemon is started. The network is
-used as the daemon would, with the variables of this shell; no token is sent.
+or one sentence. It is told as it ends: those of the network may take a while.
+Nothing is changed, and no daemon is started. The network is used as the
+daemon would, with the variables of this shell; no token is sent.
 
 Exits with 1 if a check fails, else with 0. --json prints one object, laid out
 as that of `codex doctor --json`: warn is "warning" there.
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     require_temporary_folder(os.environ)
     import trio
 
-    from accountd.cli.doctor.report import render_json, render_text
+    from accountd.cli.doctor.report import Teller, render_json, render_total
     from accountd.doctor.checks import CHECKS
     from accountd.doctor.examine import examine
     from accountd.doctor.findings import judge
@@ -62,15 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
     logging.getLogger("accountd").addHandler(logging.NullHandler())  # what it would say is said by a check
     socket = paths.read_socket(args.socket, where="--socket") if args.socket else None
+    screen = Screen.of(sys.stdout)
+    teller = None if args.json else Teller(screen)
     try:
-        examined = trio.run(examine, CHECKS, Surroundings(os.environ, socket))
+        examined = trio.run(examine, CHECKS, Surroundings(os.environ, socket), teller)
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt) is None:
             raise
         raise KeyboardInterrupt from None  # which comes out of a nursery as one of a group
-    if args.json:
-        say(render_json(examined, time.time()))
-    else:
-        for line in render_text(examined, Screen.of(sys.stdout)):
-            say(line)
+    say(render_json(examined, time.time()) if args.json else f"\n{render_total(examined, screen)}")
     return ERROR if judge(examined) == "fail" else OK

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from accountd import __version__
-from accountd.cli.terminal import fold, one_line
+from accountd.cli.terminal import complain, fold, one_line, say
 from accountd.doctor.findings import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from accountd.cli.terminal import Screen
     from accountd.doctor.findings import Examined, Verdict
@@ -53,17 +53,32 @@ def _as_json(each: Examined) -> dict[str, Any]:
     }
 
 
-def render_text(examined: list[Examined], screen: Screen) -> Iterator[str]:
-    """Render lines for a person: each check with its verdict, and below it what to do about it."""
-    for each in examined:
-        yield from _render(each, screen)
-    yield ""
+class Teller:
+    """A Listener that tells a person of each check as it has ended."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def found(self, examined: Examined) -> None:
+        """See Listener."""
+        for line in render_check(examined, self._screen):
+            say(line)
+
+    def waits_for(self, names: Sequence[str]) -> None:
+        """See Listener. Off a terminal nobody watches."""
+        if self._screen.is_terminal:
+            complain(f"waiting for {', '.join(names)}")
+
+
+def render_total(examined: list[Examined], screen: Screen) -> str:
+    """Render the last line, with the verdict on all of them."""
     counts = {verdict: sum(e.finding.verdict == verdict for e in examined) for verdict in _STATUS}
     total = f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail"
-    yield screen.style.bold(_paint(judge(examined), total, screen))
+    return screen.style.bold(_paint(judge(examined), total, screen))
 
 
-def _render(each: Examined, screen: Screen) -> Iterator[str]:
+def render_check(each: Examined, screen: Screen) -> Iterator[str]:
+    """Render the lines of a check for a person: its verdict, and below it what to do about it."""
     finding = each.finding
     mark = _paint(finding.verdict, f"{finding.verdict:<{_MARK}}", screen)
     summary, remedy = one_line(finding.summary), one_line(finding.remedy or "")
