@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,34 +21,10 @@ from accountd.secret import Secret
 
 if TYPE_CHECKING:
     from accountd.sandbox.script import Claims
-    from accountd.sandbox.state import State
+    from accountd.sandbox.state import IssuedToken, State
 
-_PERSONAL_PLANS: Final = ("free", "go", "plus", "pro", "prolite", "promax")
 _FIVE_HOURS: Final = 5 * 3600
 _WEEK: Final = 7 * 86_400
-
-
-def check_accounts(state: State, request: Request) -> Response:
-    """GET /backend-api/wham/accounts/check: the workspaces of the account, here always one."""
-    claims = _authenticate(state, request)
-    account: dict[str, Any] = {
-        "id": claims.account_id,
-        "name": claims.workspace_name,
-        "structure": "personal" if claims.plan in _PERSONAL_PLANS else "workspace",
-        "plan_type": claims.plan,
-        "profile_picture_url": None,
-        "workspace_backend_origin": "NO_CONSTRAINT",
-        "account_routing_override": "NO_CONSTRAINT",
-        "is_deactivated": False,
-    }
-    return render_json(
-        200,
-        {
-            "accounts": [account],
-            "account_ordering": [claims.account_id],
-            "default_account_id": claims.account_id,
-        },
-    )
 
 
 def read_usage(state: State, request: Request) -> Response:
@@ -189,12 +165,17 @@ def authenticate_for_model(state: State, request: Request) -> str:
     return _authenticate(state, request).email
 
 
-def _authenticate(state: State, request: Request) -> Claims:
-    """Return the claims of the bearer token. Raises Refused; another account's id in the headers is refused too."""
+def authenticate(state: State, request: Request) -> IssuedToken:
+    """Return the bearer token. Raises Refused; another account's id in the headers is refused too."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     token = state.find_access_token(Secret(text.strip())) if scheme.lower() == "bearer" else None
     if token is None:
         raise Refused(render_coded_error(401, "token_expired", "The access token is unknown, revoked or expired."))
     if request.headers.get("chatgpt-account-id", token.claims.account_id) != token.claims.account_id:
         raise Refused(render_coded_error(403, "account_mismatch", "ChatGPT-Account-Id is not the token's account."))
-    return token.claims
+    return token
+
+
+def _authenticate(state: State, request: Request) -> Claims:
+    """Return the claims of the bearer token, likewise."""
+    return authenticate(state, request).claims

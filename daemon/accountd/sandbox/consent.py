@@ -33,8 +33,9 @@ _ERRORS: Final[dict[Authorize, dict[str, str]]] = {
 def ask(state: State, request: Request) -> Response:
     """GET /oauth/authorize: ask the person, unless the script has decided.
 
-    The issuer offers only the allowed workspaces; here there is one, and if it is not allowed the page says so.
-    Nobody is stopped by that, nor is a script that approves: whether the app checks for itself is to be seen.
+    The issuer offers only the allowed workspaces; here it is the first of those, and if the person has none, the
+    page says so. Nobody is stopped by that, nor is a script that approves: whether the app checks for itself is to
+    be seen.
     """
     try:
         asked = parse_authorization(parse_query(request.query))
@@ -42,7 +43,7 @@ def ask(state: State, request: Request) -> Response:
         return pages.render_bad_parameter(error)
     if state.script.authorize != "ask":
         return _answer(state, asked, state.script.authorize)
-    claims = state.script.claims
+    claims = state.script.claims_in(asked.workspaces)
     if asked.workspaces and claims.account_id not in asked.workspaces:
         return pages.render_wrong_workspace(asked, claims)
     return pages.render_consent(asked, claims)
@@ -61,5 +62,5 @@ def decide(state: State, request: Request) -> Response:
 def _answer(state: State, asked: AuthorizationRequest, decision: Authorize) -> Response:
     if decision != "approve":
         return render_redirect(asked, _ERRORS[decision])
-    code = state.issue_code(asked.client_id, asked.redirect_uri, asked.code_challenge)
+    code = state.issue_code(asked.client_id, asked.redirect_uri, asked.code_challenge, asked.workspaces)
     return render_redirect(asked, {"code": code.reveal()})

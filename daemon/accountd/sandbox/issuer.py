@@ -99,7 +99,7 @@ def _exchange_code(state: State, fields: Mapping[str, str], issuer: str) -> Resp
         )
     if not hmac.compare_digest(challenge_of(Secret(wanted["code_verifier"])), code.challenge):
         return render_oauth_error("invalid_grant", "code_verifier is not the challenge's")
-    return _render_tokens(state, state.issue_tokens(Grant(code.client_id), issuer))
+    return _render_tokens(state, state.issue_tokens(Grant(code.client_id, code.workspaces), issuer))
 
 
 def _refresh(state: State, fields: Mapping[str, str], issuer: str) -> Response:

@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from accountd.config.settings import DEFAULT_CLIENT_ID
-from accountd.sandbox import backend, consent, control, issuer, model, pages, panel, verification
+from accountd.sandbox import backend, consent, control, issuer, model, pages, panel, verification, workspaces
 from accountd.sandbox.message import ConnectionDropped, Refused, Request, Response, render_json, render_oauth_error
 from accountd.sandbox.script import Fault, Script
 from accountd.sandbox.state import Event, Grant, LoggedRequest, State
@@ -54,6 +54,7 @@ def _show_prompts(state: State, request: Request) -> Response:  # noqa: ARG001  
 
 _MODEL: Final = "/backend-api/codex"
 _BACKEND: Final = "/backend-api/wham"
+_SWITCH: Final = "/backend-api/accounts/switch-workspace-token"
 _RESETS: Final = f"{_BACKEND}/rate-limit-reset-credits"
 
 GROUPS: Final = (
@@ -90,7 +91,8 @@ GROUPS: Final = (
     Group(
         "Backend",
         (
-            Route("GET", f"{_BACKEND}/accounts/check", backend.check_accounts, "The account's workspaces"),
+            Route("GET", f"{_BACKEND}/accounts/check", workspaces.check_accounts, "The person's workspaces"),
+            Route("POST", _SWITCH, workspaces.switch_token, "A token for another one of them"),
             Route("GET", f"{_BACKEND}/usage", backend.read_usage, "Its rate limits"),
             Route("GET", _RESETS, backend.read_reset_credits, "Its credits for resetting them"),
             Route("POST", f"{_RESETS}/consume", backend.consume_reset_credit, "Use such a credit"),

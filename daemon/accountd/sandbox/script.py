@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -11,6 +11,9 @@ from accountd.errors import ConfigError
 from accountd.foreign_json import UNDECODABLE
 from accountd.oauth.device import LIFETIME
 from accountd.protocol.explain import explain_decode_error
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 Authorize: TypeAlias = Literal["ask", "approve", "deny", "not_entitled", "no_code", "server_error"]
 """What becomes of a browser login."""
@@ -26,6 +29,26 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     user_id: str = "user-sandbox"
     plan: str = "plus"
     workspace_name: str | None = "Sandbox workspace"
+
+
+class Workspace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A workspace that the person has besides that of the claims.
+
+    `sign_in`: it wants one of its own, with the single sign-on of `sso_connection` if that is named. One that is
+    `deactivated`, or of the `government`, is listed and cannot be had.
+    """
+
+    account_id: str
+    name: str | None = None
+    plan: str = "team"
+    sign_in: bool = False
+    sso_connection: str | None = None
+    deactivated: bool = False
+    government: bool = False
+
+    def claims_of(self, person: Claims) -> Claims:
+        """Say what a person's tokens for this workspace do."""
+        return msgspec.structs.replace(person, account_id=self.account_id, plan=self.plan, workspace_name=self.name)
 
 
 class BadFault(ValueError):
@@ -63,6 +86,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                            "server_error"; "approve" does not look at the allowed workspaces
     `delay`                seconds before each answer, but for those of `/sandbox/…`
     `interval`             what the answer with the code says of polling, text or number; null: nothing
+    `workspaces`           what workspaces the person has besides that of the claims
     `token_lifetime`       seconds for which access and ID tokens issued from now on are good
     `code_lifetime`        seconds for which user codes issued from now on are good
     """
@@ -76,8 +100,17 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     interval: str | int | None = "1"
     faults: tuple[Fault, ...] = ()
     claims: Claims = Claims()
+    workspaces: tuple[Workspace, ...] = ()
     token_lifetime: _Seconds = 3600.0
     code_lifetime: _Seconds = LIFETIME
+
+    def claims_in(self, account_ids: Collection[str]) -> Claims:
+        """Say what tokens do that are for one of these workspaces; for the person's first one if that will do."""
+        if account_ids and self.claims.account_id not in account_ids:
+            for workspace in self.workspaces:
+                if workspace.account_id in account_ids and not workspace.deactivated:
+                    return workspace.claims_of(self.claims)
+        return self.claims
 
 
 def merge_script(script: Script, changes: bytes) -> Script:

@@ -56,18 +56,23 @@ class DeviceLogin(msgspec.Struct, eq=False):
 
 
 class AuthorizationCode(msgspec.Struct, frozen=True):
-    """What a code is good for: one exchange by this client, with this redirect URI and the challenge's verifier."""
+    """What a code is good for: one exchange by this client, with this redirect URI and the challenge's verifier.
+
+    For whichever of the person's workspaces is among `workspaces`; none named means the first.
+    """
 
     client_id: str
     redirect_uri: str
     challenge: str
     expires: float
+    workspaces: tuple[str, ...] = ()
 
 
 class Grant(msgspec.Struct, eq=False):
-    """One login through all its refreshes."""
+    """One login through all its refreshes, which are for the workspace where it was made."""
 
     client_id: str
+    workspaces: tuple[str, ...] = ()
     revoked: bool = False
 
 
@@ -218,10 +223,13 @@ class State:
 
     # codes and tokens
 
-    def issue_code(self, client_id: str, redirect_uri: str, challenge: str) -> Secret:
+    def issue_code(
+        self, client_id: str, redirect_uri: str, challenge: str, workspaces: tuple[str, ...] = ()
+    ) -> Secret:
         """Return an authorization code for one exchange."""
         code = Secret("ac_" + secrets.token_urlsafe(32))
-        self._codes[code] = AuthorizationCode(client_id, redirect_uri, challenge, self.now() + _CODE_LIFETIME)
+        expires = self.now() + _CODE_LIFETIME
+        self._codes[code] = AuthorizationCode(client_id, redirect_uri, challenge, expires, workspaces)
         return code
 
     def take_code(self, code: Secret) -> AuthorizationCode | None:
@@ -231,17 +239,27 @@ class State:
 
     def issue_tokens(self, grant: Grant, issuer: str) -> TokenSet:
         """Return a set of tokens with the claims that the script has now."""
-        now, script = int(self.now()), self.script
-        token = IssuedToken(grant, script.claims, now + script.token_lifetime)
+        claims = self.script.claims_in(grant.workspaces)
+        now, expires = self._lifetime()
         issued = TokenSet(
-            id_token=render_id_token(script.claims, issuer, grant.client_id, now, token.expires),
-            access_token=render_access_token(script.claims, issuer, grant.client_id, now, token.expires),
+            id_token=render_id_token(claims, issuer, grant.client_id, now, expires),
+            access_token=self.issue_access_token(grant, claims, issuer),
             refresh_token=Secret("rt_" + secrets.token_urlsafe(48)),
         )
-        self._id_tokens[issued.id_token] = token
-        self._access_tokens[issued.access_token] = token
+        self._id_tokens[issued.id_token] = IssuedToken(grant, claims, expires)
         self._refresh_tokens[issued.refresh_token] = RefreshToken(grant)
         return issued
+
+    def issue_access_token(self, grant: Grant, claims: Claims, issuer: str) -> Secret:
+        """Return an access token alone, with these claims."""
+        now, expires = self._lifetime()
+        token = render_access_token(claims, issuer, grant.client_id, now, expires)
+        self._access_tokens[token] = IssuedToken(grant, claims, expires)
+        return token
+
+    def _lifetime(self) -> tuple[int, float]:
+        now = int(self.now())
+        return now, now + self.script.token_lifetime
 
     def find_refresh_token(self, token: Secret) -> RefreshToken | None:
         """Find a refresh token, spent and revoked ones too."""
