@@ -12,10 +12,11 @@ from accountd.account.continuity import find_mismatch
 from accountd.errors import RefreshFailed
 from accountd.oauth.claims import parse_claims
 from accountd.oauth.refresh import Refreshed
-from accountd.sandbox import Claims, Sandbox, Script
+from accountd.protocol.account import GetAccountResponse
+from accountd.sandbox import Claims, Fault, Sandbox, Script, Workspace
 from accountd.secret import Secret
 from accountd.storage.base import ChatgptLogin
-from fakes.logged_in import FullDisk, login_of, open_logged_in, refreshes, stored_login
+from fakes.logged_in import HOUR, FullDisk, login_of, open_logged_in, refreshes, stored_login
 
 if TYPE_CHECKING:
     import trio.testing
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ADA = Claims()
 ELSEWHERE = Claims(account_id="elsewhere")
 GRACE = Claims(user_id="user-grace")
+HERE = Workspace(account_id="account-sandbox")
+SWITCH = "/backend-api/accounts/switch-workspace-token"
 
 
 def issue(claims: Claims = ADA) -> TokenSet:
@@ -70,12 +73,29 @@ def test_it_has_to_be_the_same_person_and_workspace(
     assert (found and found.words) == words
 
 
-async def test_tokens_of_another_workspace_are_not_used(autojump_clock: trio.testing.MockClock) -> None:
+async def test_tokens_of_another_workspace_are_exchanged(autojump_clock: trio.testing.MockClock) -> None:
+    """Before anybody sees them; the other tokens are those of the refresh."""
+    async with open_logged_in() as world:
+        before = login_of(world)
+        world.sandbox.script = Script(claims=ELSEWHERE, workspaces=(HERE,))
+        await world.refresher.refresh("forced")
+        for found in (login_of(world), stored_login(world)):
+            assert found.claimed_account_id == found.account_id == "account-sandbox"
+            assert found.tokens.access_token != before.tokens.access_token
+            assert found.tokens.refresh_token != before.tokens.refresh_token
+            assert found.claims.account_id == "elsewhere"
+        assert [heard["method"] for heard in world.heard] == ["account/updated"]  # of the plan there
+
+
+@pytest.mark.parametrize("fault", [Fault(SWITCH, 1, 0), Fault(SWITCH, 1, 503), Fault(SWITCH, 1, 429)])
+async def test_tokens_that_cannot_be_exchanged_now_are_not_used(
+    fault: Fault, autojump_clock: trio.testing.MockClock
+) -> None:
     """They are neither stored nor given; the refresh token beside them is kept, since the old one is spent."""
     async with open_logged_in() as world:
         before = login_of(world)
-        world.sandbox.script = Script(claims=ELSEWHERE)
-        with pytest.raises(RefreshFailed, match="tokens of another workspace, which are not used; log in again"):
+        world.sandbox.script = Script(claims=ELSEWHERE, workspaces=(HERE,), faults=(fault,))
+        with pytest.raises(RefreshFailed, match="tokens of another workspace, not exchanged yet: "):
             await world.refresher.refresh("forced")
         for found in (login_of(world), stored_login(world)):
             assert found.tokens.access_token == before.tokens.access_token
@@ -83,9 +103,25 @@ async def test_tokens_of_another_workspace_are_not_used(autojump_clock: trio.tes
             assert found.tokens.refresh_token != before.tokens.refresh_token
         assert world.reader.auth_status(include_token=True).auth_token == before.tokens.access_token.reveal()
         assert world.heard == []
-        world.sandbox.script = Script()
         await world.refresher.refresh("forced")
+        assert login_of(world).claimed_account_id == "account-sandbox"
         assert login_of(world).tokens.access_token != before.tokens.access_token
+
+
+async def test_tokens_that_may_not_be_exchanged_are_stored_and_not_used(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The person is not of the workspace any more: nobody is logged in, which is told, and no more is spent."""
+    async with open_logged_in() as world:
+        world.sandbox.script = Script(claims=ELSEWHERE)
+        with pytest.raises(RefreshFailed, match="not used; log in again: Workspace switch was rejected"):
+            await world.refresher.refresh("forced")
+        assert stored_login(world).claimed_account_id == "elsewhere"
+        assert world.reader.known() == GetAccountResponse(account=None)
+        assert "for another workspace" in str(world.reader.find_fault())
+        assert [heard["authMode"] for heard in world.heard] == [None]
+        await trio.sleep(100 * HOUR)
+        assert refreshes(world) == 1
 
 
 async def test_of_another_persons_tokens_nothing_is_kept(autojump_clock: trio.testing.MockClock) -> None:
@@ -106,7 +142,7 @@ async def test_a_refresh_token_that_the_disk_will_not_take_is_not_lost(
     store = FullDisk()
     async with open_logged_in(store=store) as world:
         store.full = True
-        world.sandbox.script = Script(claims=ELSEWHERE)
+        world.sandbox.script = Script(claims=ELSEWHERE, faults=(Fault(SWITCH, 1, 503),))
         with pytest.raises(RefreshFailed):
             await world.refresher.refresh("forced")
         assert world.credential.is_unsaved
@@ -118,6 +154,7 @@ async def test_a_refresh_token_that_the_disk_will_not_take_is_not_lost(
 async def test_an_issuer_that_goes_on_so_is_not_worn_out(autojump_clock: trio.testing.MockClock) -> None:
     """What is kept of an answer is no reason to ask again at once."""
     async with open_logged_in(Script(approve_after_polls=0, token_lifetime=600)) as world:
-        world.sandbox.script = Script(claims=ELSEWHERE, token_lifetime=600)
+        faults = tuple(Fault(SWITCH, nth, 503) for nth in range(1, 100))
+        world.sandbox.script = Script(claims=ELSEWHERE, token_lifetime=600, faults=faults)
         await trio.sleep(3600)
         assert 2 <= refreshes(world) <= 12

@@ -83,8 +83,6 @@ OWN_SESSION = {
     "selectedWorkspaceAccountId": "acct-1",
     "workspaces": [{"accountId": "acct-1", "name": None, "imageUrl": None, "kind": None}],
 }
-LIST = wire.AccountSessionsListParams()
-LOOK = wire.AccountSessionsListParams(refresh_workspace_metadata=True)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +98,7 @@ async def test_the_login_is_the_one_session(
 ) -> None:
     """It is known by its owner id, used this very second, and told without asking the backend."""
     async with open_scene(record) as scene:
-        answer = see(await scene.service.list_sessions(LIST))
-        session = OWN_SESSION | change
-        assert answer == {"activeSessionId": session["sessionId"], "sessions": [session]}
+        assert see(await scene.world.account.workspaces.read_session(look=False)) == OWN_SESSION | change
         assert scene.server.seen == []
 
 
@@ -116,23 +112,21 @@ async def test_the_login_is_the_one_session(
     ],
     ids=["nobody", "key", "external", "no user id"],
 )
-@pytest.mark.parametrize("params", [LIST, LOOK])
-async def test_without_a_login_of_ours_there_is_no_session(
-    record: AuthRecord | None, params: wire.AccountSessionsListParams
-) -> None:
+@pytest.mark.parametrize("look", [False, True])
+async def test_without_a_login_of_ours_there_is_no_session(record: AuthRecord | None, look: bool) -> None:
     """Nobody is asked for authentication here; the list is empty."""
     async with open_scene(None) as scene:
         await use(scene, record)
-        assert await scene.service.list_sessions(params) == wire.AccountSessionsResponse(None, ())
+        assert await scene.world.account.workspaces.read_session(look=look) is None
         assert scene.server.seen == []
 
 
 async def test_a_look_at_the_backend_tells_the_workspaces() -> None:
     """Then, and not at the next time without a look, all workspaces are listed with their names."""
     async with open_scene(make_record(), {ACCOUNTS: WORKSPACES}) as scene:
-        [session] = see(await scene.service.list_sessions(LOOK))["sessions"]
+        session = see(await scene.world.account.workspaces.read_session(look=True))
         assert [workspace["name"] for workspace in session["workspaces"]] == ["Mine", None]
-        [session] = see(await scene.service.list_sessions(LIST))["sessions"]
+        session = see(await scene.world.account.workspaces.read_session(look=False))
         assert session["workspaces"] == OWN_SESSION["workspaces"]
 
 
@@ -141,7 +135,7 @@ async def test_a_look_that_fails(answer: object) -> None:
     """The peer's text quotes nothing of the answer."""
     async with open_scene(make_record(), {ACCOUNTS: answer}) as scene:
         with pytest.raises(RequestFailed, match=r"^Failed to fetch workspace metadata$"):
-            await scene.service.list_sessions(LOOK)
+            await scene.world.account.workspaces.read_session(look=True)
 
 
 async def test_a_look_has_thirty_seconds(autojump_clock: trio.testing.MockClock) -> None:
@@ -150,7 +144,7 @@ async def test_a_look_has_thirty_seconds(autojump_clock: trio.testing.MockClock)
         scene.server.delays = {ACCOUNTS: 31}
         start = trio.current_time()
         with pytest.raises(RequestFailed, match=r"^Workspace metadata request timed out$"):
-            await scene.service.list_sessions(LOOK)
+            await scene.world.account.workspaces.read_session(look=True)
         assert trio.current_time() - start == pytest.approx(30)
 
 
@@ -171,7 +165,7 @@ async def test_an_account_that_changes_meanwhile_is_not_mixed_up(newer: AuthReco
         assert ((await scene.service.read_security_setup()).notice is not None) == is_same
         await scene.world.account.commit(make_record(), announce=lambda: None)
         if is_same:
-            assert (await scene.service.list_sessions(LOOK)).active_session_id == "owner-1"
+            assert await scene.world.account.workspaces.read_session(look=True) is not None
         else:
             with pytest.raises(RequestFailed, match=r"^Authentication changed while listing account sessions$"):
-                await scene.service.list_sessions(LOOK)
+                await scene.world.account.workspaces.read_session(look=True)

@@ -33,6 +33,7 @@ PENDING_FOR_EVER = 10**6
 
 CHECK = "/backend-api/wham/accounts/check"
 BUNDLE = "/backend-api/wham/config/bundle"
+SWITCH = "/backend-api/accounts/switch-workspace-token"
 
 
 class Asked(NamedTuple):
@@ -53,6 +54,8 @@ class Asked(NamedTuple):
 
 class Issuer:
     """What it answers, for a scenario to set; and what it was asked.
+
+    The person has the workspace of the claims, and `more_workspaces`: by their id, what else is said of them.
 
     `responses` has queues of answers for a path, each a status and a body: each is given once, the last one for
     ever, and status 0 is the usual answer. `delays` has seconds for a path.
@@ -77,7 +80,7 @@ class Issuer:
         self.api_key_status = 401
         self.lifetime = 3600
         self.claims = {"email": "dev@example.com", "account": "acct-123", "user": "user-123", "plan": "pro"}
-        self.more_workspaces: list[str] = []
+        self.more_workspaces: dict[str, Json] = {}
         self.responses: dict[str, list[tuple[int, Json]]] = {}
         self.delays: dict[str, float] = {}
         self.asked: list[Asked] = []
@@ -112,6 +115,13 @@ class Issuer:
             "token_type": "Bearer",
         }
 
+    def give_access(self, workspace: str, **claims: str) -> str:
+        """Make an access token for a workspace of the person's, with the plan that it has."""
+        members = self.more_workspaces.get(workspace, {})
+        plan = str(members.get("plan_type", self.claims["plan"]))
+        token: str = self.give_tokens(account=workspace, **({"plan": plan} | claims))["access_token"]
+        return token
+
     def answer(self, asked: Asked) -> tuple[int, Json]:
         """Answer one request by the script."""
         self.asked.append(asked)
@@ -132,6 +142,8 @@ class Issuer:
                 return 200, self._usage()
             case path if path == CHECK:
                 return 200, self._check()
+            case path if path == SWITCH:
+                return 200, {"access_token": self.give_access(asked.fields()["workspace_id"])}
         return 404, {"error": "not found"}
 
     def _start(self) -> tuple[int, Json]:
@@ -166,7 +178,7 @@ class Issuer:
         return 400, {"error": "unsupported_grant_type"}
 
     def _check(self) -> Json:
-        ids = [self.claims["account"], *self.more_workspaces]
+        workspaces: dict[str, Json] = {self.claims["account"]: {}} | self.more_workspaces
         entry = {
             "plan_type": self.claims["plan"],
             "name": "Personal",
@@ -174,7 +186,8 @@ class Issuer:
             "workspace_backend_origin": "NO_CONSTRAINT",
             "account_routing_override": "NO_CONSTRAINT",
         }
-        accounts = [entry | {"id": each} for each in ids]
+        accounts = [entry | {"id": each} | members for each, members in workspaces.items()]
+        ids = [*workspaces]
         return {"accounts": accounts, "account_ordering": ids, "default_account_id": ids[0]}
 
     def _usage(self) -> Json:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from accountd.protocol.methods import METHODS
-from accountd.sandbox import Fault, Script
+from accountd.sandbox import Fault, Script, Workspace
 from fakes.client import Client, open_client
 from fakes.world import open_world
 
@@ -22,7 +22,7 @@ PARAMS: dict[str, Any] = {
     },
 }
 READS = METHODS.keys() - {"initialize", "account/login/cancel", "account/login/submitCallback"} - {
-    "account/login/start", "account/logout", "account/forget"
+    "account/login/start", "account/logout", "account/forget", "accountSession/switch"
 }  # fmt: skip
 """What can be called at any time, and changes nothing that others would see."""
 
@@ -71,7 +71,8 @@ class Talker:
 
 async def hold_conversation() -> Talker:
     """Give one who has heard it all. Needs trio's clock to jump."""
-    async with open_world(Script(approve_after_polls=1)) as world:
+    others = (Workspace(account_id="account-acme"), Workspace(account_id="account-bank", sign_in=True))
+    async with open_world(Script(approve_after_polls=1, workspaces=others)) as world:
         async with open_client(world.services, initialize=False) as client:
             token = world.sandbox.issue_tokens().access_token.reveal()
             tokens = {"accessToken": token, "chatgptAccountId": "account-sandbox"}
@@ -88,6 +89,11 @@ async def hold_conversation() -> Talker:
             await talker.hear("account/updated")
             for method in sorted(READS):
                 await talker.call(method, PARAMS.get(method, {}))
+            [session] = (await talker.call("accountSession/list", {}))["sessions"]
+            there = {"sessionId": session["sessionId"], "accountId": "account-acme"}
+            await talker.call("accountSession/switch", there)
+            there |= {"accountId": "account-bank", "allowBrowserLogin": True}
+            await talker.call("accountSession/switch", there)
             await talker.call("account/forget", None)
             await talker.hear("account/updated")
 

@@ -15,7 +15,7 @@ from accountd.oauth.claims import parse_claims
 from accountd.requirements.layers import NO_REQUIREMENTS
 from accountd.sandbox import Claims, Script
 from accountd.secret import Secret
-from accountd.storage.base import Provenance, chatgpt_record
+from accountd.storage.base import ChatgptLogin, Provenance, chatgpt_record
 from accountd.storage.memory import MemoryStore
 from fakes.bundles import bundle
 from fakes.world import open_world
@@ -74,7 +74,7 @@ class Scene:
         self.world.sandbox.script = Script(claims=claims, token_lifetime=LONG)
         tokens = self.world.sandbox.issue_tokens()
         read = parse_claims(tokens.id_token)
-        await self.service.load_for(read, tokens.access_token, read.account_id)
+        await self.service.load_for(ChatgptLogin(tokens, read, read.account_id))
         return tokens
 
     async def commit(self, tokens: TokenSet) -> None:

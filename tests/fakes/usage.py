@@ -117,8 +117,9 @@ async def open_scene(record: AuthRecord | None, answers: dict[str, object] | Non
         return httpx.AsyncClient(transport=httpx.MockTransport(server.handle))
 
     backend = Backend(HttpClient("agent/1", open_httpx), "https://chatgpt.com/backend-api")
-    async with open_world(store=MemoryStore(record)) as world:
-        service = UsageService(world.credential, world.refresher, backend, now=world.clock.now)
+    answer_for = {f"/backend-api{ACCOUNTS}": server.handle}
+    async with open_world(store=MemoryStore(record), answer_for=answer_for) as world:
+        service = UsageService(world.credential, world.refresher, backend)
         yield Scene(service, server, world)
 
 

@@ -29,6 +29,7 @@ from accountd.backend.rate_limits import (
 from accountd.config.urls import is_loopback
 from accountd.errors import RemoteRefused
 from accountd.protocol import usage as wire
+from accountd.protocol.sessions import AccountSessionWorkspace
 from fuzz.pieces import choose
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _ANSWERS: Final[list[tuple[Any, Callable[[Any], Any], Any]]] = [
     (ProfilePayload, render_token_usage, wire.GetAccountTokenUsageResponse),
     (ThreadsPayload, lambda payload: render_thread_usage(payload, "t"), wire.ThreadUsage),
     (MessagesPayload, render_messages, wire.GetWorkspaceMessagesResponse),
-    (AccountsPayload, render_workspaces, tuple[wire.AccountSessionWorkspace, ...]),
+    (AccountsPayload, render_workspaces, tuple[AccountSessionWorkspace, ...]),
     (
         SecuritySetupPayload,
         lambda payload: payload.notice and render_notice(payload.notice, "a", "u"),

@@ -225,6 +225,7 @@ def test_a_known_method_is_found() -> None:
         "account/login/submitCallback",
         "account/forget",
         "account/logout",
+        "accountSession/switch",
     }
 
 

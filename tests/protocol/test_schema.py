@@ -65,6 +65,7 @@ def test_what_is_ours_or_experimental_says_so() -> None:
     assert needs == {
         **{name: "extensions.accountd" for name, method in METHODS.items() if method.extension},
         "accountSession/list": "experimentalApi",
+        "accountSession/switch": "experimentalApi",
     }
     for path, schema in FILES.items():
         if path.startswith("accountd/"):
@@ -75,7 +76,12 @@ def test_what_is_ours_or_experimental_says_so() -> None:
     marked = {
         path for path, schema in FILES.items() if "x-capability" in schema and not path.startswith("accountd/")
     }
-    assert marked == {"v2/AccountSessionsListParams.json", "v2/AccountSessionsResponse.json"}
+    assert marked == {
+        "v2/AccountSessionsListParams.json",
+        "v2/AccountSessionsResponse.json",
+        "v2/AccountSessionsSwitchParams.json",
+        "v2/AccountSessionsSwitchResponse.json",
+    }
 
 
 def test_descriptions_call_members_by_their_names_on_the_wire() -> None:

@@ -5,7 +5,8 @@
     refresher      when its tokens are refreshed; how, is the business of `rotation`
     routing        where the backend says that its workspace is
     requirements   what its organisation requires
-    usage          limits, messages and workspaces, asked for and never kept
+    usage          limits and messages, asked for and never kept
+    workspaces     those of its session, and the switch to another
     reader         what clients are told of it all
 
 A change of the credential is made here, and it has an order: **stored, known, announced.**
@@ -42,6 +43,7 @@ from accountd.account.rotation import Rotation
 from accountd.account.routing import Routing
 from accountd.account.store_watch import StoreWatch
 from accountd.account.usage import UsageService
+from accountd.account.workspaces import Workspaces
 from accountd.errors import (
     CredentialsLocked,
     LoginFailed,
@@ -103,6 +105,7 @@ class Account:
             credential,
             store,
             shared.issuer,
+            shared.backend,
             self._changing,
             clock=shared.clock,
             audit=shared.audit,
@@ -111,7 +114,19 @@ class Account:
         self.refresher = Refresher(refreshes, credential, self.store_watch, rotation=rotation, clock=shared.clock)
         self.routing = Routing(credential, self.refresher, shared.backend, shared.hub)
         self.requirements = shared.make_requirements(credential, self.refresher.may_ask_again)
-        self.usage = UsageService(credential, self.refresher, shared.backend, shared.clock.now)
+        self.usage = UsageService(credential, self.refresher, shared.backend)
+        self.workspaces = Workspaces(
+            credential,
+            store,
+            self.refresher,
+            self._changing,
+            routing=self.routing,
+            requirements=self.requirements,
+            backend=shared.backend,
+            policy=shared.policy,
+            clock=shared.clock,
+            audit=shared.audit,
+        )
         self.reader = AccountReader(
             credential,
             self.store_watch,

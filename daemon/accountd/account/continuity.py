@@ -1,22 +1,36 @@
-"""Whether a refresh gave tokens of the login that it was made for: of the same person, for the same workspace.
+"""What a refresh gives is of the login that it was made for: the same person, in the workspace that is selected.
 
-A refresh token is that of a login, and after a switch of workspaces by stock Codex, which leaves it as it is, the
-issuer may answer with tokens for the workspace where that login was made. With the account id of the other one they
-would be neither's. So they are a failure, and the access token that there is is used to its end. The refresh token
-beside them is kept if they are the same person's: the old one is spent, and the new one is of the same login. Of
-somebody else's tokens nothing is kept.
+A refresh token is that of a login, and after a switch of workspaces, which leaves it as it is, the issuer may
+answer with tokens for the workspace where that login was made. With the account id of the other one they would be
+neither's. So the access token is exchanged for one of the selected workspace, before anybody sees it.
+
+- If no answer comes to that, the access token that there is is used to its end. The refresh token is kept, since
+  the old one is spent; the next refresh tries again.
+- If it is refused, the person is not of that workspace any more. What came is stored and not used, as nothing is
+  that is for another workspace than the account id beside it: nobody is logged in, and the reason is told.
+- Of somebody else's tokens nothing is kept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from accountd.oauth.claims import Claims, read_claims
+import msgspec
+
+from accountd.errors import RefreshFailed, RemoteError, RemoteRefused
+from accountd.oauth.claims import Claims, MalformedToken, parse_claims, read_claims
 
 if TYPE_CHECKING:
+    from accountd.backend.client import Backend
     from accountd.oauth.refresh import Refreshed
     from accountd.secret import Secret
     from accountd.storage.base import ChatgptLogin
+
+_MISMATCH: Final = "the issuer answered the refresh with tokens of {}, which are not used; log in again"
+_NOT_YET: Final = "the issuer answered the refresh with tokens of another workspace, not exchanged yet: {}"
+
+_PASSING: Final = frozenset((408, 425, 429, *range(500, 600)))
+"""Statuses that say nothing of the person, after which the next try may do better."""
 
 
 class Mismatch(NamedTuple):
@@ -35,6 +49,54 @@ def find_mismatch(login: ChatgptLogin, refreshed: Refreshed) -> Mismatch | None:
     if workspace is not None and access.account_id not in (None, workspace):
         return Mismatch("another workspace", is_same_person=True)
     return None
+
+
+class Continued(NamedTuple):
+    """What is to be stored after a refresh; `failure` says why it cannot be used, if it cannot."""
+
+    refreshed: Refreshed
+    failure: RefreshFailed | None = None
+
+
+async def continue_login(login: ChatgptLogin, refreshed: Refreshed, backend: Backend) -> Continued:
+    """Hold what a refresh gave to the login, and exchange what is for another workspace.
+
+    Raises RefreshFailed, with the refresh token if that is to be kept.
+    """
+    mismatch = find_mismatch(login, refreshed)
+    if mismatch is None:
+        return Continued(refreshed)
+    failure = RefreshFailed(_MISMATCH.format(mismatch.words))
+    if not mismatch.is_same_person:
+        raise failure
+    if refreshed.access_token is None or login.account_id is None:
+        raise RefreshFailed(str(failure), refreshed.refresh_token)
+    try:
+        token = await exchange_token(backend, refreshed.access_token, login.user_id, login.account_id)
+    except RemoteRefused as error:
+        if error.status not in _PASSING:
+            return Continued(refreshed, RefreshFailed(f"{failure}: {error}"))
+        raise RefreshFailed(_NOT_YET.format(error), refreshed.refresh_token) from error
+    except RemoteError as error:
+        raise RefreshFailed(_NOT_YET.format(error), refreshed.refresh_token) from error
+    return Continued(msgspec.structs.replace(refreshed, access_token=token))
+
+
+async def exchange_token(
+    backend: Backend, access_token: Secret, user_id: str | None, account_id: str, originator: str | None = None
+) -> Secret:
+    """Give a person's access token for a workspace, for one of theirs for any.
+
+    Raises RemoteUnreachable, and RemoteRefused with Codex's words for it; the token that was given stays good.
+    """
+    token = await backend.exchange_token(access_token, account_id, originator)
+    try:
+        claims = parse_claims(token)
+    except MalformedToken as error:
+        raise RemoteRefused(str(error), 0) from None
+    if (claims.user_id, claims.account_id) != (user_id, account_id):
+        raise RemoteRefused("Workspace exchange returned a different user or workspace", 0)
+    return token
 
 
 def _read(token: Secret | None) -> Claims:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from accountd.counters import Counters
     from accountd.errors import AccountdError, RefreshRefused, StorageError
     from accountd.hub import Hub
+    from accountd.secret import Secret
     from accountd.storage.base import AuthRecord, ChatgptLogin, Mode
 
 _METHODS: Final[dict[Mode, LoginMethod]] = {"apikey": "api", "chatgpt": "chatgpt", "chatgptAuthTokens": "chatgpt"}
@@ -45,6 +46,15 @@ def find_objection(record: AuthRecord, policy: Policy) -> AccountdError | None:
     return None
 
 
+def _identify(login: ChatgptLogin) -> tuple[str | None, ...]:
+    return login.login_owner_id, login.account_id, login.claims.user_id
+
+
+def _spent(login: ChatgptLogin) -> Secret:
+    """Give what a refusal is about: the refresh token, or without one the access token that has run out."""
+    return login.tokens.refresh_token or login.tokens.access_token
+
+
 class Credential:
     """The credential of an account, as far as memory goes.
 
@@ -59,7 +69,7 @@ class Credential:
         self._policy = policy
         self._hub = hub
         self._counters = counters
-        self._refused: tuple[ChatgptLogin, RefreshRefused] | None = None
+        self._refused: tuple[Secret, RefreshRefused] | None = None  # the refresh token that was
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
         self._changed = trio.Event()
         self._due_time: float | None = None
@@ -103,6 +113,16 @@ class Credential:
         return record.chatgpt if record is not None and record.mode != "apikey" else None
 
     @property
+    def managed_login(self) -> ChatgptLogin | None:
+        """The login in use, if it is one of ours and not a client's own tokens."""
+        return None if self.is_external else self.login
+
+    def is_still(self, login: ChatgptLogin) -> bool:
+        """Say whether the login in use is still this one, whose tokens may have been refreshed."""
+        now = self.login
+        return now is not None and _identify(now) == _identify(login)
+
+    @property
     def routable(self) -> ChatgptLogin | None:
         """The login whose workspace is to be known: not one that is refused, or that nothing here needs."""
         login = self.login
@@ -128,8 +148,8 @@ class Credential:
         return self._changed
 
     def find_refusal(self, login: ChatgptLogin) -> RefreshRefused | None:
-        """Recall that the issuer has refused to refresh exactly this login."""
-        return self._refused[1] if self._refused is not None and self._refused[0] is login else None
+        """Recall that the issuer has refused this login's refresh token, in whichever workspace it is used."""
+        return self._refused[1] if self._refused is not None and self._refused[0] == _spent(login) else None
 
     @property
     def is_unsaved(self) -> bool:
@@ -190,11 +210,26 @@ class Credential:
 
     def become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
         """Have another credential, and say so; `announce` is called right before."""
-        self.external = self._refused = self._unsaved = None
+        if not self._is_switch(record):
+            self._refused = None
+        self.external = self._unsaved = None
         self._counters.last_refresh = None
         self.hold(record)
         announce()
         self.publish()
+        if self._refused is not None:
+            self._hub.publish(AccountUpdated(None, None), extension=True)
+
+    def _is_switch(self, record: AuthRecord | None) -> bool:
+        """Say whether this is the login that there was, in another workspace: its refresh token is no better."""
+        was = self.record.chatgpt if self.record is not None else None
+        login = record.chatgpt if record is not None else None
+        return (
+            was is not None
+            and login is not None
+            and was.account_id != login.account_id
+            and was.tokens.refresh_token == login.tokens.refresh_token
+        )
 
     def adopt(self, record: AuthRecord | None) -> None:
         """Have newer tokens of the same account. Stock clients hear of it only if they can see a difference."""
@@ -209,7 +244,7 @@ class Credential:
 
     def refuse(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
         """Remember that the issuer has refused this login, and say so to those who would see it."""
-        self._refused = (login, refusal)
+        self._refused = (_spent(login), refusal)
         self._hub.publish(AccountUpdated(None, None), extension=True)
 
     @property

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
-from accountd.account.continuity import find_mismatch
+from accountd.account.continuity import continue_login
 from accountd.errors import MalformedRecord, RefreshError, RefreshFailed, RefreshRefused, StorageError
 from accountd.oauth.refresh import NO_REFRESH_TOKEN
 from accountd.storage.base import has_other_tokens, is_same_account, refreshed_record, rotated_record
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from accountd.account.credential import Credential
     from accountd.audit.log import AuditLog
+    from accountd.backend.client import Backend
     from accountd.counters import Counters, RefreshOutcome
-    from accountd.oauth.refresh import Reason, Refreshed
+    from accountd.oauth.refresh import Reason
     from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin
     from accountd.system.clock import Clock
     from accountd.web.issuer import Issuer
@@ -44,7 +45,6 @@ _CHANGED_UNDERNEATH: Final = (
     "Your access token could not be refreshed because you have since logged out or signed in to another account. "
     "Please sign in again."
 )
-_MISMATCH: Final = "the issuer answered the refresh with tokens of {}, which are not used; log in again"
 _MOMENT: Final = (0.05, 0.2, 0.5, 1.25)
 """Seconds between looks at the store, for a token that another program has spent and not yet stored."""
 
@@ -59,6 +59,7 @@ class Rotation:
         credential: Credential,
         store: AuthStore,
         issuer: Issuer,
+        backend: Backend,
         changing: trio.Lock,
         *,
         clock: Clock,
@@ -70,6 +71,7 @@ class Rotation:
         self._changing = changing
         self._store = store
         self._issuer = issuer
+        self._backend = backend
         self._audit = audit
         self._counters = counters
 
@@ -128,7 +130,8 @@ class Rotation:
             known = current.chatgpt or login
             with trio.CancelScope(shield=True):
                 try:
-                    refreshed = await self._ask(login, known, reason)
+                    answer = await self._issuer.refresh(login.tokens.refresh_token, reason)
+                    refreshed, failure = await continue_login(known, answer, self._backend)
                 except RefreshRefused as error:
                     raise _Spent(login, error) from error
                 except RefreshFailed as error:
@@ -138,6 +141,8 @@ class Rotation:
                     raise
                 record = refreshed_record(current, known, refreshed, int(self._clock.now() * 1e9))
                 await self._save(stored, record, credential.adopt)
+                if failure is not None:
+                    raise failure
         return "done"
 
     def _refuse_without_request(self, login: ChatgptLogin) -> NoReturn:
@@ -146,14 +151,6 @@ class Rotation:
         if login.expires_at is not None and login.expires_at <= self._clock.now():
             self._credential.refuse(login, refusal)
         raise refusal
-
-    async def _ask(self, login: ChatgptLogin, known: ChatgptLogin, reason: Reason) -> Refreshed:
-        """Spend the refresh token on new ones, which are those of what is known of the login."""
-        refreshed = await self._issuer.refresh(login.tokens.refresh_token, reason)
-        if (mismatch := find_mismatch(known, refreshed)) is not None:
-            kept = refreshed.refresh_token if mismatch.is_same_person else None
-            raise RefreshFailed(_MISMATCH.format(mismatch.words), kept)
-        return refreshed
 
     async def _save(
         self, stored: AuthRecord | None, record: AuthRecord, take: Callable[[AuthRecord], None]

@@ -78,7 +78,7 @@ class Routing:
             while (login := self._find_unrouted()) is not None and login.account_id is not None:
                 try:
                     workspace = await self._backend.look_up_workspace(login.tokens.access_token, login.account_id)
-                    self._take(login, workspace)
+                    self.take(login, workspace)
                 except RemoteError as error:
                     if isinstance(error, RemoteRefused) and error.status == 401:
                         refusals += 1
@@ -88,10 +88,12 @@ class Routing:
                     self._failed = (_key(login), trio.current_time(), _tell(error))
                     raise RequestFailed(str(error)) from error
 
-    def _take(self, login: ChatgptLogin, workspace: Workspace) -> None:
+    def take(self, login: ChatgptLogin, workspace: Workspace) -> None:
+        """Remember what the backend has said of a login's workspace, and tell those who wait for it."""
         self._found = (_key(login), workspace)
         if self._awaited.key == _key(login) and (ready := self._render_ready()) is not None:
             self._hub.publish(ready, to=self._awaited)
+            self._awaited = LookUp(None)
 
     def greet(self, deliver: Callable[[Notification], None]) -> LookUp | None:
         """Tell a client that has just come of a login whose routing is known, or give what it is to wait for.

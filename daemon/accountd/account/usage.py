@@ -1,4 +1,4 @@
-"""What the backend knows about the current account: limits, usage, messages, workspaces. Asked for, never kept.
+"""What the backend knows about the current account: limits, usage, messages. Asked for, never kept.
 
 The texts of failures are Codex's. As there, none of these reads is repeated when the backend refuses the token.
 """
@@ -6,7 +6,6 @@ The texts of failures are Codex's. As there, none of these reads is repeated whe
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from accountd.backend.payloads import (
     render_notice,
     render_thread_usage,
     render_token_usage,
-    render_workspaces,
 )
 from accountd.backend.rate_limits import OUTCOMES, render_rate_limits, render_reset_credits
 from accountd.errors import InvalidRequest, NotLoggedIn, RemoteError, RemoteRefused, RemoteTooSlow, RequestFailed
@@ -26,7 +24,7 @@ from accountd.protocol import usage as wire
 from accountd.protocol.thread_id import parse_thread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from accountd.account.credential import Credential
     from accountd.account.refresh import Refresher
@@ -40,17 +38,10 @@ _log = logging.getLogger(__name__)
 class UsageService:
     """Reads for whoever is logged in. Every method may raise InvalidRequest, and RequestFailed."""
 
-    def __init__(
-        self,
-        credential: Credential,
-        refresher: Refresher,
-        backend: Backend,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, credential: Credential, refresher: Refresher, backend: Backend) -> None:
         self._credential = credential
         self._refresher = refresher
         self._backend = backend
-        self._now = now
 
     async def read_rate_limits(self, params: wire.GetAccountRateLimitsParams) -> wire.GetAccountRateLimitsResponse:
         """Tell how much of the rate limits is used, and which reset credits there are."""
@@ -128,45 +119,20 @@ class UsageService:
 
     async def read_security_setup(self) -> wire.GetAccountSecuritySetupResponse:
         """Tell what there is to remind the account's person of; nothing, wherever that cannot be known."""
-        login = await self._managed_login()
+        await self._refresher.refresh_if_due()
+        login = self._credential.managed_login
         nothing = wire.GetAccountSecuritySetupResponse()
         if login is None or login.account_id is None or login.claims.user_id is None or login.claims.is_fedramp:
             return nothing
         try:
-            payload = await self._backend.read_security_setup(_access(login))
+            payload = await self._backend.read_security_setup(Access.by(login))
         except RemoteError as error:
             _log.info("there is no telling whether there is a security notice: %s", error)
             return nothing
-        if payload.notice is None or not self._is_still(login):
+        if payload.notice is None or not self._credential.is_still(login):
             return nothing
         notice = render_notice(payload.notice, login.account_id, login.claims.user_id)
         return wire.GetAccountSecuritySetupResponse(notice)
-
-    async def list_sessions(self, params: wire.AccountSessionsListParams) -> wire.AccountSessionsResponse:
-        """List the one login there can be, and with a look at the backend its person's workspaces."""
-        login = await self._managed_login()
-        if login is None or login.claims.user_id is None:
-            return wire.AccountSessionsResponse()
-        own = () if login.account_id is None else (wire.AccountSessionWorkspace(login.account_id),)
-        workspaces: tuple[wire.AccountSessionWorkspace, ...] = own
-        if params.refresh_workspace_metadata:
-            try:
-                workspaces = render_workspaces(await self._backend.read_accounts(_access(login)))
-            except RemoteTooSlow as error:
-                raise RequestFailed("Workspace metadata request timed out") from error
-            except RemoteError as error:
-                raise RequestFailed("Failed to fetch workspace metadata") from error
-            if not self._is_still(login):
-                raise RequestFailed("Authentication changed while listing account sessions")
-        session = wire.AccountSession(
-            session_id=login.login_owner_id or login.claims.user_id,
-            email=login.claims.email,
-            user_id=login.claims.user_id,
-            last_used_at=int(self._now()),
-            selected_workspace_account_id=login.account_id,
-            workspaces=workspaces,
-        )
-        return wire.AccountSessionsResponse(session.session_id, (session,))
 
     async def _enter(self, purpose: str) -> tuple[ChatgptLogin, Access]:
         """Give the login in use, refreshed if that was due. Raises NotLoggedIn where there is none.
@@ -178,25 +144,7 @@ class UsageService:
         if login is None:
             who = "codex account" if self._credential.current is None else "chatgpt"
             raise NotLoggedIn(f"{who} authentication required {purpose}")
-        return login, _access(login)
-
-    async def _managed_login(self) -> ChatgptLogin | None:
-        """Give the login in use as `_enter` does, if it is one of ours and not a client's own tokens."""
-        await self._refresher.refresh_if_due()
-        return None if self._credential.is_external else self._credential.login
-
-    def _is_still(self, login: ChatgptLogin) -> bool:
-        """Say whether the account is still this login's, whose tokens may have been refreshed."""
-        now = self._credential.login
-        return now is not None and _identify(now) == _identify(login)
-
-
-def _identify(login: ChatgptLogin) -> tuple[str | None, ...]:
-    return login.login_owner_id, login.account_id, login.claims.user_id
-
-
-def _access(login: ChatgptLogin) -> Access:
-    return Access(login.tokens.access_token, login.account_id, login.claims.is_fedramp)
+        return login, Access.by(login)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ Event = Literal[
     "login.cancel",  # somebody asked for it
     "logout",
     "refresh",
+    "workspace.switched",
     "token.handedOut",
     "token.supplied",
     "token.omitted",  # of guests: so many hand-outs are not here

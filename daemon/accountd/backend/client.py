@@ -12,6 +12,7 @@ import trio
 
 from accountd.backend.payloads import (
     AccountsPayload,
+    ExchangePayload,
     MessagesPayload,
     ProfilePayload,
     SecuritySetupPayload,
@@ -23,15 +24,17 @@ from accountd.backend.rate_limits import ConsumePayload, ResetCreditsPayload, Us
 from accountd.config.urls import is_loopback, split_url
 from accountd.errors import RemoteRefused, RemoteTooSlow, RemoteUnreachable, describe_status
 from accountd.foreign_json import UNDECODABLE, Undecodable, decode
+from accountd.oauth.fields import Uncarried, check_token
 from accountd.oauth.tokens import describe_oauth_error
 from accountd.protocol.account import RoutingOverride
 from accountd.protocol.explain import explain_decode_error
 from accountd.redaction import quote
+from accountd.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from accountd.secret import Secret
+    from accountd.storage.base import ChatgptLogin
     from accountd.web.answer import HttpAnswer
     from accountd.web.edge_cookies import EdgeCookies
     from accountd.web.http import HttpClient
@@ -50,10 +53,14 @@ ACCOUNTS_TIMEOUT: Final = 30.0
 THREAD_TIMEOUT: Final = 60.0
 """Seconds for what somebody asked to see. All are Codex's; the rest has the HTTP client's limit alone."""
 
+EXCHANGE_TIMEOUT: Final = 15.0
+"""Seconds for the exchange of a token, for which every program that shares the credential may have to wait."""
+
 MAX_PAYLOAD: Final = 512 << 10
 """Bytes of an answer that are decoded, which may take thirty times the memory; a profile of years has 200 KB."""
 
 _MAX_TYPE: Final = 100  # characters of a Content-Type that go into an error's text
+_EXCHANGE: Final = "/accounts/switch-workspace-token"
 _ANYWHERE: Final = "NO_CONSTRAINT"
 
 PayloadT = TypeVar("PayloadT")
@@ -65,6 +72,11 @@ class Access(msgspec.Struct, frozen=True):
     token: Secret
     account_id: str | None
     fedramp: bool = False
+
+    @staticmethod
+    def by(login: ChatgptLogin) -> Access:
+        """Make a request in the name of a login."""
+        return Access(login.tokens.access_token, login.account_id, login.claims.is_fedramp)
 
 
 class Workspace(msgspec.Struct, frozen=True):
@@ -104,6 +116,30 @@ class Backend:
         """Ask for all workspaces of the account's person."""
         answer = await self._request(access, "GET", "/accounts/check", timeout=ACCOUNTS_TIMEOUT)
         return self._decode(answer, "/accounts/check", AccountsPayload)
+
+    async def exchange_token(self, access_token: Secret, account_id: str, originator: str | None = None) -> Secret:
+        """Exchange an access token for one of another workspace's, which is not looked at. It stays good itself.
+
+        What else is in the answer is not for us. `originator` is the client that asks for it. Raises RemoteRefused
+        with the peer's words, whose status is 0 for an answer without a token.
+        """
+        headers = {"originator": originator} if originator is not None else {}
+        body = {"workspace_id": account_id}
+        try:
+            answer = await self._request(
+                Access(access_token, None), "POST", _EXCHANGE, headers=headers, json=body, timeout=EXCHANGE_TIMEOUT
+            )
+        except RemoteRefused as error:
+            words = f"Workspace switch was rejected (HTTP {describe_status(error.status)})"
+            raise RemoteRefused(words, error.status) from error
+        try:
+            token = Secret(decode(answer.body, ExchangePayload, MAX_PAYLOAD).access_token)
+            check_token("the access token", token)
+        except Undecodable:
+            raise RemoteRefused("error decoding response body", 0) from None
+        except Uncarried as error:
+            raise RemoteRefused(f"what the backend gave cannot be used: {error}", 0) from None
+        return token
 
     async def read_usage(self, access: Access, *, luna_reserve: bool = False) -> UsagePayload:
         """Ask how much of the rate limits is used. `luna_reserve`: the client knows how to go on with that one."""
@@ -227,7 +263,7 @@ class Backend:
 
     def _url(self, path: str) -> str:
         """Build a URL in one of the two styles of path: ChatGPT's, under `/backend-api`, and that of others."""
-        if path.startswith("/wham/"):
+        if path.startswith("/wham/") or path == _EXCHANGE:
             return self.url + path
         return self.url + ("/wham" if "/backend-api" in self.url else "/api/codex") + path
 

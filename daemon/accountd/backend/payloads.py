@@ -13,6 +13,7 @@ import msgspec
 
 from accountd.errors import RemoteRefused
 from accountd.protocol import usage as wire
+from accountd.protocol.sessions import AccountSessionWorkspace, WorkspaceKind
 from accountd.redaction import quote
 
 Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -167,7 +168,10 @@ def render_notice(notice: NoticePayload, account_id: str, user_id: str) -> wire.
 
 
 class AccountPayload(msgspec.Struct):
-    """One workspace that the account's person has. Where it stands decides which of the two ids it has."""
+    """One workspace that the account's person has. Where it stands decides which of the two ids it has.
+
+    `can_access_with_session`: it can be had without a sign-in of its own, which else is at `sso_connection_name`.
+    """
 
     id: str | None = None
     account_id: str | None = None
@@ -176,6 +180,10 @@ class AccountPayload(msgspec.Struct):
     profile_picture_url: str | None = None
     workspace_backend_origin: str | None = None
     account_routing_override: str | None = None
+    is_deactivated: bool | None = None
+    is_fedramp_compliant_workspace: bool | None = None
+    can_access_with_session: bool | None = None
+    sso_connection_name: str | None = None
 
 
 class HeldAccountPayload(msgspec.Struct):
@@ -191,6 +199,12 @@ class AccountsPayload(msgspec.Struct):
     account_ordering: list[str] = []
 
 
+class ExchangePayload(msgspec.Struct):
+    """`accounts/switch-workspace-token`."""
+
+    access_token: str
+
+
 def order_accounts(payload: AccountsPayload) -> list[tuple[str, AccountPayload]]:
     """List the workspaces with their ids: first those that the ordering names, as it names them."""
     ordering = list(dict.fromkeys(payload.account_ordering))
@@ -202,14 +216,14 @@ def order_accounts(payload: AccountsPayload) -> list[tuple[str, AccountPayload]]
     return sorted(found, key=lambda pair: places.get(pair[0], len(places)))
 
 
-def render_workspaces(payload: AccountsPayload) -> tuple[wire.AccountSessionWorkspace, ...]:
+def render_workspaces(payload: AccountsPayload) -> tuple[AccountSessionWorkspace, ...]:
     """Make the list of workspaces that a session shows."""
     return tuple(
-        wire.AccountSessionWorkspace(
+        AccountSessionWorkspace(
             account_id,
             account.name,
             account.profile_picture_url,
-            parse_word(account.structure, wire.WorkspaceKind, None),
+            parse_word(account.structure, WorkspaceKind, None),
         )
         for account_id, account in order_accounts(payload)
     )

@@ -14,7 +14,6 @@ FAMILIES: Final = (
     "account/bedrock",
     "account/gatewayOAuth",
     "account/gcp",
-    "accountSession/switch",
     "app",
     "collaborationMode",
     "command",
@@ -50,8 +49,8 @@ FAMILIES: Final = (
     "userVerification",
     "windowsSandbox",
 )
-"""All of Codex 0.171 that `methods` does not answer. The few about accounts are about those of other clouds, about
-the agent's gateway, and about another workspace without another login."""
+"""All of Codex 0.171 that `methods` does not answer. The few about accounts are about those of other clouds, and
+about the agent's gateway."""
 
 _MEMBER: Final = re.compile(rf"(?:{'|'.join(FAMILIES)})(?:/\w+)*", re.ASCII)
 

@@ -88,6 +88,11 @@ class Policy(msgspec.Struct, frozen=True):
         if not self.permits(method):
             raise LoginMethodForbidden(_DISABLED[method])
 
+    def check_workspace_id(self, account_id: str) -> None:
+        """Raise WorkspaceForbidden, with the text that Codex has for it, if nothing of a workspace may be used."""
+        if self.workspaces and account_id not in self.workspaces:
+            raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+
     def check_workspace(self, given: HandedOut | None) -> None:
         """Raise WorkspaceForbidden, with the text that Codex has for it, if this may not be handed out."""
         if given is None or self.permits_workspace(given):
@@ -97,8 +102,9 @@ class Policy(msgspec.Struct, frozen=True):
                 "Login is restricted to a specific workspace, "
                 "but the token did not include an chatgpt_account_id claim."
             )
-        if self.workspaces and not {given.account_id, given.claimed_account_id} <= {None, *self.workspaces}:
-            raise WorkspaceForbidden(f"Login is restricted to workspace id(s) {', '.join(self.workspaces)}.")
+        for account_id in (given.account_id, given.claimed_account_id):
+            if account_id is not None:
+                self.check_workspace_id(account_id)
         raise WorkspaceForbidden("The access token is for another workspace than the account id beside it.")
 
 

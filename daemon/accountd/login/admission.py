@@ -9,6 +9,9 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, LoginFailed, RequestFailed
 from accountd.oauth.claims import MalformedToken, parse_claims
 from accountd.oauth.fields import Uncarried
@@ -16,6 +19,7 @@ from accountd.secret import Secret
 from accountd.storage.base import api_key_record, chatgpt_record, external_record
 
 if TYPE_CHECKING:
+    from accountd.account.workspaces import SignIn
     from accountd.config.policy import PolicyHolder
     from accountd.config.settings import LoginMethod
     from accountd.oauth.tokens import TokenSet
@@ -42,8 +46,11 @@ class Admission:
         except Uncarried as error:
             raise InvalidRequest(f"{error}; give it as it was issued") from None
 
-    def admit_tokens(self, tokens: TokenSet, api_key: Secret | None) -> AuthRecord:
-        """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden."""
+    def admit_tokens(self, tokens: TokenSet, api_key: Secret | None, sign_in: SignIn | None = None) -> AuthRecord:
+        """Make a record of what a login got. Raises LoginFailed if it is malformed, or forbidden.
+
+        Where it is the `sign_in` to a workspace, it is of the session that this is for, or of no use.
+        """
         try:
             claims = parse_claims(tokens.id_token)
         except MalformedToken as error:
@@ -53,7 +60,7 @@ class Admission:
         except Uncarried as error:
             raise LoginFailed(f"what the issuer gave cannot be used: {error}") from None
         self.policy.current.check_workspace(record.chatgpt)
-        return record
+        return record if sign_in is None else _continue(record, sign_in)
 
     def admit_external(self, given: ExternalTokensLogin) -> AuthRecord:
         """Make a record of a client's own tokens. Raises RequestError if they are malformed, or forbidden."""
@@ -77,3 +84,12 @@ class Admission:
         if workspaces and named not in workspaces:
             allowed = json.dumps(workspaces, ensure_ascii=False)
             raise InvalidRequest(f'External auth must use one of workspace(s) {allowed}, but received "{named}".')
+
+
+def _continue(record: AuthRecord, sign_in: SignIn) -> AuthRecord:
+    """Make a login go on as the session that it is a sign-in of. The texts are Codex's."""
+    login = record.chatgpt
+    if login is None or login.user_id != sign_in.user_id:
+        raise LoginFailed("Sign-in completed but credentials could not be saved locally.")
+    Policy(workspaces=(sign_in.account_id,)).check_workspace(login)
+    return msgspec.structs.replace(record, chatgpt=msgspec.structs.replace(login, login_owner_id=sign_in.owner_id))

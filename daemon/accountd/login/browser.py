@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from accountd.errors import AccountdError
     from accountd.login.flow import Retrying
+    from accountd.oauth.authorize import Hints
     from accountd.oauth.callback import Redirect
     from accountd.oauth.pages import Page
     from accountd.protocol.account import BrowserLogin
@@ -76,12 +77,14 @@ class BrowserFlow:
         originator: str,
         workspaces: tuple[str, ...],
         wishes: BrowserLogin,
+        hints: Hints | None = None,
         ports: tuple[int, ...] = PORTS,
     ) -> None:
         self._issuer = issuer
         self._originator = originator
         self._workspaces = workspaces
         self._wishes = wishes
+        self._hints = hints
         self._ports = ports
 
     @asynccontextmanager
@@ -90,7 +93,9 @@ class BrowserFlow:
         pages.load()  # a page that cannot be read would be too late when the login ends
         async with await bind_loopback(self._ports) as listener:
             port: int = listener.socket.getsockname()[1]
-            attempt = BrowserAttempt(self._issuer, port, self._originator, self._workspaces, self._wishes)
+            attempt = BrowserAttempt(
+                self._issuer, port, self._originator, self._workspaces, self._wishes, hints=self._hints
+            )
             async with serve_loopback(listener, attempt.answer):
                 yield attempt
                 await attempt.linger()
@@ -108,12 +113,15 @@ class BrowserAttempt:
         originator: str,
         workspaces: tuple[str, ...],
         wishes: BrowserLogin,
+        *,
+        hints: Hints | None = None,
     ) -> None:
         self._issuer = issuer
         self._port = port
         self._originator = originator
         self._workspaces = workspaces
         self._wishes = wishes
+        self._hints = hints
         self._redirect_uri = render_redirect_uri(port)
         self._pkce = make_pkce()
         self._state = make_state()
@@ -135,6 +143,7 @@ class BrowserAttempt:
             state=self._state,
             originator=self._originator,
             workspaces=self._workspaces,
+            hints=self._hints,
         )
         return BrowserLoginStarted(login_id, url)
 

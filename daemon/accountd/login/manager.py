@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from accountd.account.accounts import Accounts
     from accountd.account.external import Ask
+    from accountd.account.workspaces import SignIn
     from accountd.audit.log import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
@@ -92,8 +93,10 @@ class LoginManager:
         self._logins: dict[str, Login] = {}
         self._open = True
 
-    async def start(self, flow: Flow[ApprovalT], reply: Reply) -> None:
+    async def start(self, flow: Flow[ApprovalT], reply: Reply, sign_in: SignIn | None = None) -> None:
         """Begin a login; `reply` is called when it has begun, and before anything is heard of its end.
+
+        With `sign_in` it is that of the session there is, to another workspace of its person's.
 
         A failure until then is raised here, as a RequestError, and leaves an earlier login as it was. Later
         ones are notifications. Cancelling this call cancels what has not begun.
@@ -101,7 +104,7 @@ class LoginManager:
         self._check_replaceable()
         self._admission.check_method("chatgpt")
         await self._accounts.active.rehearse()
-        await self._nursery.start(self._run, flow, reply)
+        await self._nursery.start(self._run, flow, reply, sign_in)
 
     async def start_api_key(self, key: Secret, reply: Reply) -> None:
         """Log in with an API key, at once. Raises RequestError."""
@@ -193,7 +196,9 @@ class LoginManager:
         self._open = False
         await self.cancel_all()
 
-    async def _run(self, flow: Flow[ApprovalT], reply: Reply, task_status: trio.TaskStatus[None]) -> None:
+    async def _run(
+        self, flow: Flow[ApprovalT], reply: Reply, sign_in: SignIn | None, task_status: trio.TaskStatus[None]
+    ) -> None:
         """Live one login from its beginning to its completion. Raises nothing of it once it has begun."""
         begun = False
 
@@ -204,7 +209,7 @@ class LoginManager:
             task_status.started()
             with bind_fields(login=login.id):
                 try:
-                    await self._live(login, attempt)
+                    await self._live(login, attempt, sign_in)
                 finally:  # cancelled, by its scope or with everything else, if it has not completed
                     self._complete(login, (LoginCancelled if self._open else DaemonEnding)(NOT_COMPLETED))
 
@@ -229,17 +234,17 @@ class LoginManager:
         self._logins[login.id] = login
         return login
 
-    async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
+    async def _live(self, login: Login, attempt: Attempt[ApprovalT], sign_in: SignIn | None) -> None:
         """Take a login to its end, whatever that is. Raises nothing but a cancellation from outside."""
         try:
             with login.scope:
-                await self._see_through(login, attempt)
+                await self._see_through(login, attempt, sign_in)
         except (LoginFailed, StorageError) as error:
             self._complete(login, error)
         except Exception as error:  # noqa: BLE001 - a bug ends its login, not the daemon
             self._complete(login, LoginFailed(report(_log, "the login", error)))
 
-    async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
+    async def _see_through(self, login: Login, attempt: Attempt[ApprovalT], sign_in: SignIn | None) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
 
         def retrying(retries: int, cause: str | None) -> None:
@@ -252,10 +257,9 @@ class LoginManager:
         approval = await attempt.wait_approval(retrying)
         await self._advance(login, State.EXCHANGING)
         granted = await attempt.exchange(approval)
-        record = self._admission.admit_tokens(granted.tokens, granted.api_key)
-        if (admitted := record.chatgpt) is not None:
-            requirements = self._accounts.active.requirements
-            await requirements.load_for(admitted.claims, admitted.tokens.access_token, admitted.account_id)
+        record = self._admission.admit_tokens(granted.tokens, granted.api_key, sign_in)
+        if record.chatgpt is not None:
+            await self._accounts.active.requirements.load_for(record.chatgpt)
         await self._advance(login, State.COMMITTING)
         await self._accounts.active.commit(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 if TYPE_CHECKING:
     from accountd.secret import Secret
 
 SCOPE: Final = "openid profile email offline_access api.connectors.read api.connectors.invoke"
+
+
+class Hints(msgspec.Struct, frozen=True):
+    """Whom the issuer is to expect, under the names on the wire: in which workspace, as whom, and by which SSO."""
+
+    current_workspace_id: str | None = None
+    login_hint: str | None = None
+    connection: str | None = None
 
 
 def render_authorize_url(
@@ -20,6 +30,7 @@ def render_authorize_url(
     state: Secret,
     originator: str,
     workspaces: tuple[str, ...],
+    hints: Hints | None = None,
 ) -> str:
     """Write the URL with the parameters that Codex sends, no others; no workspaces named means any.
 
@@ -39,4 +50,6 @@ def render_authorize_url(
     }
     if workspaces:
         parameters["allowed_workspace_id"] = ",".join(workspaces)
+    if hints is not None:
+        parameters |= {name: text for name, text in msgspec.structs.asdict(hints).items() if text}
     return f"{issuer}/oauth/authorize?{urlencode(parameters, quote_via=quote)}"

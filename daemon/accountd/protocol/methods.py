@@ -11,7 +11,7 @@ import msgspec
 
 from accountd.errors import InvalidRequest
 from accountd.foreign_json import UNDECODABLE
-from accountd.protocol import account, usage
+from accountd.protocol import account, sessions, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
 from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
@@ -81,9 +81,15 @@ METHODS: Final[dict[str, Method]] = {
     ),
     "account/securitySetup/read": Method(None, usage.GetAccountSecuritySetupResponse),
     "accountSession/list": Method(
-        usage.AccountSessionsListParams,
-        usage.AccountSessionsResponse,
-        experimental=(usage.AccountSessionsListParams,),
+        sessions.AccountSessionsListParams,
+        sessions.AccountSessionsResponse,
+        experimental=(sessions.AccountSessionsListParams,),
+    ),
+    "accountSession/switch": Method(
+        sessions.AccountSessionsSwitchParams,
+        sessions.AccountSessionsSwitchResponse,
+        in_turn=True,
+        experimental=(sessions.AccountSessionsSwitchParams,),
     ),
 }
 

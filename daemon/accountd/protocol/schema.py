@@ -5,8 +5,8 @@ reads that folder reads this one: `v1` has what is called without a slash, `v2` 
 them. Beside these, `accountd` has what is ours. A message for clients alone that declare a capability says so in
 its description, and in `x-capability`.
 
-What the server sends is always whole, so all members of that are required, but for those for clients of the
-extension alone; of what a client sends, a member that has a default may be left out.
+What the server sends is always whole, so all members of that are required, but for those that stand for nothing by
+not being there; of what a client sends, a member that has a default may be left out.
 """
 
 from __future__ import annotations
@@ -122,7 +122,10 @@ def _define(messages: dict[str, _Message]) -> dict[str, Schema]:
         for part in (name, *_parts(definitions[name], definitions)):
             members = definitions[part].get("properties") if message.sent else None
             if members is not None:
-                definitions[part]["required"] = [name for name in members if _CAPABILITY not in members[name]]
+                needed = definitions[part].get("required", ())
+                definitions[part]["required"] = [
+                    name for name, member in members.items() if name in needed or "default" in member
+                ]
                 for member in members.values():
                     member.pop("default", None)
         if message.capability:

@@ -22,7 +22,6 @@ ResetType = Literal["codexRateLimits", "unknown"]
 ResetStatus = Literal["available", "redeeming", "redeemed", "unknown"]
 ResetOutcome = Literal["reset", "nothingToReset", "noCredit", "alreadyRedeemed"]
 MessageType = Literal["headline", "announcement", "unknown"]
-WorkspaceKind = Literal["personal", "workspace"]
 
 
 # account/rateLimits/read
@@ -241,42 +240,3 @@ class GetAccountSecuritySetupResponse(Wire, frozen=True):
     """`account/securitySetup/read`; null where there is nothing to remind of, or no way to know."""
 
     notice: AccountSecuritySetupNotice | None = None
-
-
-# accountSession/list
-
-
-class AccountSessionsListParams(Wire, frozen=True):
-    """`accountSession/list`; asking the backend is what tells the workspaces' names."""
-
-    refresh_workspace_metadata: bool = False
-
-
-class AccountSessionWorkspace(Wire, frozen=True):
-    """A workspace that the session's person has."""
-
-    account_id: str
-    name: str | None = None
-    image_url: str | None = None
-    kind: WorkspaceKind | None = None
-
-
-class AccountSession(Wire, frozen=True):
-    """A login; here there is one at most, and it is the active one."""
-
-    session_id: str
-    email: str | None
-    user_id: str | None
-    last_used_at: int
-    selected_workspace_account_id: str | None
-    workspaces: tuple[AccountSessionWorkspace, ...]
-    is_active: bool = True
-    display_name: str | None = None
-    image_url: str | None = None
-
-
-class AccountSessionsResponse(Wire, frozen=True):
-    """`accountSession/list`."""
-
-    active_session_id: str | None = None
-    sessions: tuple[AccountSession, ...] = ()

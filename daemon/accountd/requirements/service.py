@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from accountd.config.policy import PolicyHolder
-    from accountd.oauth.claims import Claims
     from accountd.protocol.requirements import ConfigRequirementsReadResponse
     from accountd.requirements.file import BundleFile
     from accountd.secret import Secret
@@ -154,15 +153,15 @@ class RequirementsService:
                 raise RequestFailed(str(failure))
             await self._news.wait()
 
-    async def load_for(self, claims: Claims, access_token: Secret, account_id: str | None) -> None:
+    async def load_for(self, login: ChatgptLogin) -> None:
         """Have the requirements of a login that is about to be committed. Raises RequirementsUnavailable.
 
         At once for a plan that has none, and for an owner whose requirements are fresh. What the current
         account requires is as it was, whatever comes of it. Cancelling it asks no more.
         """
-        if claims.plan not in ELIGIBLE_PLANS:
+        if login.plan not in ELIGIBLE_PLANS:
             return
-        owner = Owner(claims.user_id, account_id)
+        owner, access_token = Owner(login.claims.user_id, login.account_id), login.tokens.access_token
         had = await self._recall(owner)
         if had is None or not owner.is_known or not had[0].is_fresh(self._clock.now()):
             try:

@@ -17,7 +17,7 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol import account as wire
 from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
-from accountd.server import status_handlers, usage_handlers
+from accountd.server import session_handlers, status_handlers, usage_handlers
 from accountd.server.call import Call
 
 EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
@@ -203,7 +203,7 @@ async def account_token_read(call: Call[wire.ReadTokenParams]) -> None:
 
 Handler = Callable[[Call[Any]], Awaitable[None] | None]
 
-HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
+_OWN: Final[dict[str, Handler]] = {
     "account/login/start": account_login_start,
     "account/login/cancel": account_login_cancel,
     "account/login/list": account_login_list,
@@ -218,4 +218,6 @@ HANDLERS: Final[dict[str, Handler]] = usage_handlers.HANDLERS | {
     "configRequirements/read": config_requirements_read,
     "getAuthStatus": get_auth_status,
 }
+
+HANDLERS: Final = _OWN | session_handlers.HANDLERS | usage_handlers.HANDLERS
 """Every method of `protocol.methods` but `initialize`, which is the connection's own."""

@@ -39,11 +39,6 @@ async def security_setup_read(call: Call[None]) -> None:
     call.reply(await call.account.usage.read_security_setup())
 
 
-async def sessions_list(call: Call[wire.AccountSessionsListParams]) -> None:
-    """Answer the one session that there is."""
-    call.reply(await call.account.usage.list_sessions(call.params))
-
-
 HANDLERS: Final[dict[str, Callable[[Call[Any]], Awaitable[None]]]] = {
     "account/rateLimits/read": rate_limits_read,
     "account/rateLimitResetCredit/consume": reset_credit_consume,
@@ -51,5 +46,4 @@ HANDLERS: Final[dict[str, Callable[[Call[Any]], Awaitable[None]]]] = {
     "account/workspaceMessages/read": workspace_messages_read,
     "account/sendAddCreditsNudgeEmail": nudge_email_send,
     "account/securitySetup/read": security_setup_read,
-    "accountSession/list": sessions_list,
 }

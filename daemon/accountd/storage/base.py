@@ -85,6 +85,11 @@ class ChatgptLogin(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "plan", _find_plan(self.account_id, self.claims, claims))
 
     @property
+    def session_id(self) -> str | None:
+        """What clients know the login by, through all its refreshes and workspaces."""
+        return self.login_owner_id or self.claims.user_id
+
+    @property
     def user_id(self) -> str | None:
         """The person whom the access token is for; the ID token's, if that does not say."""
         return (self.access_claims and self.access_claims.user_id) or self.claims.user_id
@@ -233,12 +238,29 @@ def rotated_record(record: AuthRecord, login: ChatgptLogin, refresh_token: Secre
     return msgspec.structs.replace(record, chatgpt=msgspec.structs.replace(login, tokens=tokens))
 
 
+def switched_login(login: ChatgptLogin, access_token: Secret, account_id: str) -> ChatgptLogin:
+    """Put a login into another workspace. Nothing else of it changes, as in Codex."""
+    tokens = msgspec.structs.replace(login.tokens, access_token=access_token)
+    return msgspec.structs.replace(login, tokens=tokens, account_id=account_id)
+
+
 def is_same_account(record: AuthRecord, login: ChatgptLogin) -> bool:
     """Say whether a record is of the account of a login: the same person, in the same workspace."""
     other = record.chatgpt
     if record.mode != "chatgpt" or other is None or other.account_id != login.account_id:
         return False
     return other.user_id == login.user_id or None in (other.user_id, login.user_id)
+
+
+def is_same_session(record: AuthRecord, login: ChatgptLogin) -> bool:
+    """Say whether a record is of the same attempt to log in, by the same person, in whichever workspace.
+
+    Old programs drop the id of that when they refresh.
+    """
+    other = record.chatgpt
+    if other is None or record.mode != "chatgpt" or other.claims.user_id != login.claims.user_id:
+        return False
+    return other.login_owner_id == login.login_owner_id or None in (other.login_owner_id, login.login_owner_id)
 
 
 def has_other_tokens(record: AuthRecord, login: ChatgptLogin) -> bool:

@@ -194,10 +194,9 @@ def another_person_is_in_the_file(world: World) -> None:
 
 def _after_a_switch(issuer: Issuer) -> Stored:
     """Give what a switch of workspace leaves: the ID token names the old one, the access token the new one."""
-    issuer.more_workspaces = ["acct-new"]
+    issuer.more_workspaces = {"acct-new": {"plan_type": "plus"}}
     stored = stored_login(issuer, account="acct-new")
-    switched = issuer.give_tokens(account="acct-new", plan="plus")["access_token"]
-    return stored | {"tokens": stored["tokens"] | {"access_token": switched}}
+    return stored | {"tokens": stored["tokens"] | {"access_token": issuer.give_access("acct-new")}}
 
 
 @scenario(config='forced_chatgpt_workspace_id = "acct-new"\n', stored=_after_a_switch)
