@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accountd.cli.exits import ERROR, NEEDS_LOGIN, NOT_LOGGED_IN, UNREADABLE, Failure
 from accountd.cli.terminal import one_line
 from accountd.client import faults
+from accountd.client.blocking import ANSWER_TIMEOUT
 from accountd.client.errors import CallFailed, ClientError
 from accountd.client.faults import Fault
 
@@ -100,17 +101,17 @@ def explain_failure(client: Client, error: CallFailed) -> Failure:
     return Failure(one_line(fault.describe()), choose_exit(fault), fault.reason)
 
 
-def read_account(client: Client) -> Account:
+def read_account(client: Client, timeout: float = ANSWER_TIMEOUT) -> Account:
     """Ask who is logged in. Raises CallFailed when the daemon cannot tell, and what Client raises."""
     try:
-        answer = client.read_account()
+        answer = client.read_account(timeout=timeout)
     except CallFailed as error:
         # The workspace is looked up over the network; a login does not end because that fails.
-        mode = client.read_auth_status().get("authMethod")
+        mode = client.read_auth_status(timeout=timeout).get("authMethod")
         if error.code != _INTERNAL_ERROR or mode not in _CHATGPT:
             raise
         return Account(mode, trouble=error.message)
-    mode, account = client.read_auth_status().get("authMethod"), answer.get("account")
+    mode, account = client.read_auth_status(timeout=timeout).get("authMethod"), answer.get("account")
     if account is None:
         return Account(None, stale=mode in _CHATGPT, unneeded=answer.get("requiresOpenaiAuth") is False)
     if account["type"] == "apiKey":

@@ -32,7 +32,12 @@ def find_differing(status: Status) -> list[str]:
     there = status.get("environment")
     if not isinstance(there, dict):
         return []
-    return find_differences(describe_environment(join_env_file(os.environ)), there)
+    return find_differences(describe_here(), there)
+
+
+def describe_here() -> dict[str, str]:
+    """Describe the variables of this environment that bear on the network, as a daemon describes its own."""
+    return describe_environment(join_env_file(os.environ))
 
 
 def connect_for_network(args: argparse.Namespace) -> tuple[Client, Status]:

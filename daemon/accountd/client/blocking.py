@@ -59,9 +59,9 @@ def connect(
 class Client(BlockingConnection):
     """A connection with a method for each thing to ask, and logins as blocks."""
 
-    def read_account(self, *, refresh: bool = False) -> results.GetAccountResponse:
+    def read_account(self, *, refresh: bool = False, timeout: float = ANSWER_TIMEOUT) -> results.GetAccountResponse:
         """Ask who is logged in. With `refresh`, the token is refreshed first, whether or not it is due."""
-        answer = self.call("account/read", {"refreshToken": refresh}, ANSWER_TIMEOUT)
+        answer = self.call("account/read", {"refreshToken": refresh}, timeout)
         return cast("results.GetAccountResponse", answer)
 
     def read_token(self, *, min_valid: int = 300) -> results.ReadTokenResponse:
@@ -72,9 +72,9 @@ class Client(BlockingConnection):
         answer = self.call("account/token/read", {"minValidSeconds": min_valid}, ANSWER_TIMEOUT)
         return cast("results.ReadTokenResponse", answer)
 
-    def read_auth_status(self) -> results.GetAuthStatusResponse:
+    def read_auth_status(self, *, timeout: float = ANSWER_TIMEOUT) -> results.GetAuthStatusResponse:
         """Ask how one is logged in, which is known also where `read_account` fails. Gives no token."""
-        return cast("results.GetAuthStatusResponse", self.call("getAuthStatus", {}, ANSWER_TIMEOUT))
+        return cast("results.GetAuthStatusResponse", self.call("getAuthStatus", {}, timeout))
 
     def read_store(self) -> results.ReadStoreResponse:
         """Ask where the credential is kept."""

@@ -22,6 +22,7 @@ from accountd.storage.file import FileStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from accountd.config.settings import Config
     from accountd.doctor.findings import Finding
     from accountd.doctor.surroundings import Surroundings
 
@@ -81,19 +82,21 @@ async def check_leftovers(surroundings: Surroundings) -> Finding:
     return warn(text, f"`rm {names}`, if the login is good; the next refresh takes over what a crash has left")
 
 
-class _State(msgspec.Struct, frozen=True):
-    """What is known of the credential, from the daemon or from the store."""
+class State(msgspec.Struct, frozen=True):
+    """What is known of the credential, from the daemon or from the store; whose it is, from the store alone."""
 
     mode: str | None
     expires_at: float | None
     fault: Fault | None = None
     last: Mapping[str, Any] | None = None
     workspace_error: str | None = None
+    email: str | None = None
+    plan: str | None = None
 
 
 async def check_credential(surroundings: Surroundings) -> Finding:
     """Say whether the login is good, until when, and how the last refresh went."""
-    state = await _ask_daemon(surroundings) or await _read_store(surroundings)
+    state = await _ask_daemon(surroundings) or await read_stored(await surroundings.config())
     if (fault := state.fault) is not None:
         told = fail if fault.reason != faults.NOT_LOGGED_IN else warn
         return told(fault.describe(), _REMEDIES.get(fault.reason, _MEND), reason=fault.reason)
@@ -112,12 +115,12 @@ async def check_credential(surroundings: Surroundings) -> Finding:
     return ok(f"logged in ({state.mode}); the token {_describe_left(left)}", **details)
 
 
-async def _ask_daemon(surroundings: Surroundings) -> _State | None:
+async def _ask_daemon(surroundings: Surroundings) -> State | None:
     daemon = await surroundings.daemon()
     credential = (daemon.status or {}).get("credential")
     if daemon.status is None or not isinstance(credential, dict):
         return None
-    return _State(
+    return State(
         credential.get("mode"),
         credential.get("expiresAt"),
         find_fault(daemon.status),
@@ -126,25 +129,25 @@ async def _ask_daemon(surroundings: Surroundings) -> _State | None:
     )
 
 
-async def _read_store(surroundings: Surroundings) -> _State:
-    config = await surroundings.config()
+async def read_stored(config: Config) -> State:
+    """Read the credential as the daemon does when it starts, and whether the policy permits it."""
     try:
         record = await open_store(config).load()
     except StorageError as error:
-        return _State(None, None, Fault(find_reason(error), str(error)))
+        return State(None, None, Fault(find_reason(error), str(error)))
     if record is None:
-        return _State(None, None, Fault(faults.NOT_LOGGED_IN))
-    login = record.chatgpt
-    expires_at = login.expires_at if login is not None else None
+        return State(None, None, Fault(faults.NOT_LOGGED_IN))
     system = await trio.to_thread.run_sync(
         requirements.read_system_layer, requirements.SYSTEM_FILE, abandon_on_cancel=True
     )
     objection = find_objection(record, make_policy(config, system))
     fault = None if objection is None else Fault(find_reason(objection), str(objection))
-    return _State(record.mode, expires_at, fault)
+    if (login := record.chatgpt) is None:
+        return State(record.mode, None, fault)
+    return State(record.mode, login.expires_at, fault, email=login.claims.email, plan=login.plan)
 
 
-def _because(state: _State) -> str:
+def _because(state: State) -> str:
     error = (state.last or {}).get("error")
     return f": {str(error).rstrip('.')}" if error else ""
 

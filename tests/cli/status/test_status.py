@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accountd.cli import main
+from accountd.cli.status import told
+from accountd.client.blocking_connection import BlockingConnection
+from accountd.storage.base import render_record
 from fakes.app_server import INITIALIZED, AppServer, Message, Raw, Refusal, Script
+from fakes.usage import make_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,6 +207,58 @@ def test_text_from_elsewhere_cannot_steer_the_terminal(path: Path, capsys: pytes
     out = capsys.readouterr().out
     assert "ChatGPT as a�]0;b�@c." in out
     assert "Workspace   x Plan free�\n" in out
+
+
+@pytest.mark.parametrize(
+    ("silent", "left", "code", "lines", "err"),
+    [
+        (
+            "account/read",
+            3600,
+            0,
+            ["Logged in with ChatGPT as ada@example.com (workspace details are unavailable:", "Daemon      acc"],
+            "",
+        ),
+        ("account/read", -60, 1, ["The access token has expired, and the issuer cannot be", "Daemon      acc"], ""),
+        (
+            "account/store/read",
+            3600,
+            1,
+            ["Logged in with ChatGPT as ada@example.com.", "Daemon      does not answer"],
+            "did not answer within 0.05 seconds; `accountd doctor` says more\n",
+        ),
+    ],
+)
+def test_what_is_known_is_told_when_nobody_answers(
+    *,
+    silent: str,
+    left: float,
+    code: int,
+    lines: list[str],
+    err: str,
+    path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Be it whom the daemon asks, or the daemon itself: from its memory, and from what is stored."""
+    codex = home / ".codex"
+    codex.mkdir(mode=0o700)
+    (codex / "auth.json").write_bytes(render_record(make_record()))
+    (codex / "auth.json").chmod(0o600)
+    monkeypatch.setattr(told, "PATIENCE", 0.05)
+    monkeypatch.setattr(BlockingConnection.call, "__defaults__", (None, 0.05))
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy:3128")
+    credential = {"mode": "chatgpt", "expiresAt": time.time() + left}
+    answers = script(None, "chatgpt") | {"accountd/status": {**DAEMON, "credential": credential}, silent: None}
+    with AppServer(path, answers, greeting={**INITIALIZED, "codexHome": str(codex)}):
+        assert main(["status"]) == code
+    said = capsys.readouterr()
+    for line in (*lines, "Plan        pro", "Store       file, ", "Token       ", f"CODEX_HOME  {codex}"):
+        assert f"\n{line}" in f"\n{said.out}"
+    assert said.err.endswith(err)
+    assert "secret" not in said.out
+    assert ("HTTPS_PROXY=http://proxy:3128" in said.out) == (silent != "account/read")
 
 
 def test_garbage_is_one_line_on_stderr(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
