@@ -141,7 +141,7 @@ async def run_daemon(
         _log.warning("%s is set: paths are used that other users may write to", OPT_OUT)
     env_file = read_env_file(os.environ)
     if env_file.fault is not None:
-        _log.warning("%s", env_file.fault)
+        _log.warning("%s; %s", env_file.fault, env_file.remedy)
     environ = {**os.environ, **env_file.values}
     log_warnings(config)
     system = read_system_layer()

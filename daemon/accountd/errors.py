@@ -73,7 +73,14 @@ class AccountdError(Exception):
 
 
 class ConfigError(AccountdError):
-    """A configuration that cannot be used. Raised while starting, before anything is open."""
+    """A configuration that cannot be used. Raised while starting, before anything is open.
+
+    The message ends in the `remedy`, if there is one besides to correct what it says.
+    """
+
+    def __init__(self, problem: str, remedy: str | None = None) -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class SocketError(AccountdError):

@@ -14,7 +14,6 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accountd import paths
-from accountd.errors import describe_os_error
 from accountd.files.read import read_own_file
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class EnvFile(NamedTuple):
     path: str
     values: Mapping[str, str]
     fault: str | None = None
+    remedy: str = "make it a file of yours that can be read"
 
 
 def read_env_file(environ: Mapping[str, str]) -> EnvFile:
@@ -50,9 +50,16 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
     except FileNotFoundError:
         return EnvFile(path, {})
     except UnicodeDecodeError:
-        return EnvFile(path, {}, f"{path} is not read: it is no UTF-8")
+        return EnvFile(path, {}, f"{path} is not read: it is no UTF-8", "write it anew as UTF-8")
     except OSError as error:
-        return EnvFile(path, {}, f"{path} is not read: {describe_os_error(error)}")
+        from accountd.files.remedy import (
+            find_reason,
+            find_remedy,
+        )  # for a fault alone: the verbs read it as they start
+
+        return EnvFile(
+            path, {}, f"{path} is not read: {find_reason(error)}", find_remedy(path, error) or EnvFile.remedy
+        )
     values = parse_env_file(text, environ)
     return EnvFile(path, {name: value for name, value in values.items() if name in TAKEN})
 

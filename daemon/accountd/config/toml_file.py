@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from accountd.config.toml import MalformedToml, find_line, parse_toml
-from accountd.errors import ConfigError, describe_os_error
+from accountd.errors import ConfigError
 from accountd.files.read import read_own_file
+from accountd.files.remedy import find_reason, find_remedy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ class TomlFile:
                 raise ConfigError(f"{path}: is a link that leads nowhere") from error
             return cls(path, "", {})
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {describe_os_error(error)}") from error
+            raise ConfigError(f"{path}: cannot be read: {find_reason(error)}", find_remedy(path, error)) from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: is not UTF-8 text") from error
         try:

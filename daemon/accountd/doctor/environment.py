@@ -16,7 +16,7 @@ async def check_environment(surroundings: Surroundings) -> Finding:
     """Tell what the daemon's environment has that is not usual, and what this one has otherwise."""
     env_file = await surroundings.env_file()
     if env_file.fault is not None:
-        return warn(env_file.fault, f"let {env_file.path} be a file of yours that nobody else may write to")
+        return warn(env_file.fault, env_file.remedy)
     here, daemon = describe_environment(await surroundings.network_environ()), await surroundings.daemon()
     there = (daemon.status or {}).get("environment")
     if not isinstance(there, dict):

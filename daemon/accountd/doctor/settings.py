@@ -10,7 +10,6 @@ from accountd import paths
 from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import ConfigError
-from accountd.files.ownership import UnsafePath
 from accountd.reload import make_policy
 from accountd.requirements import service as requirements
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from accountd.doctor.findings import Finding
     from accountd.doctor.surroundings import Surroundings
 
-_UNREADABLE = "make it a file that you can read; see also home.modes"
-_ANEW = "correct it there, and end the daemon: the next one reads it"
+_ANEW = "correct it there; then `accountd restart`, for a daemon that has it from before"
 
 
 async def check_config(surroundings: Surroundings) -> Finding:
@@ -28,10 +26,7 @@ async def check_config(surroundings: Surroundings) -> Finding:
     try:
         config = await surroundings.config()
     except ConfigError as error:
-        cause = error.__cause__
-        if isinstance(cause, UnsafePath):
-            return fail(f"{path}: {cause.problem}", cause.remedy)
-        return fail(str(error), _UNREADABLE if isinstance(cause, OSError) else _ANEW)
+        return fail(error.problem, error.remedy or _ANEW)
     details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
     if config.warnings:
         more = f"; and {len(config.warnings) - 1} more" if len(config.warnings) > 1 else ""
@@ -47,7 +42,7 @@ async def check_requirements(surroundings: Surroundings) -> Finding:
     try:
         layer = await trio.to_thread.run_sync(requirements.read_system_layer, path, abandon_on_cancel=True)
     except ConfigError as error:
-        return fail(str(error), f"have whoever runs this machine correct {path}")
+        return fail(error.problem, error.remedy or f"have whoever runs this machine correct {path}")
     config = await surroundings.config()
     try:
         make_policy(config, layer)

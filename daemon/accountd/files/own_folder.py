@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from accountd import paths
 from accountd.errors import describe_os_error
-from accountd.files.ownership import UnsafePath, find_permission
+from accountd.files.ownership import UnsafePath
 from accountd.files.walk import check_folder, open_ours
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     """Why a folder cannot be written. With `closed`, its owner or mode is why, and somebody can mend that."""
 
     problem: str
-    remedy: str = "make it a folder that can be written, if you can"
+    remedy: str = "make it one that can be written, if you can"
     closed: bool = False
 
 
@@ -66,10 +66,10 @@ def _find_fault(folder: str) -> Fault | None:
     except UnsafePath as error:
         return Fault(error.problem, error.remedy, closed=True)
     except OSError as error:
-        problem = f"{place} cannot be written: {describe_os_error(error)}"
-        if error.errno == errno.EACCES and (remedy := find_permission(place)) is not None:
-            return Fault(problem, remedy, closed=True)
-        return Fault(problem)
+        from accountd.files.remedy import find_remedy  # for a fault alone: whoever starts a daemon comes here
+
+        remedy, problem = find_remedy(place, error), f"{place} cannot be written: {describe_os_error(error)}"
+        return Fault(problem, remedy or Fault.remedy, closed=error.errno == errno.EACCES)
     return None
 
 

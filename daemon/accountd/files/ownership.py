@@ -58,7 +58,8 @@ def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) ->
             remedy = f"run it as {login_name(found.st_uid)}, or as root with files of root's own"
             return UnsafePath(place, problem, remedy)
         problem = f"{place} belongs to {name_user(found.st_uid)}, not to you"
-        return UnsafePath(place, problem, f"`sudo chown {login_name(me)} {_quote(place)}` if it is yours")
+        itself = "-h " if stat.S_ISLNK(found.st_mode) else ""  # else what it leads to would be given away
+        return UnsafePath(place, problem, f"`sudo chown {itself}{login_name(me)} {_quote(place)}` if it is yours")
     if not stat.S_ISLNK(found.st_mode) and not is_shared(found) and may_others_write(found):
         problem = f"other users can write to {place}: mode {render_mode(found)}"
         return UnsafePath(place, problem, f"`chmod go-w {_quote(place)}`")
