@@ -41,7 +41,7 @@ TERMINALS = ("NO_COLOR", "TMUX", "STY")
 """And about their terminal."""
 
 HERE = Path(__file__).parent
-PROCESSES = {"compat", "contrib", "integration", "peer"}
+PROCESSES = {"compat", "contrib", "integration", "peer", "typescript"}
 """Folders in which every test may start a process. Elsewhere a test that does says so by `pytest.mark.process`."""
 
 MATRICES = {"cancellation", "faults", "model"}

@@ -72,7 +72,7 @@ JSON = "foreign_json.py"
 FILE_NAME = re.compile(r"(?!\.)[~\w./-]*\w\.(json|jsonl|toml|lock|log|sock|conf|plist)")
 """What looks like the name of a file that somebody makes or reads, and not like an ending of one."""
 
-FILE_NAMES = ("paths.py", "protocol/schema.py", "doctor/checks.py")
+FILE_NAMES = ("paths.py", "protocol/schema/__init__.py", "doctor/checks.py")
 """Who has such names: the first has them all. The second's are for `accountd schema`, the third's of checks."""
 
 OS_ERRORS = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)}

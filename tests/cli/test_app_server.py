@@ -12,6 +12,8 @@ import pytest
 
 from accountd.cli import exits, main
 from accountd.codex.version import CODEX_VERSION
+from accountd.protocol.schema import render_files
+from accountd.protocol.schema.typescript import render_type_files
 from fakes.app_server import INITIALIZED, AppServer, Refusal
 
 if TYPE_CHECKING:
@@ -141,3 +143,22 @@ def test_only_this_verb_ignores_what_it_does_not_know(capsys: pytest.CaptureFixt
     for arguments in (["status", "--strict-config"], ["--strict-config", "status"]):
         assert main(arguments) == exits.USAGE
         assert "accountd status: it has no option --strict-config" in capsys.readouterr().err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("words", "name", "number"),
+    [
+        (["generate-ts", "--experimental", "--out", "types"], "v2/GetAccountResponse.ts", len(render_type_files())),
+        (["generate-json-schema", "-o", "types"], "v2/GetAccountResponse.json", len(render_files())),
+    ],
+)
+def test_types_are_written_without_a_codex(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], name: str, number: int
+) -> None:
+    """Those about accounts, which are the daemon's; it is said that there would be more, and what is missing."""
+    monkeypatch.chdir(tmp_path)
+    done = start("app-server", *words)
+    assert (done.returncode, done.stdout) == (0, f"types: {number} files\n")
+    assert "the part about accounts alone: there is no `codex` on PATH" in done.stderr
+    assert (tmp_path / "types" / name).exists()

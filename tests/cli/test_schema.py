@@ -11,6 +11,7 @@ import pytest
 
 from accountd.cli import exits, main
 from accountd.protocol.schema import render_files
+from accountd.protocol.schema.typescript import render_types
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -75,3 +76,13 @@ def test_a_folder_must_be_named(
     assert main(["schema", *arguments]) == exits.USAGE
     assert "--out" in capsys.readouterr().err
     assert read(tmp_path) == {}
+
+
+def test_the_types_are_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By itself or beside the folder; and what is in the way is named."""
+    types = tmp_path / "a" / "accountd.ts"
+    assert main(["schema", "--ts", str(types), "--out", str(tmp_path / "schema")]) == exits.OK
+    assert capsys.readouterr().out == f"{types}\n{tmp_path / 'schema'}: {len(render_files())} files\n"
+    assert types.read_text() == render_types()
+    assert main(["schema", "--ts", str(tmp_path)]) == exits.ERROR
+    assert capsys.readouterr().err == f"accountd: cannot write {tmp_path}: Is a directory (os error 21)\n"

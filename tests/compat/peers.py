@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fakes.npm import QUIETLY, run_npm
 from fakes.turns import turn
 
 if TYPE_CHECKING:
@@ -22,19 +22,7 @@ if TYPE_CHECKING:
 FOLDER = Path(sys.prefix) / "peers"
 
 _PACKAGE = "@openai/codex"
-_QUIETLY = (
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--fetch-retry-mintimeout=1000",
-    "--fetch-retry-maxtimeout=5000",
-)
-_UNREACHABLE = re.compile(r"npm error code (ENOTFOUND|EAI_AGAIN|ECONN\w+|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT)")
-_PATIENCE = 540  # seconds, for a slow line; it takes 14 on a good one
-
-
-class OutOfReach(Exception):
-    """There is no npm here, or no way to its registry."""
+_WANTED = "the stock app-server"
 
 
 def fetch(version: str) -> Path:
@@ -43,7 +31,7 @@ def fetch(version: str) -> Path:
     with turn("peer"):
         if _version_of(codex) != version:
             (FOLDER / version).mkdir(parents=True, exist_ok=True)
-            _npm("install", "--prefix", str(FOLDER / version), *_QUIETLY, f"{_PACKAGE}@{version}")
+            run_npm(_WANTED, "install", "--prefix", str(FOLDER / version), *QUIETLY, f"{_PACKAGE}@{version}")
             if _version_of(codex) != version:
                 raise RuntimeError(f"npm has fetched something that is not codex {version}")
     return codex
@@ -51,7 +39,7 @@ def fetch(version: str) -> Path:
 
 def newest_version() -> str:
     """Ask npm for the newest release. Raises as `fetch` does."""
-    return _npm("view", _PACKAGE, "version").strip()
+    return run_npm(_WANTED, "view", _PACKAGE, "version").strip()
 
 
 def _version_of(codex: Path) -> str | None:
@@ -59,18 +47,6 @@ def _version_of(codex: Path) -> str | None:
         return None
     done = subprocess.run([codex, "--version"], capture_output=True, text=True, check=False, timeout=50)
     return done.stdout.split()[-1] if done.stdout.split() else None
-
-
-def _npm(*words: str) -> str:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise OutOfReach("there is no npm to fetch the stock app-server with")
-    done = subprocess.run([npm, *words], capture_output=True, text=True, check=False, timeout=_PATIENCE)
-    if found := _UNREACHABLE.search(done.stderr):
-        raise OutOfReach(f"npm cannot reach its registry ({found[1]}) to fetch the stock app-server")
-    if done.returncode != 0:
-        raise RuntimeError(f"npm {' '.join(words)} failed:\n{done.stderr}")
-    return done.stdout
 
 
 class Peer:

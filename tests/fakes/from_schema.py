@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 _KNOWN = {
     *("type", "enum", "anyOf", "oneOf", "items", "properties", "required", "additionalProperties", "$ref"),
-    *("minimum", "maximum", "title", "description", "default", "definitions", "$schema", "format", "x-capability"),
+    *("minimum", "maximum", "title", "description", "default", "definitions", "$schema", "format", "$comment"),
 }
 
 

@@ -22,6 +22,7 @@ from accountd.sandbox import Fault, Sandbox, Script
 from accountd.sandbox.config import render_config
 from compat import peers
 from fakes.front_client import Client, connect, running_front
+from fakes.npm import OutOfReach
 from fakes.processes import PATIENCE, daemon_pid, environment, sandbox_on_loopback, stop_daemon
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def office(home: Path, path: Path) -> Iterator[Office]:
     """Give one; what runs there is ended."""
     try:
         codex = peers.fetch(CODEX_VERSION)
-    except peers.OutOfReach as error:
+    except OutOfReach as error:
         pytest.skip(str(error))
     sandbox = Sandbox(APPROVED)
     with sandbox_on_loopback(sandbox) as url:

@@ -18,6 +18,7 @@ import pytest
 from accountd.codex.version import CODEX_VERSION
 from accountd.sandbox import Script
 from compat import peers
+from fakes.npm import OutOfReach
 from fakes.processes import PORTS, running_with_sandbox
 
 TESTS = Path(__file__).parents[1]
@@ -43,7 +44,7 @@ def fetch_codex() -> Path | None:
     """Give the release that is followed, if it can be had."""
     try:
         return peers.fetch(CODEX_VERSION)
-    except peers.OutOfReach:
+    except OutOfReach:
         return None
 
 

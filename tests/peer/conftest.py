@@ -9,6 +9,7 @@ import pytest
 
 from accountd.codex.version import CODEX_VERSION
 from compat import peers
+from fakes.npm import OutOfReach
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,6 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> peers.Peer:
     """Give the release that is followed."""
     try:
         codex = peers.fetch(CODEX_VERSION)
-    except peers.OutOfReach as error:
+    except OutOfReach as error:
         pytest.skip(str(error))
     return peers.Peer(codex, tmp_path_factory.mktemp("peer"))

@@ -10,21 +10,22 @@ from accountd import paths
 from accountd.cli.connecting import socket_path
 from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.options import add_client_options
-from accountd.cli.terminal import say
+from accountd.cli.terminal import complain, say
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from accountd.cli.parsing import Subparsers
 
 _STDIO = "stdio://"
 _SOCKET = "unix://"
 _SIGN_OUT = "--startup-sign-out"
+_GENERATORS = ("generate-ts", "generate-json-schema")
 _OTHER_WORK = (
     "daemon",
     "proxy",
-    "generate-ts",
-    "generate-json-schema",
+    *_GENERATORS,
     "help",
     "--print-startup-config",
     _SIGN_OUT,
@@ -143,7 +144,37 @@ def _leave_to_codex(args: argparse.Namespace, word: str) -> int:
     import trio
 
     from accountd.config.agent import read_agent_program
+    from accountd.errors import AgentUnavailable
     from accountd.front.program import find_program
 
-    program = trio.run(find_program, os.environ, read_agent_program(os.environ))
-    os.execv(program.path, [program.path, *args.before, "app-server", *args.unknown])  # noqa: S606  # the person's own
+    try:
+        program = trio.run(find_program, os.environ, read_agent_program(os.environ))
+    except AgentUnavailable as error:
+        if word not in _GENERATORS:
+            raise
+        return _generate(word, args.unknown, str(error))
+    command = [program.path, *args.before, "app-server", *args.unknown]
+    return os.execv(program.path, command)  # noqa: S606  # the person's own
+
+
+def _generate(word: str, words: Sequence[str], missing: str) -> int:
+    """Write the part of the types that is the daemon's, where Codex would write them all."""
+    from argparse import ArgumentParser
+    from pathlib import Path
+
+    from accountd.cli.schema import write_folder
+    from accountd.protocol.schema import render_files
+    from accountd.protocol.schema.typescript import render_type_files
+
+    parser = ArgumentParser(prog=f"accountd app-server {word}", allow_abbrev=False)
+    parser.add_argument("-o", "--out", required=True)
+    try:
+        out = Path(parser.parse_known_args(words)[0].out)
+    except SystemExit as done:  # argparse has said what there was to say
+        return int(done.code or 0)
+    complain(f"warning: this is the part about accounts alone: {missing}")
+    if word == _GENERATORS[0]:
+        write_folder(out, {path: text.encode() for path, text in render_type_files().items()})
+    else:
+        write_folder(out, render_files())
+    return OK

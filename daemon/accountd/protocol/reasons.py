@@ -60,7 +60,10 @@ REASONS: Final = {kind: f"{kind.__name__[0].lower()}{kind.__name__[1:]}" for kin
 EXTENSION: Final = "extensions.accountd"
 """The capability that a client declares to be told of what is ours."""
 
-OF_THE_EXTENSION: Final = msgspec.Meta(extra_json_schema={"x-capability": EXTENSION})
+CAPABILITY: Final = "capability: "
+"""How the comment of a schema begins that says what a client has to declare."""
+
+OF_THE_EXTENSION: Final = msgspec.Meta(extra_json_schema={"$comment": f"{CAPABILITY}{EXTENSION}"})
 """Marks a member that others are not sent."""
 
 _SAY_LITTLE: Final = (errors.InvalidRequest, errors.RequestFailed, errors.LoginFailed)

@@ -21,7 +21,7 @@ _shtab_accountd_stop_option_strings=(-h --help --socket)
 _shtab_accountd_restart_option_strings=(-h --help --socket)
 _shtab_accountd_service_option_strings=(-h --help --agent --dry-run)
 _shtab_accountd_sandbox_option_strings=(-h --help --port --home --daemon --background --json --approve-after --deny --expire --disabled --authorize --delay --script)
-_shtab_accountd_schema_option_strings=(-h --help --out)
+_shtab_accountd_schema_option_strings=(-h --help --out --ts)
 _shtab_accountd_doctor_option_strings=(-h --help --json --socket)
 _shtab_accountd_completion_option_strings=(-h --help)
 _shtab_accountd_help_option_strings=(-h --help)
@@ -41,6 +41,7 @@ _shtab_accountd_restart___socket_COMPGEN=_accountd_files
 _shtab_accountd_sandbox___home_COMPGEN=_accountd_dirs
 _shtab_accountd_sandbox___script_COMPGEN=_accountd_files
 _shtab_accountd_schema___out_COMPGEN=_accountd_dirs
+_shtab_accountd_schema___ts_COMPGEN=_accountd_files
 _shtab_accountd_doctor___socket_COMPGEN=_accountd_files
 
 _shtab_accountd_status___format_choices=(text json prometheus)

@@ -51,7 +51,7 @@ function _shtab_accountd_using
 end
 
 set -g _shtab_accountd_commands login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help
-set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket
+set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts
 
 complete -c accountd -e
 complete -c accountd -f
@@ -144,9 +144,10 @@ complete -c accountd -n '_shtab_accountd_using sandbox' -l disabled -d 'offer no
 complete -c accountd -n '_shtab_accountd_using sandbox' -l authorize -xka "ask approve deny not_entitled no_code server_error" -d 'what a browser login gets: ask, approve, deny, not_entitled, no_code, server_error; the first, the default, waits for you'
 complete -c accountd -n '_shtab_accountd_using sandbox' -l delay -x -d 'take S seconds for each answer'
 complete -c accountd -n '_shtab_accountd_using sandbox' -l script -xka "(__fish_complete_path (__accountd_value))" -d 'all of this and more, as JSON; the options come on top'
-complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a schema -d 'write the protocol as JSON Schema'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a schema -d 'write the protocol as JSON Schema, or as TypeScript'
 complete -c accountd -n '_shtab_accountd_using schema' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '_shtab_accountd_using schema' -l out -xka "(__fish_complete_directories (__accountd_value))" -d 'the folder to write to; it is created'
+complete -c accountd -n '_shtab_accountd_using schema' -l out -xka "(__fish_complete_directories (__accountd_value))" -d 'the folder for the schema; it is created'
+complete -c accountd -n '_shtab_accountd_using schema' -l ts -xka "(__fish_complete_path (__accountd_value))" -d 'the one file for the types'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a doctor -d 'look for what is wrong, and say what to do'
 complete -c accountd -n '_shtab_accountd_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using doctor' -l json -d 'print one JSON object instead'

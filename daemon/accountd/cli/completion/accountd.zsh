@@ -19,7 +19,7 @@ _shtab_accountd_commands() {
     logout:'log out, for every client on this machine'
     restart:'end the daemon, and start another'
     sandbox:'serve a make-believe issuer, to try things out'
-    schema:'write the protocol as JSON Schema'
+    schema:'write the protocol as JSON Schema, or as TypeScript'
     serve:'run the daemon in the foreground'
     service:'have systemd or launchd start the daemon'
     socket:'print the path of the daemon'"'"'s socket'
@@ -141,7 +141,8 @@ _shtab_accountd_sandbox_defaults_added=0
 
 _shtab_accountd_schema_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--out=[the folder to write to\; it is created]:DIR:_files -/"
+  "--out=[the folder for the schema\; it is created]:DIR:_files -/"
+  "--ts=[the one file for the types]:FILE:_files"
 )
 
 # guard to ensure default positional specs are added only once per session
