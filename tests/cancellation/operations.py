@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
 import trio
 
 from accountd.config.settings import DEFAULT_CLIENT_ID
@@ -14,7 +15,8 @@ from accountd.errors import InvalidRequest, RefreshError
 from accountd.login.browser import BrowserFlow
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol.account import BrowserLogin, ExternalTokensLogin
-from accountd.sandbox import Script
+from accountd.protocol.sessions import AccountSessionsSwitchParams
+from accountd.sandbox import Script, Workspace
 from accountd.sandbox.state import Grant
 from accountd.secret import Secret
 from fakes.world import ISSUER
@@ -116,6 +118,21 @@ async def refresh(scene: Scene) -> None:
     await scene.call_together(call, call, call)
 
 
+async def switch(scene: Scene) -> None:
+    """Use the other one of the person's two workspaces."""
+    login = scene.world.credential.managed_login
+    script = scene.world.sandbox.script
+    scene.world.sandbox.script = msgspec.structs.replace(script, workspaces=(Workspace(account_id="account-acme"),))
+    session, there = (login.session_id, login.account_id) if login is not None else (None, None)
+    other = "account-acme" if there == "account-sandbox" else "account-sandbox"
+    await scene.world.account.workspaces.switch(
+        AccountSessionsSwitchParams(session or "", other),
+        ignore,
+        originator="tests",
+        is_login_under_way=lambda: bool(scene.world.logins.under_way()),
+    )
+
+
 async def log_out(scene: Scene) -> None:
     """Log out, here and at the issuer, as the handlers do."""
     await scene.world.logins.cancel_all()
@@ -202,6 +219,7 @@ OTHERS: Final[dict[str, Happening]] = {
     "tokens are supplied": lambda scene: scene.act("external", lambda: supply_tokens(scene)),
     "somebody logs out": lambda scene: scene.act("logout", lambda: log_out(scene)),
     "somebody refreshes": lambda scene: scene.act("refresh", lambda: refresh(scene)),
+    "somebody switches": lambda scene: scene.act("switch", lambda: switch(scene)),
     "no login may begin": shut,
 }
 """What others may do meanwhile."""
@@ -232,6 +250,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "a refresh": Operation(
         refresh, ENDS | OTHERS | {"one of its callers is cancelled": lambda scene: scene.callers[0].cancel()}
     ),
+    "a switch": Operation(switch, ENDS | OTHERS),
     "a logout": Operation(log_out, ENDS | OTHERS),
     "a logout in a login": Operation(log_out_in_the_middle_of_a_login, ENDS | OTHERS),
     "a connection of lines": Operation(partial(talk, websocket=False), ENDS | OTHERS | LEAVING),

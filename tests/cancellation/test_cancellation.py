@@ -24,9 +24,10 @@ def test_whatever_happens_in_the_middle_of_an_operation(operation: str) -> None:
                 break
 
 
+@pytest.mark.parametrize("operation", ["a login with a key", "a switch"])
 @pytest.mark.parametrize("happening", ENDS)
-def test_an_end_after_each_step_of_a_commit(happening: str) -> None:
+def test_an_end_after_each_step_of_a_commit(operation: str, happening: str) -> None:
     """What is being stored is seen through, whoever wanted it and whatever ends: here after each step there is."""
     for steps in itertools.count(1):
-        if not Trial("a login with a key", ((happening, steps),)).run().struck:
+        if not Trial(operation, ((happening, steps),)).run().struck:
             break

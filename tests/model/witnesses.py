@@ -162,12 +162,13 @@ class History:
                 assert outcome[0] not in saved
 
     def saved(self) -> list[str]:
-        """Give the logins whose own tokens were stored."""
-        return [
+        """Give the logins whose own tokens were stored, once each: a switch of workspaces stores them again."""
+        saved = (
             self.owners[record.chatgpt.tokens.refresh_token]
             for name, record in self.log
             if name == "save" and record.chatgpt and record.chatgpt.tokens.refresh_token in self.owners
-        ]
+        )
+        return list(dict.fromkeys(saved))
 
     def a_success_follows_its_save(self) -> None:
         """Nothing is heard of a success before it is stored, and nothing else is stored in between."""
