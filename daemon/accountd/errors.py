@@ -258,11 +258,15 @@ class UnusableBundle(RemoteUnreachable):
 
 
 class RemoteRefused(RemoteError):
-    """An answer that is no success. `status` is its HTTP status, 0 where a 2xx could not be understood."""
+    """An answer that is no success. `status` is its HTTP status, 0 where a 2xx could not be understood.
 
-    def __init__(self, message: str, status: int) -> None:
+    `is_page`: it is a page for a browser, of a proxy or of whoever guards the server, and so may pass.
+    """
+
+    def __init__(self, message: str, status: int, *, is_page: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.is_page = is_page
 
 
 class StorageError(AccountdError):

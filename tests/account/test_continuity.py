@@ -87,7 +87,18 @@ async def test_tokens_of_another_workspace_are_exchanged(autojump_clock: trio.te
         assert [heard["method"] for heard in world.heard] == ["account/updated"]  # of the plan there
 
 
-@pytest.mark.parametrize("fault", [Fault(SWITCH, 1, 0), Fault(SWITCH, 1, 503), Fault(SWITCH, 1, 429)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(SWITCH, 1, 0),
+        Fault(SWITCH, 1, 503),
+        Fault(SWITCH, 1, 401),
+        Fault(SWITCH, 1, 403, "<html><title>Just a moment</title>"),
+        Fault(SWITCH, 1, 200, {}),
+        Fault(SWITCH, 1, 200, {"access_token": issue(ELSEWHERE).access_token.reveal()}),
+    ],
+    ids=["dropped", "503", "401", "a page", "no token", "another workspace's"],
+)
 async def test_tokens_that_cannot_be_exchanged_now_are_not_used(
     fault: Fault, autojump_clock: trio.testing.MockClock
 ) -> None:

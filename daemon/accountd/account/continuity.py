@@ -4,7 +4,7 @@ A refresh token is that of a login, and after a switch of workspaces, which leav
 answer with tokens for the workspace where that login was made. With the account id of the other one they would be
 neither's. So the access token is exchanged for one of the selected workspace, before anybody sees it.
 
-- If no answer comes to that, the access token that there is is used to its end. The refresh token is kept, since
+- If that fails for now, the access token that there is is used to its end. The refresh token is kept, since
   the old one is spent; the next refresh tries again.
 - If it is refused, the person is not of that workspace any more. What came is stored and not used, as nothing is
   that is for another workspace than the account id beside it: nobody is logged in, and the reason is told.
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _MISMATCH: Final = "the issuer answered the refresh with tokens of {}, which are not used; log in again"
 _NOT_YET: Final = "the issuer answered the refresh with tokens of another workspace, not exchanged yet: {}"
 
-_PASSING: Final = frozenset((408, 425, 429, *range(500, 600)))
-"""Statuses that say nothing of the person, after which the next try may do better."""
+_REFUSALS: Final = frozenset((400, 403, 404, 409, 410, 422))
+"""Statuses that say no for good, unless it is a page that says so: a proxy's, or of whoever guards the backend."""
 
 
 class Mismatch(NamedTuple):
@@ -74,7 +74,7 @@ async def continue_login(login: ChatgptLogin, refreshed: Refreshed, backend: Bac
     try:
         token = await exchange_token(backend, refreshed.access_token, login.user_id, login.account_id)
     except RemoteRefused as error:
-        if error.status not in _PASSING:
+        if error.status in _REFUSALS and not error.is_page:
             return Continued(refreshed, RefreshFailed(f"{failure}: {error}"))
         raise RefreshFailed(_NOT_YET.format(error), refreshed.refresh_token) from error
     except RemoteError as error:

@@ -25,7 +25,7 @@ from accountd.config.urls import is_loopback, split_url
 from accountd.errors import RemoteRefused, RemoteTooSlow, RemoteUnreachable, describe_status
 from accountd.foreign_json import UNDECODABLE, Undecodable, decode
 from accountd.oauth.fields import Uncarried, check_token
-from accountd.oauth.tokens import describe_oauth_error
+from accountd.oauth.tokens import describe_oauth_error, describe_page
 from accountd.protocol.account import RoutingOverride
 from accountd.protocol.explain import explain_decode_error
 from accountd.redaction import quote
@@ -131,7 +131,7 @@ class Backend:
             )
         except RemoteRefused as error:
             words = f"Workspace switch was rejected (HTTP {describe_status(error.status)})"
-            raise RemoteRefused(words, error.status) from error
+            raise RemoteRefused(words, error.status, is_page=error.is_page) from error
         try:
             token = Secret(decode(answer.body, ExchangePayload, MAX_PAYLOAD).access_token)
             check_token("the access token", token)
@@ -241,7 +241,7 @@ class Backend:
         if not 200 <= answer.status < 300:
             kind, words = quote(answer.content_type, _MAX_TYPE), describe_oauth_error(answer.body)
             text = f"{method} {url} failed: {describe_status(answer.status)}; content-type={kind}; error={words}"
-            raise RemoteRefused(text, answer.status)
+            raise RemoteRefused(text, answer.status, is_page=describe_page(answer.body) is not None)
         return answer
 
     def _decode(self, answer: HttpAnswer, path: str, wanted: type[PayloadT]) -> PayloadT:
