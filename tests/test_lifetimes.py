@@ -20,6 +20,7 @@ OTHERS = {"client", "front", "sandbox", "cli", "doctor"}
 
 SHORT_LIVED = {
     ("account/refresh.py", "self._fly"): "one refresh, which fails those who wait for it and raises nothing",
+    ("accounts/roster.py", "self._keep"): "one account, which fails whoever opens it; what it does is supervised",
     ("account/refresh.py", "_cancel_when"): "as long as one sleep, in a nursery of the task that sleeps",
     ("system/accepting.py", "_serve"): "one connection, whose failure is told there and raises nothing",
     ("daemon.py", "_serve_stdio"): "the only client of its daemon, whose end is the daemon's",

@@ -6,7 +6,7 @@ module of it that stands higher is named:
 street    cli · sandbox · doctor                 what people run: clients of the socket, a stand-in issuer
 roof      daemon · listeners · signals · services · reload · front      nests lifetimes, builds all
 doors     server · client                        the socket seen from inside, and from outside
-services  supervisor · hub · audit · account · requirements.service · login      what lives
+services  supervisor · hub · audit · account · accounts · requirements.service · login      what lives
 outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file
 paper     protocol · framing · oauth · backend · requirements · foreign_json ·
           page_templates                         bytes and values in and out

@@ -24,7 +24,7 @@ RefreshOutcome = Literal["done", "failed", "adopted"]
 
 
 class LastRefresh(msgspec.Struct, frozen=True):
-    """How the last refresh ended, at which Unix time; `error` says why it failed, and `failure` is its class."""
+    """How the last refresh of a login ended, at which Unix time; `error` says why it failed, `failure` how."""
 
     outcome: RefreshOutcome
     at: float
@@ -64,8 +64,6 @@ class Counters:
         self.logins_failed = Counter[LoginKind]()
         self.logins_cancelled = Counter[LoginKind]()
         self.refreshes = Counter[RefreshOutcome]()
-        self.last_refresh: LastRefresh | None = None
-        """Of the login that there is now; another login has none yet."""
         self.tokens_handed_out = 0
         self.notifications_sent = 0
         self.guests = GuestCounters()
@@ -74,9 +72,7 @@ class Counters:
         """Return the seconds since the start."""
         return time.monotonic() - self._started
 
-    def note_refresh(self, outcome: RefreshOutcome, error: RefreshError | None = None) -> None:
-        """Count a refresh, and keep how it ended. The words of an error are for a person, and name no token."""
+    def note_refresh(self, outcome: RefreshOutcome, error: RefreshError | None = None) -> LastRefresh:
+        """Count a refresh, and say how it ended. The words of an error are for a person, and name no token."""
         self.refreshes[outcome] += 1
-        self.last_refresh = LastRefresh(
-            outcome, self._now(), str(error or ""), type(error) if error is not None else None
-        )
+        return LastRefresh(outcome, self._now(), str(error or ""), type(error) if error is not None else None)

@@ -33,7 +33,7 @@ from accountd.requirements.service import read_system_layer
 from accountd.server.serve import Server
 from accountd.services import open_services
 from accountd.signals import open_signals
-from accountd.storage.choose import open_store
+from accountd.storage.choose import open_store, open_vault
 from accountd.supervisor import supervise
 from accountd.system.activation import open_activated
 from accountd.system.clock import WallClock
@@ -164,6 +164,7 @@ async def run_daemon(
                 clock=clock,
                 http=http,
                 store=open_store(config),
+                vault=open_vault(config),
                 audit=audit,
                 environ=environ,
                 token_socket=listeners.token,

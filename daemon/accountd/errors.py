@@ -10,6 +10,8 @@ AccountdError
 │  │  ├─ LoginMethodForbidden   -32600  the configuration does not permit logins of this kind
 │  │  ├─ DeviceCodesDisabled    -32600  the issuer offers no device codes here
 │  │  ├─ ExternalTokensActive   -32600  a client supplies tokens of its own
+│  │  ├─ NoSuchAccount          -32600  a name of no account
+│  │  ├─ AmbiguousAccount       -32600  a name of several
 │  │  └─ ShuttingDown           -32600  the daemon is about to end
 │  ├─ MethodNotFound        -32601  a fair request, to the wrong server
 │  ├─ Overloaded            -32001  too much at once
@@ -119,6 +121,18 @@ class DeviceCodesDisabled(InvalidRequest):
 
 class ExternalTokensActive(InvalidRequest):
     """A client supplies tokens of its own: no login may be begun until a logout."""
+
+
+class NoSuchAccount(InvalidRequest):
+    """An account is named, and there is none of that name."""
+
+
+class AmbiguousAccount(InvalidRequest):
+    """An account is named, and several may be meant: `candidates` are names of which each means one."""
+
+    def __init__(self, name: str, candidates: list[str]) -> None:
+        super().__init__(f'"{name}" may be {", ".join(candidates)}')
+        self.candidates = candidates
 
 
 class ShuttingDown(InvalidRequest):

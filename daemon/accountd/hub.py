@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class Audience(msgspec.Struct, frozen=True):
+    """Whom a notification about one account is for: those who mean it by its id, or follow the active account."""
+
+    account_id: str | None = None
+    followers: bool = False
+
+
 class Notification(msgspec.Struct, frozen=True):
     """One notification as all clients get it: encoded once, stamped once.
 
-    With an audience in `to`, it is for those alone who wait for that. `extended` is what clients get in its place
-    who declare the accountd extension, where that is more.
+    With an audience in `to`, it is for those alone who are of it, or wait for that. `extended` is what clients get
+    in its place who declare the accountd extension, where that is more.
     """
 
     method: str

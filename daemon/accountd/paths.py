@@ -28,6 +28,7 @@ STARTUP_LOCK: Final = "app-server-startup.lock"
 # In CODEX_HOME, and ours.
 LIMITS: Final = "accountd.toml"
 REQUIREMENTS: Final = "accountd-requirements.json"
+ACCOUNTS: Final = "accountd"
 LOG: Final = "log/accountd.log"
 AGENT_LOG: Final = "log/accountd-agent.log"
 AUDIT_LOG: Final = "log/accountd-audit.jsonl"
@@ -35,6 +36,10 @@ AUDIT_LOG_OF_GUESTS: Final = "log/accountd-audit-guests.jsonl"
 DAEMONS: Final = "log/accountd-daemons.jsonl"
 OWN_LOGS: Final = (LOG, AUDIT_LOG, AUDIT_LOG_OF_GUESTS)
 """In CODEX_HOME, or in the folder that stands in for it (`files.own_folder`)."""
+
+# In ACCOUNTS, which comes with the second account.
+ACCOUNT_LIST: Final = "accounts.json"
+ACCOUNT_RECORDS: Final = "accounts"
 
 # Elsewhere.
 MACHINE_FOLDER: Final = "/etc/codex"

@@ -7,12 +7,11 @@ machine's, and tests give others; nothing else differs between them.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from accountd import paths
 from accountd.account.account import Shared, open_account
-from accountd.account.accounts import Accounts
+from accountd.accounts.accounts import open_accounts
 from accountd.backend.client import Backend
 from accountd.config.settings import DEFAULT_BACKEND
 from accountd.counters import Counters
@@ -30,14 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from accountd.account.credential import Credential
     from accountd.audit.log import AuditLog
     from accountd.config.policy import PolicyHolder
     from accountd.config.settings import Config
     from accountd.protocol.status import StartedBy
     from accountd.requirements.layers import Layer
-    from accountd.requirements.service import ParseBundle
+    from accountd.requirements.service import MayAskAgain, ParseBundle
     from accountd.server.token_socket import TokenSocket
     from accountd.storage.base import AuthStore
+    from accountd.storage.vault import Vault
     from accountd.system.clock import Clock
     from accountd.web.http import HttpClient
 
@@ -51,6 +52,7 @@ async def open_services(
     clock: Clock,
     http: HttpClient,
     store: AuthStore,
+    vault: Vault,
     audit: AuditLog,
     environ: Mapping[str, str],
     token_socket: TokenSocket | None = None,
@@ -67,22 +69,29 @@ async def open_services(
     hub, counters = Hub(), Counters(clock.now)
     issuer = Issuer(http, config.issuer, config.client_id, config.refresh_url, config.revoke_url)
     backend = Backend(http, config.backend)
-    make_requirements = partial(
-        RequirementsService,
-        read_bundle=backend.read_config_bundle,
-        policy=policy,
-        clock=clock,
-        machine=this_machine(config.codex_home),
-        file=BundleFile((own_folder or config.codex_home) / paths.REQUIREMENTS),
-        system=system,
-        parse=parse_bundle,
-    )
+    bundle_file = BundleFile((own_folder or config.codex_home) / paths.REQUIREMENTS)
+
+    def make_requirements(credential: Credential, may_ask_again: MayAskAgain, *, kept: bool) -> RequirementsService:
+        return RequirementsService(
+            credential,
+            may_ask_again,
+            read_bundle=backend.read_config_bundle,
+            policy=policy,
+            clock=clock,
+            machine=this_machine(config.codex_home),
+            file=bundle_file if kept else None,
+            system=system,
+            parse=parse_bundle,
+        )
+
     shared = Shared(hub, policy, issuer, backend, clock, audit, counters, make_requirements)
     admission = Admission(policy, Provenance(config.issuer, config.client_id))
     async with open_account(store, shared) as account:
         account.credential.follow_provider(requires_openai_auth=config.requires_openai_auth)
-        accounts = Accounts(account)
-        async with open_logins(accounts, admission, hub, clock=clock, audit=audit, counters=counters) as logins:
+        async with (
+            open_accounts(account, vault, shared) as accounts,
+            open_logins(accounts, admission, hub, clock=clock, audit=audit, counters=counters) as logins,
+        ):
             yield Services(
                 hub=hub,
                 policy=policy,

@@ -121,7 +121,7 @@ async def test_a_look_at_the_store_does_not_undo_a_login(autojump_clock: trio.te
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.account.store_watch.reload)
             await trio.sleep(0.5)
-            await world.account.commit(api_key_record(Secret("sk-new")), lambda: None)
+            await world.services.accounts.log_in(api_key_record(Secret("sk-new")), lambda: None)
         assert world.reader.auth_status(include_token=True).auth_token == "sk-new"
 
 
@@ -188,7 +188,7 @@ async def test_a_login_that_another_program_has_ended_is_not_refreshed(
         assert refreshes(world) == 0
         assert world.store.record is None
         assert world.credential.current is None
-        assert world.services.counters.last_refresh is None
+        assert world.credential.last_refresh is None
 
 
 async def test_nobody_sees_a_token_that_is_not_stored_yet(autojump_clock: trio.testing.MockClock) -> None:

@@ -161,9 +161,9 @@ async def test_a_look_has_thirty_seconds(autojump_clock: trio.testing.MockClock)
 async def test_an_account_that_changes_meanwhile_is_not_mixed_up(newer: AuthRecord, is_same: bool) -> None:
     """What was fetched for one login is told of that one alone; a refresh makes it no other."""
     async with open_scene(make_record(), {SECURITY: NOTICE, ACCOUNTS: WORKSPACES}) as scene:
-        scene.server.meanwhile = lambda: scene.world.account.commit(newer, announce=lambda: None)
+        scene.server.meanwhile = lambda: scene.world.services.accounts.log_in(newer, announce=lambda: None)
         assert ((await scene.service.read_security_setup()).notice is not None) == is_same
-        await scene.world.account.commit(make_record(), announce=lambda: None)
+        await scene.world.services.accounts.log_in(make_record(), announce=lambda: None)
         if is_same:
             assert await scene.world.account.workspaces.read_session(look=True) is not None
         else:

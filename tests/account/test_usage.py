@@ -67,7 +67,7 @@ async def test_a_token_that_is_due_is_refreshed_first(
             scene.world.sandbox.script = Script(faults=(Fault("/oauth/token", 1, status),))
         issued = scene.world.sandbox.issue_tokens()
         login = ChatgptLogin(issued, parse_claims(issued.id_token), "account-sandbox")
-        await scene.world.account.commit(AuthRecord("chatgpt", chatgpt=login), announce=lambda: None)
+        await scene.world.services.accounts.log_in(AuthRecord("chatgpt", chatgpt=login), announce=lambda: None)
         scene.world.clock.jump(3600)
         with contextlib.suppress(RequestFailed):  # of a backend that has none of it
             await READS[name][0](scene.service)

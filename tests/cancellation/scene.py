@@ -171,12 +171,15 @@ class Scene:
 
 
 def count_tasks() -> Counter[str]:
-    """Count the tasks of this run by their names, but for a wake-up that is due some day, or not."""
+    """Count the tasks of this run by their names, but for a wake-up that is due some day, or not.
+
+    Nor those of an account that is not active, which lives as long as the daemon.
+    """
     tasks: list[trio.lowlevel.Task | None] = [trio.lowlevel.current_root_task()]
     found: Counter[str] = Counter()
     while tasks:
         task = tasks.pop()
-        if task is not None:
+        if task is not None and not task.name.endswith("Roster._keep"):
             found[task.name.rpartition(".")[2]] += 1
             tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
     del found["_cancel_when"]

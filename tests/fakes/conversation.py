@@ -21,9 +21,12 @@ PARAMS: dict[str, Any] = {
         "agents": [{"pid": 2, "version": "0.171.0", "authMode": "chatgpt"}],
     },
 }
-READS = METHODS.keys() - {"initialize", "account/login/cancel", "account/login/submitCallback"} - {
-    "account/login/start", "account/logout", "account/forget", "accountSession/switch"
-}  # fmt: skip
+READS = (
+    METHODS.keys()
+    - {"initialize", "account/login/cancel", "account/login/submitCallback", "accountSession/switch"}
+    - {"account/login/start", "account/logout", "account/forget", "accountd/pins/write"}
+    - {f"accountd/accounts/{change}" for change in ("select", "switch", "rename", "remove")}
+)
 """What can be called at any time, and changes nothing that others would see."""
 
 
@@ -89,6 +92,7 @@ async def hold_conversation() -> Talker:
             await talker.hear("account/updated")
             for method in sorted(READS):
                 await talker.call(method, PARAMS.get(method, {}))
+            await use_two_accounts(talker)
             [session] = (await talker.call("accountSession/list", {}))["sessions"]
             there = {"sessionId": session["sessionId"], "accountId": "account-acme"}
             await talker.call("accountSession/switch", there)
@@ -111,6 +115,18 @@ async def hold_conversation() -> Talker:
             await talker.call("account/logout", None)
             await talker.hear("account/updated")
             return talker
+
+
+async def use_two_accounts(talker: Talker) -> None:
+    """Name the account of the key, mean it, use it and remove it; the other is active before and after."""
+    key, person = (await talker.call("accountd/accounts/list", {}))["accounts"]
+    await talker.call("accountd/accounts/rename", {"account": key["id"], "alias": "ci"})
+    await talker.call("accountd/pins/write", {"folder": "/srv", "account": "ci"})
+    await talker.call("accountd/accounts/select", {"account": "ci"})
+    await talker.call("accountd/accounts/select", {"account": None})
+    await talker.call("accountd/accounts/switch", {"account": "ci"})
+    await talker.call("accountd/accounts/switch", {"account": person["id"]})
+    await talker.call("accountd/accounts/remove", {"account": "ci"})
 
 
 def _denied(url: str) -> str:

@@ -26,6 +26,8 @@ RECORD = api_key_record(Secret("sk-new"))
 class FakeKeyring:
     """A Keyring. `failure` is raised by whatever is asked of it; `forgetful`, it says yes and keeps nothing."""
 
+    service = "Codex Auth"
+
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
         self.failure: KeyringError | None = None

@@ -81,7 +81,7 @@ class Scene:
         """Make tokens the current account's."""
         claims = parse_claims(tokens.id_token)
         record = chatgpt_record(tokens, claims, Provenance("http://127.0.0.1", "client"), 0)
-        await self.world.account.commit(record, announce=lambda: None)
+        await self.world.services.accounts.log_in(record, announce=lambda: None)
         await trio.testing.wait_all_tasks_blocked()
 
     async def log_in(self, claims: Claims = BUSINESS) -> None:

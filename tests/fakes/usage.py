@@ -130,7 +130,7 @@ async def use(scene: Scene, record: AuthRecord | None) -> None:
     if record.mode == "chatgptAuthTokens":
         await scene.world.account.use_external(FakeExternal(record), announce=lambda: None)  # type: ignore[arg-type]  # all of it that is used
     else:
-        await scene.world.account.commit(record, announce=lambda: None)
+        await scene.world.services.accounts.log_in(record, announce=lambda: None)
 
 
 class FakeExternal(msgspec.Struct):

@@ -18,6 +18,7 @@ from accountd.requirements.layers import NO_REQUIREMENTS
 from accountd.sandbox import Sandbox, Script
 from accountd.services import open_services
 from accountd.storage.memory import MemoryStore
+from accountd.storage.vault import MemoryVault
 from accountd.web.http import HttpClient, Way
 from fakes.bundles import parse_here
 from fakes.sandbox_transport import SandboxTransport
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from accountd.requirements.layers import Layer
     from accountd.server.call import Services
     from accountd.storage.base import AuthRecord, AuthStore
+    from accountd.storage.vault import Vault
     from fakes.sandbox_transport import Answer
 
 ISSUER = "http://127.0.0.1"
@@ -79,20 +81,27 @@ class World:
     """Everything that a test may want to look at.
 
     `heard` has what a client would have heard, in order, without a `reason` that is null; `progress` what besides
-    one that follows the logins; `audited` what the audit log has.
+    one that follows the logins, `changes` one that follows the list of accounts; `audited` what the audit log has.
     """
 
     services: Services
 
     def __init__(
-        self, sandbox: Sandbox, store: AuthStore, clock: TestClock, answer_for: Mapping[str, Answer]
+        self,
+        sandbox: Sandbox,
+        store: AuthStore,
+        vault: Vault,
+        clock: TestClock,
+        answer_for: Mapping[str, Answer],
     ) -> None:
         self.sandbox = sandbox
         self.transport = SandboxTransport(sandbox, answer_for)
         self.store = store
+        self.vault = vault
         self.clock = clock
         self.heard: list[dict[str, Any]] = []
         self.progress: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
         self.audited: list[dict[str, Any]] = []
 
     def hear(self, notification: Notification) -> None:
@@ -100,6 +109,8 @@ class World:
         message = msgspec.json.decode(notification.payload)
         if message["method"] == "account/login/progress":
             self.progress.append(message["params"])
+        elif message["method"] == "accountd/accounts/changed":
+            self.changes.append(message["params"])
         else:
             heard = {"method": message["method"]} | message["params"]
             self.heard.append({name: value for name, value in heard.items() if (name, value) != ("reason", None)})
@@ -159,6 +170,7 @@ async def open_world(
     script: Script | None = None,
     *,
     store: AuthStore | None = None,
+    vault: Vault | None = None,
     policy: Policy | None = None,
     issuer: str = ISSUER,
     after: World | None = None,
@@ -172,11 +184,11 @@ async def open_world(
     when they are asked for, and not ahead of time.
     """
     if after is not None:
-        world = World(after.sandbox, after.store, after.clock, answer_for or {})
+        world = World(after.sandbox, after.store, after.vault, after.clock, answer_for or {})
     else:
         clock = TestClock()
         sandbox = Sandbox(script, now=clock.now)
-        world = World(sandbox, store if store is not None else MemoryStore(), clock, answer_for or {})
+        world = World(sandbox, store or MemoryStore(), vault or MemoryVault(), clock, answer_for or {})
     clock = world.clock
 
     async def open_httpx(_way: Way) -> httpx.AsyncClient:
@@ -198,6 +210,7 @@ async def open_world(
             clock=clock,
             http=http,
             store=world.store,
+            vault=world.vault,
             audit=AuditLog(lambda line: world.audited.append(msgspec.json.decode(line)), clock.now),
             environ={},
             parse_bundle=parse_here,

@@ -62,7 +62,7 @@ class Bench(NamedTuple):
 
     async def log_in(self) -> None:
         """Have somebody logged in."""
-        await self.world.account.commit(logged_in_record(self.world), announce=lambda: None)
+        await self.world.services.accounts.log_in(logged_in_record(self.world), announce=lambda: None)
 
 
 def logged_in_record(world: World) -> AuthRecord:

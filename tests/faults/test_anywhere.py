@@ -22,7 +22,6 @@ from accountd.account.credential import Credential
 from accountd.account.store_watch import StoreWatch
 from accountd.config.policy import Policy, PolicyHolder
 from accountd.config.settings import load
-from accountd.counters import Counters
 from accountd.errors import AccountdError
 from accountd.hub import Hub
 from accountd.login.browser import BrowserFlow
@@ -164,7 +163,7 @@ async def watch_a_file(failing: Failing, home: Path) -> None:
             seen.append(file.read_text() if file.exists() else "nothing")
 
     async with trio.open_nursery() as nursery:
-        credential = Credential(PolicyHolder(Policy()), Hub(), Counters())
+        credential = Credential(PolicyHolder(Policy()), Hub())
         watch = StoreWatch(credential, Store(), trio.Lock())
         nursery.start_soon(supervise, "watching", watch.follow, file)
         await trio.sleep(1)

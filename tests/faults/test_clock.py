@@ -63,7 +63,7 @@ async def test_a_clock_that_is_set_ends_no_login(jump: float, autojump_clock: tr
 async def test_a_clock_that_is_set_loses_no_token(jump: float, autojump_clock: trio.testing.MockClock) -> None:
     """Whatever the clock says, a refresh works, few are made for nothing, and the next is in time."""
     async with open_world(Script()) as world:
-        await world.account.commit(logged_in_record(world), announce=lambda: None)
+        await world.services.accounts.log_in(logged_in_record(world), announce=lambda: None)
         await world.refresher.refresh("forced")
         world.clock.jump(jump)
         await trio.sleep(60)
@@ -83,7 +83,7 @@ async def test_a_refresh_by_a_clock_that_was_ahead_does_not_put_off_the_next(
 ) -> None:
     """The clock is a day ahead at a refresh, and then set right: the next is made before the token expires."""
     async with open_world(Script()) as world:
-        await world.account.commit(logged_in_record(world), announce=lambda: None)
+        await world.services.accounts.log_in(logged_in_record(world), announce=lambda: None)
         right = world.sandbox._state.now
         offset = world.clock.now() - right()
         world.clock.jump(DAY)
@@ -106,7 +106,7 @@ async def test_impossible_times_in_a_token_are_survived(
         assert record.chatgpt is not None
         tokens = msgspec.structs.replace(record.chatgpt.tokens, access_token=token(expiry))
         login = msgspec.structs.replace(record.chatgpt, tokens=tokens)
-        await world.account.commit(msgspec.structs.replace(record, chatgpt=login), announce=lambda: None)
+        await world.services.accounts.log_in(msgspec.structs.replace(record, chatgpt=login), announce=lambda: None)
         json.dumps(world.refresher.seconds_left(), allow_nan=False)
         await world.refresher.refresh_if_due()
         await trio.sleep(HOUR / 2)

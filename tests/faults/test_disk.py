@@ -156,7 +156,7 @@ async def test_whichever_call_fails_memory_and_disk_agree(
     async with open_world(Script(approve_after_polls=0, token_lifetime=1e6), store=store) as world:
         number = 0
         while True:
-            await world.account.commit(logged_in_record(world), announce=lambda: None)
+            await world.services.accounts.log_in(logged_in_record(world), announce=lambda: None)
             before = world.credential.current
             with disk.watched(number, ERRORS[number % len(ERRORS)], lasting=lasting):
                 try:
@@ -281,7 +281,7 @@ async def test_a_logout_that_cannot_read_the_store_forgets_nobody(
     """Where it cannot be deleted either, the account is there as before; what is revoked is what was known."""
     disk, store = open_disk(monkeypatch), FileStore(tmp_path)
     async with open_world(store=store) as world:
-        await world.account.commit(logged_in_record(world), announce=lambda: None)
+        await world.services.accounts.log_in(logged_in_record(world), announce=lambda: None)
         before = world.credential.current
         with disk.watched(0, errno.EIO, lasting=True), pytest.raises(StorageError):
             await world.account.log_out(lambda: None)
@@ -296,7 +296,7 @@ async def test_a_torn_file_does_not_replace_tokens_in_memory(
     """What another program left half-written on a full disk is kept aside, and the tokens are stored over it."""
     disk, store = open_disk(monkeypatch), FileStore(tmp_path)
     async with open_world(Script(), store=store) as world:
-        await world.account.commit(logged_in_record(world), announce=lambda: None)
+        await world.services.accounts.log_in(logged_in_record(world), announce=lambda: None)
         with disk.watched():
             await world.refresher.refresh("forced")
         with disk.watched(disk.calls.index("write"), errno.ENOSPC):

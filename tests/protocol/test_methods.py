@@ -77,7 +77,7 @@ def refusal(method: str, text: str) -> str:
             '"optOutNotificationMethods":["a"],"extensions":{"accountd":{"x":1},"other":5},"requestAttestation":1}}',
             account.InitializeParams(
                 account.ClientInfo("n", "v"),
-                account.Capabilities(True, ("a",), account.Extensions({"x": msgspec.Raw(b"1")})),
+                account.Capabilities(True, ("a",), account.Extensions(account.AccountdExtension())),
             ),
         ),
         ("account/logout", "", None),
@@ -137,7 +137,7 @@ def test_params_become_their_struct(method: str, params: str, expected: object) 
         (
             "initialize",
             '{"clientInfo":{"name":"","version":""},"capabilities":{"extensions":{"accountd":true}}}',
-            "invalid type: boolean `true`, expected a map",
+            "invalid type: boolean `true`, expected struct AccountdExtension",
         ),
         # Nothing is read but the value that is wrong; where that fails, the first complaint stands.
         ("account/login/cancel", '{"loginId":5,"x":1e400}', "invalid type: integer `5`, expected a string"),
@@ -224,6 +224,11 @@ def test_a_known_method_is_found() -> None:
         "account/login/cancel",
         "account/login/submitCallback",
         "account/forget",
+        "accountd/accounts/select",
+        "accountd/accounts/switch",
+        "accountd/accounts/rename",
+        "accountd/accounts/remove",
+        "accountd/pins/write",
         "account/logout",
         "accountSession/switch",
     }
@@ -322,6 +327,7 @@ def test_every_notification_has_its_method() -> None:
         "AccountLoginProgress": "account/login/progress",
         "AccountUpdated": "account/updated",
         "AccountTokenChanged": "account/token/changed",
+        "AccountsChanged": "accountd/accounts/changed",
     }
 
 

@@ -9,7 +9,8 @@
     workspaces     those of its session, and the switch to another
     reader         what clients are told of it all
 
-A change of the credential is made here, and it has an order: **stored, known, announced.**
+An account is a place for a credential: `auth.json`, whose account is the active one, or a record of the vault. What
+moves a credential from one to another is told in `accounts`. A change has an order: **stored, known, announced.**
 
 - *Stored* first, because what is not on disk is gone with the daemon, and who was told of a login cannot be untold.
   If the store fails, nothing has happened.
@@ -20,7 +21,7 @@ A change of the credential is made here, and it has an order: **stored, known, a
 
 One change is made at a time. The account's lock is held from the look at what there was until the announcement;
 the store's locks, which other programs respect, are taken inside it and never around it; who only reads takes none.
-A commit is shielded as a whole, and bounded by the store's wait for other programs; a logout, from its deletion on.
+A logout is shielded from its deletion on, and bounded by the store's wait for other programs.
 
 A refresh is the one change that does not take *stored* as a condition: the tokens that it replaces are spent, so
 memory has the new ones even if no store will. That, and what else is special about it, is told in `rotation`.
@@ -30,13 +31,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 import trio
 
 from accountd.account.credential import Credential
-from accountd.account.external import EXTERNAL_IS_ACTIVE
 from accountd.account.reader import AccountReader
 from accountd.account.refresh import Refresher
 from accountd.account.rotation import Rotation
@@ -46,7 +46,6 @@ from accountd.account.usage import UsageService
 from accountd.account.workspaces import Workspaces
 from accountd.errors import (
     CredentialsLocked,
-    LoginFailed,
     MalformedRecord,
     RemoteError,
     RequestFailed,
@@ -65,11 +64,19 @@ if TYPE_CHECKING:
     from accountd.counters import Counters
     from accountd.hub import Hub
     from accountd.requirements.service import MayAskAgain, RequirementsService
-    from accountd.storage.base import AuthRecord, AuthStore, ChatgptLogin, StoreDescription
+    from accountd.storage.base import AuthStore, ChatgptLogin, StoreDescription
     from accountd.system.clock import Clock
     from accountd.web.issuer import Issuer
 
-    MakeRequirements = Callable[[Credential, MayAskAgain], RequirementsService]
+    class MakeRequirements(Protocol):
+        """Makes the requirements of an account; with `kept`, those of the next start as well."""
+
+        def __call__(
+            self, credential: Credential, may_ask_again: MayAskAgain, *, kept: bool
+        ) -> RequirementsService:
+            """Make them."""
+            ...
+
 
 _UNSAVED: Final = (
     "it does not take what the last refresh gave, which is in memory alone; the login that is stored is spent, and "
@@ -95,11 +102,13 @@ class Shared(msgspec.Struct, frozen=True):
 class Account:
     """One account. Opened by `open_account`; every method is for use inside that block."""
 
-    def __init__(self, store: AuthStore, shared: Shared, refreshes: trio.Nursery) -> None:
+    def __init__(
+        self, store: AuthStore, shared: Shared, refreshes: trio.Nursery, *, is_active: bool = True
+    ) -> None:
         self._changing = trio.Lock()
-        self._store = store
+        self.store = store
         self._issuer, self._audit = shared.issuer, shared.audit
-        self.credential = credential = Credential(shared.policy, shared.hub, shared.counters)
+        self.credential = credential = Credential(shared.policy, shared.hub)
         self.store_watch = StoreWatch(credential, store, self._changing)
         rotation = Rotation(
             credential,
@@ -113,7 +122,7 @@ class Account:
         )
         self.refresher = Refresher(refreshes, credential, self.store_watch, rotation=rotation, clock=shared.clock)
         self.routing = Routing(credential, self.refresher, shared.backend, shared.hub)
-        self.requirements = shared.make_requirements(credential, self.refresher.may_ask_again)
+        self.requirements = shared.make_requirements(credential, self.refresher.may_ask_again, kept=is_active)
         self.usage = UsageService(credential, self.refresher, shared.backend)
         self.workspaces = Workspaces(
             credential,
@@ -133,13 +142,12 @@ class Account:
             self.refresher,
             self.routing,
             audit=shared.audit,
-            counters=shared.counters,
             clock=shared.clock,
         )
 
     def describe_store(self) -> StoreDescription:
         """Say which store holds the credential, and what a person should know about that."""
-        place = self._store.describe()
+        place = self.store.describe()
         return msgspec.structs.replace(place, note=_UNSAVED) if self.credential.is_unsaved else place
 
     @property
@@ -147,28 +155,20 @@ class Account:
         """Whether the next daemon would find all that there is: nothing of it is in memory alone."""
         if self.credential.is_external or self.credential.is_unsaved:
             return False
-        return self.credential.record is None or self._store.describe().kind != "memory"
+        return self.credential.record is None or self.store.describe().kind != "memory"
 
     async def rehearse(self) -> None:
         """Raise RequestFailed, naming the place and a remedy, if a login could not be stored now."""
         try:
-            await self._store.rehearse()
+            await self.store.rehearse()
         except StorageError as error:
             raise RequestFailed(f"the login could not be stored: {error}") from error
 
-    async def commit(self, record: AuthRecord, announce: Callable[[], None]) -> None:
-        """Make a credential the current one: stored, known, announced; all of it, or nothing and StorageError.
-
-        Raises LoginFailed while a client's own tokens are in use, which may have come while this one waited.
-        Shielded: once begun it is seen through, and the store bounds its wait for other programs.
-        `announce` is called when it is done, right before `account/updated`.
-        """
-        with trio.CancelScope(shield=True):
-            async with self._changing, self._store.locked():
-                if self.credential.is_external:
-                    raise LoginFailed(EXTERNAL_IS_ACTIVE)
-                await self._store.save(record)
-                self.credential.become(record, announce)
+    @asynccontextmanager
+    async def kept_still(self) -> AsyncIterator[None]:
+        """Let nobody change the account during the block. Cancellable while it waits, for a refresh it may be."""
+        async with self._changing:
+            yield
 
     async def use_external(self, external: ExternalTokens, announce: Callable[[], None]) -> None:
         """Use a client's own tokens, until a logout, whatever is stored. Announced as by `commit`."""
@@ -196,20 +196,20 @@ class Account:
         async with self._changing, self._locked_if_possible():
             if not credential.is_unsaved:
                 try:
-                    credential.hold(await self._store.load())
+                    credential.hold(await self.store.load())
                 except MalformedRecord as error:
                     _log.warning("nothing is revoked, since the stored credential cannot be read: %s", error)
                     credential.hold(None)
                 except StorageError as error:
                     _log.warning("what is revoked is what was known, since the store cannot be read: %s", error)
             record = credential.record
-            await self._store.rehearse_delete()
+            await self.store.rehearse_delete()
             try:
                 if revoke and record is not None and record.mode == "chatgpt" and record.chatgpt is not None:
                     await self._revoke(record.chatgpt)
             finally:
                 with trio.CancelScope(shield=True):
-                    await self._store.delete()
+                    await self.store.delete()
                     self._audit.note("logout", mode=record.mode if record is not None else None)
                     credential.become(None, announce)
 
@@ -218,7 +218,7 @@ class Account:
         """Lock the store, but do without if another program never lets go: a person must be able to log out."""
         async with AsyncExitStack() as held:
             try:
-                await held.enter_async_context(self._store.locked())
+                await held.enter_async_context(self.store.locked())
             except CredentialsLocked as error:
                 _log.warning("logging out without the credential locks: %s", error)
             yield
@@ -235,13 +235,16 @@ class Account:
 
 
 @asynccontextmanager
-async def open_account(store: AuthStore, shared: Shared) -> AsyncIterator[Account]:
+async def open_account(
+    store: AuthStore, shared: Shared, prepare: Callable[[Account], None] = lambda _: None, *, is_active: bool = True
+) -> AsyncIterator[Account]:
     """Give the account, read from its store, refreshed and held to its requirements from now on.
 
-    Leaving the block lets a refresh that has been sent come home.
+    `prepare` is called before anything of it begins. Leaving the block lets a refresh that has been sent come home.
     """
     async with trio.open_nursery() as refreshes:
-        account = Account(store, shared, refreshes)
+        account = Account(store, shared, refreshes, is_active=is_active)
+        prepare(account)
         await account.store_watch.load()
         refreshes.start_soon(supervise, "refreshing ahead of time", account.refresher.refresh_ahead)
         async with open_requirements(account.requirements):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
 from accountd.config.policy import Policy, PolicyHolder
 from accountd.errors import InvalidRequest, MalformedRecord, WorkspaceForbidden
+from accountd.hub import Audience
 from accountd.oauth.refresh import find_due_time
 from accountd.protocol.account import AccountTokenChanged, AccountUpdated
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from accountd.account.external import ExternalTokens
     from accountd.config.settings import LoginMethod
-    from accountd.counters import Counters
+    from accountd.counters import LastRefresh
     from accountd.errors import AccountdError, RefreshRefused, StorageError
     from accountd.hub import Hub
     from accountd.secret import Secret
@@ -55,6 +56,18 @@ def _spent(login: ChatgptLogin) -> Secret:
     return login.tokens.refresh_token or login.tokens.access_token
 
 
+class Keeper(Protocol):
+    """Who is told of what becomes of a credential by itself: the collection of accounts, which keeps a list."""
+
+    def find_audience(self, stored: AuthRecord | None) -> Audience:
+        """Take note of what another program has stored in the place of this; say whom that concerns."""
+        ...
+
+    def note_refreshed(self) -> None:
+        """Take note of other tokens of the same account."""
+        ...
+
+
 class Credential:
     """The credential of an account, as far as memory goes.
 
@@ -62,13 +75,17 @@ class Credential:
     the account's lock.
     """
 
-    def __init__(self, policy: PolicyHolder, hub: Hub, counters: Counters) -> None:
+    def __init__(self, policy: PolicyHolder, hub: Hub) -> None:
         self.record: AuthRecord | None = None
         self.external: ExternalTokens | None = None
         self._unreadable: StorageError | None = None  # why the store could not be read, and what to do
         self._policy = policy
         self._hub = hub
-        self._counters = counters
+        self.last_refresh: LastRefresh | None = None  # of the login that there is now
+        self.keeper: Keeper | None = None
+        self.audience = Audience(followers=True)
+        self.is_at_rest = False
+        self.is_doubtful = False
         self._refused: tuple[Secret, RefreshRefused] | None = None  # the refresh token that was
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
         self._changed = trio.Event()
@@ -143,6 +160,31 @@ class Credential:
         return self._due_time is not None and self._due_time <= now and self.due_time is not None
 
     @property
+    def upkeep_time(self) -> float | None:
+        """When the token is refreshed ahead of time: as it is due; at rest so seldom that the login does not end.
+
+        One that may have been spent elsewhere is left alone at rest: nobody needs to know.
+        """
+        if not self.is_at_rest:
+            return self.due_time
+        record = self.record
+        if record is None or self.is_doubtful or self.due_time is None:
+            return None
+        return find_due_time(None, record.last_refresh)
+
+    def rest(self, *, at_rest: bool) -> None:
+        """Have the credential kept ready for those who mean it, or, while nobody does, be kept alone."""
+        if at_rest != self.is_at_rest:
+            self.is_at_rest = at_rest
+            self._wake()
+
+    @property
+    def refusal(self) -> RefreshRefused | None:
+        """What the issuer has said against the login in use, for good."""
+        login = self.record.chatgpt if self.record is not None else None
+        return self.find_refusal(login) if login is not None else None
+
+    @property
     def changed(self) -> trio.Event:
         """Set when the credential, or whether it is needed, is another one than when this was asked for."""
         return self._changed
@@ -208,17 +250,33 @@ class Credential:
         """Have another refresh token beside the same access token: nothing that anybody waits for."""
         self.record = record
 
-    def become(self, record: AuthRecord | None, announce: Callable[[], None] = lambda: None) -> None:
-        """Have another credential, and say so; `announce` is called right before."""
+    def become(
+        self,
+        record: AuthRecord | None,
+        announce: Callable[[], None] = lambda: None,
+        *,
+        refusal: RefreshRefused | None = None,
+        to: Audience | None = None,
+    ) -> None:
+        """Have another credential, and say so; `announce` is called right before.
+
+        `refusal` is what the issuer has said against it already, and `to` who is told, if that is not everybody
+        who means this account.
+        """
         if not self._is_switch(record):
             self._refused = None
-        self.external = self._unsaved = None
-        self._counters.last_refresh = None
+        self.external = self._unsaved = self.last_refresh = None
         self.hold(record)
+        if refusal is not None and record is not None and record.chatgpt is not None:
+            self.recall_refusal(record.chatgpt, refusal)
         announce()
-        self.publish()
+        self.publish(to)
         if self._refused is not None:
-            self._hub.publish(AccountUpdated(None, None), extension=True)
+            self._hub.publish(AccountUpdated(None, None), extension=True, to=to or self.audience)
+
+    def give_way(self, stored: AuthRecord | None) -> None:
+        """Have what another program has stored in the place of this, and say so."""
+        self.become(stored, to=self.keeper.find_audience(stored) if self.keeper is not None else None)
 
     def _is_switch(self, record: AuthRecord | None) -> bool:
         """Say whether this is the login that there was, in another workspace: its refresh token is no better."""
@@ -235,27 +293,33 @@ class Credential:
         """Have newer tokens of the same account. Stock clients hear of it only if they can see a difference."""
         healed, self._refused = self._refused is not None, None
         self.hold(record)
+        if self.keeper is not None:
+            self.keeper.note_refreshed()
         if self.is_news:
             self.publish()
         elif healed:  # those who were told of the refusal are told that it is over
-            self._hub.publish(self.describe(), extension=True)
+            self._hub.publish(self.describe(), extension=True, to=self.audience)
         else:  # to those who hand tokens on
-            self._hub.publish(AccountTokenChanged())
+            self._hub.publish(AccountTokenChanged(), to=self.audience)
+
+    def recall_refusal(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
+        """Know what the issuer has said against a login elsewhere."""
+        self._refused = (_spent(login), refusal)
 
     def refuse(self, login: ChatgptLogin, refusal: RefreshRefused) -> None:
         """Remember that the issuer has refused this login, and say so to those who would see it."""
         self._refused = (_spent(login), refusal)
-        self._hub.publish(AccountUpdated(None, None), extension=True)
+        self._hub.publish(AccountUpdated(None, None), extension=True, to=self.audience)
 
     @property
     def is_news(self) -> bool:
         """Whether clients have been told something else than what is so."""
         return self.describe() != self._announced
 
-    def publish(self) -> None:
-        """Tell every client what is so."""
+    def publish(self, to: Audience | None = None) -> None:
+        """Tell every client that means this account what is so."""
         self.take_as_told()
-        self._hub.publish(self._announced)
+        self._hub.publish(self._announced, to=to or self.audience)
 
     def take_as_told(self) -> None:
         """Count what is so as what clients know, since each finds it out when it comes."""

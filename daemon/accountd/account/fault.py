@@ -13,12 +13,11 @@ from accountd.errors import NotLoggedIn
 
 if TYPE_CHECKING:
     from accountd.account.credential import Credential
-    from accountd.counters import LastRefresh
     from accountd.errors import AccountdError
 
 
-def find_fault(credential: Credential, last: LastRefresh | None, now: float) -> AccountdError | None:
-    """Give the error, or None for one that can be used. `last` is how its last refresh ended; `now` is Unix time.
+def find_fault(credential: Credential, now: float) -> AccountdError | None:
+    """Give the error, or None for one that can be used. `now` is Unix time.
 
     A token that has expired and that nobody has tried to refresh is no fault: the next use refreshes it.
     """
@@ -27,7 +26,7 @@ def find_fault(credential: Credential, last: LastRefresh | None, now: float) -> 
         return credential.objection or NotLoggedIn("nobody is logged in")
     if login is None:
         return None
-    refusal = credential.find_refusal(login)
+    refusal, last = credential.find_refusal(login), credential.last_refresh
     has_expired = login.expires_at is not None and login.expires_at <= now and not credential.is_external
     if refusal is None and has_expired and last is not None and last.failure is not None:
         return last.failure(last.error)

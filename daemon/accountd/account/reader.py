@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from accountd.account.store_watch import StoreWatch
     from accountd.audit.log import AuditLog
     from accountd.backend.client import Workspace
-    from accountd.counters import Counters
     from accountd.errors import AccountdError
     from accountd.storage.base import ChatgptLogin
     from accountd.system.clock import Clock
@@ -45,11 +44,9 @@ class AccountReader:
         routing: Routing,
         *,
         audit: AuditLog,
-        counters: Counters,
         clock: Clock,
     ) -> None:
         self._audit = audit
-        self._counters = counters
         self._clock = clock
         self._credential = credential
         self._store_watch = store_watch
@@ -85,7 +82,7 @@ class AccountReader:
 
     def find_fault(self) -> AccountdError | None:
         """Give why the credential cannot be used, an error by whose reason programs go; None if it can be."""
-        return find_fault(self._credential, self._counters.last_refresh, self._clock.now())
+        return find_fault(self._credential, self._clock.now())
 
     def auth_status(self, *, include_token: bool) -> GetAuthStatusResponse:
         """Say how one is logged in, with the access token or API key if asked for; never a refresh token."""

@@ -109,7 +109,7 @@ class Refresher:
     @property
     def next_time(self) -> float | None:
         """When a refresh will be made by itself, in Unix seconds; None if there is nothing to refresh."""
-        return self._next_time if self._credential.due_time is not None else None
+        return self._next_time if self._credential.upkeep_time is not None else None
 
     @property
     def is_under_way(self) -> bool:
@@ -200,7 +200,7 @@ class Refresher:
         retry = FIRST_RETRY
         while True:
             changed = self._credential.changed
-            due = self._credential.due_time
+            due = self._credential.upkeep_time
             again = self._clock.now() + FIRST_RETRY
             if self._credential.is_unsaved and (due is None or again < due):
                 await self._sleep_until(again, changed)

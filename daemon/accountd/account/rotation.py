@@ -89,13 +89,13 @@ class Rotation:
         except RefreshError as error:
             refused = isinstance(error, RefreshRefused)
             self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
-            self._counters.note_refresh("failed", error)
-            if self._credential.login is not login:
-                self._counters.last_refresh = None  # it is not said of another login
+            failed = self._counters.note_refresh("failed", error)
+            if self._credential.login is login:  # else it is not said of another login
+                self._credential.last_refresh = failed
             raise
         if outcome is not None:
             self._audit.note("refresh", reason=reason, outcome=outcome)
-            self._counters.note_refresh(outcome)
+            self._credential.last_refresh = self._counters.note_refresh(outcome)
 
     async def _refresh_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
         try:
@@ -116,7 +116,7 @@ class Rotation:
             if credential.is_newer_than(stored):
                 current = record
             elif stored is None or not is_same_account(stored, login):
-                credential.become(stored)
+                credential.give_way(stored)
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif has_other_tokens(stored, login):
                 credential.adopt(stored)  # another program was first
@@ -190,7 +190,7 @@ class Rotation:
             credential.note_unsaved(None)
             credential.hold(stored)
         else:
-            credential.become(stored)
+            credential.give_way(stored)
 
     async def _settle(self, spent: _Spent) -> RefreshOutcome | None:
         """Take a refusal for what it is, unless another program turns out to have been first.

@@ -85,7 +85,7 @@ class StoreWatch:
                 if credential.is_external:
                     credential.hold(stored)
                 else:
-                    credential.become(stored)
+                    credential.give_way(stored)
             credential.note_unreadable(unreadable)
 
     @property

@@ -32,6 +32,9 @@ Event = Literal[
     "login.cancelled",
     "login.cancel",  # somebody asked for it
     "logout",
+    "account.added",
+    "account.removed",
+    "account.switched",
     "refresh",
     "workspace.switched",
     "token.handedOut",
@@ -46,7 +49,7 @@ GUESTS_HAND_OUTS: Final = 20
 
 _MINUTE: Final = 60.0
 
-_IDS: Final = ("account", "login")
+_IDS: Final = ("account", "login", "from", "to")
 """Facts that are ids. A client that supplies tokens says whose they are, and may say anything."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -39,9 +39,9 @@ from accountd.unforeseen import report
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from accountd.account.accounts import Accounts
     from accountd.account.external import Ask
     from accountd.account.workspaces import SignIn
+    from accountd.accounts.accounts import Accounts
     from accountd.audit.log import AuditLog, Event
     from accountd.counters import Counters, LoginKind
     from accountd.errors import AccountdError
@@ -119,7 +119,7 @@ class LoginManager:
 
         self._counters.logins_started["apiKey"] += 1
         try:
-            await self._accounts.active.commit(record, announce)
+            await self._accounts.log_in(record, announce)
         except (LoginFailed, StorageError) as error:
             self._counters.logins_failed["apiKey"] += 1
             self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
@@ -173,6 +173,10 @@ class LoginManager:
         """List the logins that are waiting, or have not got further than their commit."""
         logins = ((login.progress(), login.started) for login in self._logins.values())
         return tuple(LoginUnderWay(progress, started) for progress, started in logins if progress is not None)
+
+    def would_activate(self) -> bool:
+        """Return True if a login is under way that would be the active account."""
+        return bool(self._logins)
 
     def submit_callback(self, login_id: str, url: str) -> None:
         """Hand a login the address at which the person's browser ended. Raises InvalidRequest, and it goes on."""
@@ -261,7 +265,7 @@ class LoginManager:
         if record.chatgpt is not None:
             await self._accounts.active.requirements.load_for(record.chatgpt)
         await self._advance(login, State.COMMITTING)
-        await self._accounts.active.commit(
+        await self._accounts.log_in(
             record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
         )
 

@@ -50,10 +50,16 @@ class ClientInfo(Wire, frozen=True):
     title: str | None = None
 
 
+class AccountdExtension(Wire, frozen=True):
+    """What a client asks of the accountd extension. It may name the account that its connection means."""
+
+    account: str | None = None
+
+
 class Extensions(Wire, frozen=True):
     """The `extensions` of a client's capabilities that this server knows: an object declares one."""
 
-    accountd: dict[str, msgspec.Raw] | None = None
+    accountd: AccountdExtension | None = None
 
 
 class Capabilities(Wire, frozen=True):
@@ -78,6 +84,32 @@ class InitializeResponse(Wire, frozen=True):
     codex_home: str
     platform_family: str
     platform_os: str
+
+
+# What a client of ours may say besides: whose, and how
+
+
+class OfAccount(Wire, frozen=True):
+    """Which account a request is about, by any of its names, whatever the connection means."""
+
+    account: Annotated[str | None, OF_THE_EXTENSION] = None
+
+
+class LoginWishes(Wire, frozen=True):
+    """What becomes of a login: whether it is the active account from then on, and what it is called.
+
+    With `account`, it has to be that one again.
+    """
+
+    activate: bool = True
+    alias: str | None = None
+    account: str | None = None
+
+
+class OfLogin(Wire, frozen=True):
+    """What becomes of a login, if that is not what becomes of every other."""
+
+    accountd: Annotated[LoginWishes | None, OF_THE_EXTENSION] = None
 
 
 # account/login/start

@@ -11,7 +11,7 @@ import msgspec
 
 from accountd.errors import InvalidRequest
 from accountd.foreign_json import UNDECODABLE
-from accountd.protocol import account, sessions, usage
+from accountd.protocol import account, accounts, sessions, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
 from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
@@ -25,6 +25,7 @@ class Method(msgspec.Struct, frozen=True):
 
     `params` is None for a method that takes nothing and ignores whatever it is sent; they may be left out
     where they are `optional`. `result` is a Struct, or a union of some.
+    `besides` are members that count from clients alone that declare the accountd extension.
     `in_turn`: later requests of the same connection wait until this one is answered, because it changes what
     they would see. `experimental`: the params types that need `experimentalApi`. `extension`: it is ours, and
     shown only to clients that declare the accountd extension. `before_initialize`: the one method that opens
@@ -38,6 +39,7 @@ class Method(msgspec.Struct, frozen=True):
     experimental: tuple[type[msgspec.Struct], ...] = ()
     extension: bool = False
     before_initialize: bool = False
+    besides: type[msgspec.Struct] | None = None
 
 
 METHODS: Final[dict[str, Method]] = {
@@ -49,6 +51,7 @@ METHODS: Final[dict[str, Method]] = {
         account.LoginAccountResponse,
         in_turn=True,
         experimental=(account.ExternalTokensLogin,),
+        besides=account.OfLogin,
     ),
     "account/login/cancel": Method(
         account.CancelLoginAccountParams, account.CancelLoginAccountResponse, in_turn=True
@@ -57,23 +60,50 @@ METHODS: Final[dict[str, Method]] = {
         account.SubmitCallbackParams, account.SubmitCallbackResponse, in_turn=True, extension=True
     ),
     "account/login/list": Method(None, account.ListLoginsResponse, extension=True),
-    "account/read": Method(account.GetAccountParams, account.GetAccountResponse),
-    "account/logout": Method(None, account.LogoutAccountResponse, in_turn=True),
-    "account/forget": Method(None, account.LogoutAccountResponse, in_turn=True, extension=True),
-    "account/token/read": Method(account.ReadTokenParams, account.ReadTokenResponse, extension=True),
-    "account/store/read": Method(None, account.ReadStoreResponse, extension=True),
-    "accountd/status": Method(None, StatusResponse, extension=True),
+    "account/read": Method(account.GetAccountParams, account.GetAccountResponse, besides=account.OfAccount),
+    "account/logout": Method(None, account.LogoutAccountResponse, in_turn=True, besides=account.OfAccount),
+    "account/forget": Method(
+        None, account.LogoutAccountResponse, in_turn=True, extension=True, besides=account.OfAccount
+    ),
+    "account/token/read": Method(
+        account.ReadTokenParams, account.ReadTokenResponse, extension=True, besides=account.OfAccount
+    ),
+    "account/store/read": Method(None, account.ReadStoreResponse, extension=True, besides=account.OfAccount),
+    "accountd/status": Method(None, StatusResponse, extension=True, besides=account.OfAccount),
     "accountd/appServer/report": Method(AppServerStatus, ReportAppServerResponse, extension=True),
+    "accountd/accounts/list": Method(
+        accounts.ListAccountsParams, accounts.ListAccountsResponse, optional=True, extension=True
+    ),
+    "accountd/accounts/select": Method(
+        accounts.SelectAccountParams, accounts.SelectAccountResponse, in_turn=True, extension=True
+    ),
+    "accountd/accounts/switch": Method(
+        accounts.SwitchAccountParams, accounts.SwitchAccountResponse, in_turn=True, extension=True
+    ),
+    "accountd/accounts/rename": Method(
+        accounts.RenameAccountParams, accounts.AccountsDone, in_turn=True, extension=True
+    ),
+    "accountd/accounts/remove": Method(
+        accounts.RemoveAccountParams, accounts.AccountsDone, in_turn=True, extension=True
+    ),
+    "accountd/pins/read": Method(None, accounts.ReadPinsResponse, extension=True),
+    "accountd/pins/write": Method(accounts.WritePinParams, accounts.AccountsDone, in_turn=True, extension=True),
     "configRequirements/read": Method(None, ConfigRequirementsReadResponse),
-    "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse),
+    "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse, besides=account.OfAccount),
     "account/rateLimits/read": Method(
-        usage.GetAccountRateLimitsParams, usage.GetAccountRateLimitsResponse, optional=True
+        usage.GetAccountRateLimitsParams,
+        usage.GetAccountRateLimitsResponse,
+        optional=True,
+        besides=account.OfAccount,
     ),
     "account/rateLimitResetCredit/consume": Method(
         usage.ConsumeAccountRateLimitResetCreditParams, usage.ConsumeAccountRateLimitResetCreditResponse
     ),
     "account/usage/read": Method(
-        usage.GetAccountTokenUsageParams, usage.GetAccountTokenUsageResponse, optional=True
+        usage.GetAccountTokenUsageParams,
+        usage.GetAccountTokenUsageResponse,
+        optional=True,
+        besides=account.OfAccount,
     ),
     "account/workspaceMessages/read": Method(None, usage.GetWorkspaceMessagesResponse),
     "account/sendAddCreditsNudgeEmail": Method(
@@ -104,10 +134,11 @@ NOTIFICATIONS: Final[dict[type[account.Wire], str]] = {
     account.AccountLoginProgress: "account/login/progress",
     account.AccountUpdated: "account/updated",
     account.AccountTokenChanged: "account/token/changed",
+    accounts.AccountsChanged: "accountd/accounts/changed",
 }
 
 EXTENSION_NOTIFICATIONS: Final[frozenset[type[account.Wire]]] = frozenset(
-    {account.AccountLoginProgress, account.AccountTokenChanged}
+    {account.AccountLoginProgress, account.AccountTokenChanged, accounts.AccountsChanged}
 )
 """Those of NOTIFICATIONS that are ours by their kind, and told only to clients that declare the extension."""
 
@@ -161,6 +192,19 @@ def parse_params(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
         text = explain_validation_error(error, bytes(params), METHODS[name].params)
         raise InvalidRequest(f"Invalid request: {text}") from None  # the cause may quote a key or token
     except UNDECODABLE:  # what the envelope's decoding had skipped
+        raise InvalidRequest("Invalid request: params could not be read") from None
+
+
+def parse_besides(name: str, params: msgspec.Raw | msgspec.UnsetType) -> Any:
+    """Decode what a client of ours may say besides; None where it says nothing. Raises InvalidRequest."""
+    wanted = METHODS[name].besides
+    if wanted is None or isinstance(params, msgspec.UnsetType) or b'"account' not in bytes(params):
+        return None
+    try:
+        return msgspec.json.decode(params, type=wanted)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"Invalid request: {explain_validation_error(error, bytes(params), wanted)}") from None
+    except UNDECODABLE:
         raise InvalidRequest("Invalid request: params could not be read") from None
 
 

@@ -21,6 +21,8 @@ _KINDS: Final = (
     errors.LoginMethodForbidden,
     errors.DeviceCodesDisabled,
     errors.ExternalTokensActive,
+    errors.NoSuchAccount,
+    errors.AmbiguousAccount,
     errors.ShuttingDown,
     errors.MethodNotFound,
     errors.Overloaded,

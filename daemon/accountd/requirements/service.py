@@ -87,6 +87,11 @@ class InUse(Protocol):
         """Return what is set when it is another one, or has other tokens, than when this was asked for."""
         ...
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Return True while nobody uses it, so that nothing is fetched for it."""
+        ...
+
 
 class RequirementsService:
     """The requirements of one account. Opened by `open_requirements`.
@@ -104,7 +109,7 @@ class RequirementsService:
         policy: PolicyHolder,
         clock: Clock,
         machine: Machine,
-        file: BundleFile,
+        file: BundleFile | None,
         system: Layer = NO_REQUIREMENTS,
         parse: ParseBundle = parse_bundle_in_thread,
         chance: Callable[[], float] = random.random,
@@ -188,6 +193,9 @@ class RequirementsService:
         while True:
             changed = self._credential.changed
             self._tell()
+            if self._credential.is_at_rest:
+                await changed.wait()
+                continue
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(supervise, _TASK, self._keep_these_current)
                 await changed.wait()
@@ -292,7 +300,8 @@ class RequirementsService:
 
     async def _recall(self, owner: Owner) -> tuple[Kept, Layer] | None:
         """Find what there is, in memory or in the file, however old."""
-        if owner not in self._had and owner.is_known and (kept := self._file.load()) and kept.owner == owner:
+        kept = self._file.load() if self._file is not None and owner not in self._had and owner.is_known else None
+        if kept is not None and kept.owner == owner:
             with suppress(RequirementsUnavailable):
                 layer = await self._parse(bytes(kept.bundle))
                 if owner not in self._had:  # by now, newer ones may have come
@@ -301,7 +310,7 @@ class RequirementsService:
         return self._had.get(owner)
 
     def _save(self, kept: Kept) -> None:
-        if kept is not self._saved and kept.owner.is_known:
+        if self._file is not None and kept is not self._saved and kept.owner.is_known:
             self._saved = kept  # before it is: what fails is not tried again, nor in the way of what is newer
             self._file.save(kept)
 

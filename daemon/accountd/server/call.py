@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from accountd.account.account import Account
-from accountd.account.accounts import Accounts
+from accountd.accounts.accounts import Accounts
 from accountd.config.policy import PolicyHolder
 from accountd.counters import Counters
 from accountd.hub import Hub
@@ -16,6 +16,7 @@ from accountd.login.manager import LoginManager
 from accountd.protocol.account import Wire
 from accountd.protocol.status import AppServerStatus, StartedBy
 from accountd.server.guests import Guest
+from accountd.server.selection import Selection
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
 from accountd.server.token_socket import TokenSocket
@@ -29,7 +30,8 @@ ParamsT = TypeVar("ParamsT")
 class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
     """One request on its way to its handler: who asks, what for, where the answer goes, and what to ask back.
 
-    `account` is the one that the connection means, which may be another at its next request. `guest` is what they
+    `account` is the one that is meant, by the request or else by the connection's `selection`; at its next request
+    it may be another. `besides` is what a client of ours has said besides the params. `guest` is what they
     may do if they are one, None if they may do all.
     """
 
@@ -39,7 +41,9 @@ class Call(msgspec.Struct, Generic[ParamsT], frozen=True):
     server_requests: ServerRequests
     services: Services
     account: Account
+    selection: Selection
     guest: Guest | None = None
+    besides: Any = None
 
 
 class Services(msgspec.Struct, frozen=True):

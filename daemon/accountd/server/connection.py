@@ -79,7 +79,6 @@ class Connection:
         self._framing.max_message = FIRST_MESSAGE
         self._max_message = door.limits.message_bytes
         self._hub = services.hub
-        self._accounts = services.accounts
         self._awaited: LookUp | None = None
         self._counters = services.counters
         self._server_requests = ServerRequests(self._send)
@@ -111,6 +110,7 @@ class Connection:
             finally:
                 self._server_requests.close()
                 self._app_servers.pop(self._server_requests, None)
+                self._dispatcher.selection.close()
                 self._outbox.close()
                 self._share.close()
 
@@ -260,11 +260,12 @@ class Connection:
 
     def _greet(self) -> None:
         """Tell the client, which has just come, of the account, or wait for what there is to tell."""
-        self._awaited = self._accounts.active.routing.greet(self._deliver)
+        self._awaited = self._dispatcher.selection.account.routing.greet(self._deliver)
 
     def _deliver(self, notification: Notification) -> None:
         session = self._dispatcher.session
-        if notification.to is not None and notification.to is not self._awaited:
+        to = notification.to
+        if to is not None and to is not self._awaited and not self._dispatcher.selection.is_of(to):
             return
         if self._heard is not None and notification.method not in self._heard:
             return

@@ -15,12 +15,13 @@ from accountd.codex import user_agent
 from accountd.codex.methods import is_of_the_agent, render_refusal
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
 from accountd.logs import bind_fields
-from accountd.protocol.account import InitializeResponse
+from accountd.protocol.account import InitializeResponse, OfAccount
 from accountd.protocol.jsonrpc import render_error, render_result
-from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_params
+from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_besides, parse_params
 from accountd.server.call import Call
 from accountd.server.handlers import HANDLERS
 from accountd.server.overload import overloaded
+from accountd.server.selection import Selection
 from accountd.server.session import open_session
 from accountd.unforeseen import report
 
@@ -61,6 +62,7 @@ class Dispatcher:
         greet: Callable[[], None],
     ) -> None:
         self.session: Session | None = None
+        self.selection = Selection(services.accounts)
         self._methods = door.methods
         self._guest = guest
         self._numbers = itertools.count(1)
@@ -147,21 +149,35 @@ class Dispatcher:
         reason = experimental_reason(name, params)
         if reason is not None and not self.session.experimental:
             raise InvalidRequest(f"{reason} requires experimentalApi capability")
+        besides = parse_besides(name, request.params) if self.session.extension else None
+        named = besides.account if isinstance(besides, OfAccount) else None
+        meant = self.selection if named is None else self._select_once(named)
         call = Call(
             self.session,
             params,
             reply,
             self._server_requests,
             self._services,
-            self._services.accounts.active,
+            meant.account,
+            self.selection,
             self._guest,
+            besides,
         )
-        return HANDLERS[name](call)
+        rest = HANDLERS[name](call)
+        return rest if named is None or rest is None else _with(meant, rest)
+
+    def _select_once(self, name: str) -> Selection:
+        """Mean an account for one request. Raises NoSuchAccount, or AmbiguousAccount."""
+        if self.selection.is_fixed:
+            raise InvalidRequest("this socket is for one account")
+        return Selection(self._services.accounts, self._services.accounts.known.find(name).id)
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:
             raise InvalidRequest("Already initialized")
         session = open_session(params, self._config.originator)
+        if session.account is not None and not self.selection.is_fixed:
+            self.selection.select(self._services.accounts.known.find(session.account).id)
         reply(
             InitializeResponse(
                 user_agent=session.user_agent,
@@ -172,6 +188,14 @@ class Dispatcher:
         )
         self.session = session
         self._greet()
+
+
+async def _with(selection: Selection, rest: Awaitable[None]) -> None:
+    """Mean an account for as long as a request takes."""
+    try:
+        await rest
+    finally:
+        selection.close()
 
 
 def _name(method: str) -> str:

@@ -17,7 +17,7 @@ from accountd.login.device_code import DeviceCodeFlow
 from accountd.protocol import account as wire
 from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
-from accountd.server import session_handlers, status_handlers, usage_handlers
+from accountd.server import accounts_handlers, session_handlers, status_handlers, usage_handlers
 from accountd.server.call import Call
 
 EXTERNAL_REFRESH_TIMEOUT: Final = 10.0
@@ -164,9 +164,11 @@ async def account_forget(call: Call[None]) -> None:
 
 
 async def _log_out(call: Call[None], *, revoke: bool) -> None:
-    await call.services.logins.cancel_all()
+    accounts = call.services.accounts
+    if call.account is accounts.active:
+        await call.services.logins.cancel_all()
     try:
-        await call.account.log_out(announce=lambda: call.reply(wire.LogoutAccountResponse()), revoke=revoke)
+        await accounts.log_out(call.account, lambda: call.reply(wire.LogoutAccountResponse()), revoke=revoke)
     except StorageError as error:
         raise RequestFailed(f"logout failed: {error}") from error
 
@@ -219,5 +221,5 @@ _OWN: Final[dict[str, Handler]] = {
     "getAuthStatus": get_auth_status,
 }
 
-HANDLERS: Final = _OWN | session_handlers.HANDLERS | usage_handlers.HANDLERS
+HANDLERS: Final = _OWN | accounts_handlers.HANDLERS | session_handlers.HANDLERS | usage_handlers.HANDLERS
 """Every method of `protocol.methods` but `initialize`, which is the connection's own."""

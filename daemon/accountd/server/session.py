@@ -26,7 +26,8 @@ _NOTIFICATIONS: Final = frozenset(NOTIFICATIONS.values())
 class Session(msgspec.Struct, frozen=True):
     """The rights and wishes of one client. Made by `initialize`, and the same until the connection ends.
 
-    `client` is the name that it gave itself; `originator` the one that the issuer is told.
+    `client` is the name that it gave itself; `originator` the one that the issuer is told. `account` is what it
+    calls the account that it means from the start, None for the active one.
     """
 
     client: str
@@ -34,6 +35,7 @@ class Session(msgspec.Struct, frozen=True):
     user_agent: str
     experimental: bool
     extension: bool
+    account: str | None
     opted_out: frozenset[str]
 
     def wants(self, notification: Notification) -> bool:
@@ -47,6 +49,8 @@ def open_session(params: InitializeParams, originator: str | None) -> Session:
     `originator` replaces the client's name where the person has configured one.
     """
     info, capabilities = params.client_info, params.capabilities
+    extensions = capabilities.extensions if capabilities is not None else None
+    ours = extensions.accountd if extensions is not None else None
     for field, value in (("name", info.name), ("version", info.version)):
         if len(value) > _MAX_NAME:
             raise InvalidRequest(f"Invalid clientInfo.{field}: longer than {_MAX_NAME} characters.")
@@ -57,10 +61,7 @@ def open_session(params: InitializeParams, originator: str | None) -> Session:
         originator=originator or info.name,
         user_agent=render_user_agent(originator or info.name, client=f"{info.name}; {info.version}"),
         experimental=capabilities is not None and capabilities.experimental_api,
-        extension=(
-            capabilities is not None
-            and capabilities.extensions is not None
-            and capabilities.extensions.accountd is not None
-        ),
+        extension=ours is not None,
+        account=ours.account if ours is not None else None,
         opted_out=_NOTIFICATIONS.intersection((capabilities and capabilities.opt_out_notification_methods) or ()),
     )

@@ -44,7 +44,7 @@ def accountd_status(call: Call[None]) -> None:
     ahead = call.services.clock.ahead()
     counted, store = call.services.counters, call.account.describe_store()
     progress = (login.progress for login in call.services.logins.under_way())
-    last = counted.last_refresh
+    last = call.account.credential.last_refresh
     call.reply(
         StatusResponse(
             version=__version__,

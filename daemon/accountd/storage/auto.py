@@ -32,9 +32,9 @@ class AutoStore:
     or for Codex, or because the person put it there; what the keyring holds is spent by then.
     """
 
-    def __init__(self, home: Path, keyring: KeyringStore) -> None:
+    def __init__(self, home: Path, keyring: KeyringStore, file: FileStore | None = None) -> None:
         self._keyring = keyring
-        self._file = FileStore(home)
+        self._file = file or FileStore(home)
         # When the credential that was seen in the keyring last was written, in Unix time; None is none seen.
         self._in_keyring_since: float | None = None
         self._place = keyring.describe()

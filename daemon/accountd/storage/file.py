@@ -60,11 +60,11 @@ class FileStore:
     Reading is not: a few kilobytes come faster than a thread, which would then linger for seconds.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, name: str = paths.CREDENTIAL) -> None:
         self._home = home
-        self._locks = CredentialLocks(home)
+        self._locks = CredentialLocks(home, name)
         self._locked: Place | None = None
-        self.path = home / paths.CREDENTIAL
+        self.path = home / name
 
     @property
     def home(self) -> Path:

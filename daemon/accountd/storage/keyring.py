@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from accountd.storage.base import AuthRecord
 
 SERVICE: Final = "Codex Auth"
+SERVICE_OF_ACCOUNTS: Final = "accountd"
+"""Of the records of accounts that are not the active one, which are nothing to Codex."""
 
 TIMEOUT: Final = 5.0
 """Seconds for one call, which takes tenths of one at most. The rest is for a desktop that is only just starting."""
@@ -91,10 +93,12 @@ class Call:
 
 
 class Keyring(Protocol):
-    """A keyring of some platform, called in a thread. It raises KeyringError, and nothing else."""
+    """The items of one service in a keyring of some platform. Called in a thread; raises KeyringError alone."""
+
+    service: str
 
     def read(self, call: Call, account: str) -> Item | None:
-        """Read the document of an account of SERVICE; None if there is none, and none could be hidden."""
+        """Read the document of an account; None if there is none, and none could be hidden."""
         ...
 
     def write(self, call: Call, account: str, document: bytes) -> None:
@@ -123,22 +127,35 @@ class KeyringStore:
     """
 
     def __init__(
-        self, home: Path, keyring: Keyring, *, timeout: float = TIMEOUT, in_thread: InThread | None = None
+        self,
+        home: Path,
+        keyring: Keyring,
+        *,
+        timeout: float = TIMEOUT,
+        in_thread: InThread | None = None,
+        file: FileStore | None = None,
+        account_id: str | None = None,
     ) -> None:
+        self._home = home
         self._keyring = keyring
-        self._file = FileStore(home)
+        self._file = file or FileStore(home)
         self._timeout = timeout
         self._in_thread = in_thread or _one_thread()
+        self._account_id = account_id
 
     @property
     def account(self) -> str:
-        """The name under which Codex keeps the credential of this CODEX_HOME; links to it are followed."""
-        path = paths.tell(os.path.realpath(self._file.home))
-        return "cli|" + hashlib.sha256(path.encode()).hexdigest()[:16]
+        """The name under which Codex keeps the credential of this CODEX_HOME; links to it are followed.
+
+        The records of other accounts have names of ours beside it.
+        """
+        home = self._file.home if self._account_id is None else self._home
+        digest = hashlib.sha256(paths.tell(os.path.realpath(home)).encode()).hexdigest()[:16]
+        return f"cli|{digest}" if self._account_id is None else f"acct|{digest}|{self._account_id}"
 
     def describe(self) -> StoreDescription:
         """See AuthStore.describe."""
-        return StoreDescription("keyring", f"{SERVICE}, {self.account}")
+        return StoreDescription("keyring", f"{self._keyring.service}, {self.account}")
 
     async def recover(self) -> None:
         """See AuthStore.recover."""
@@ -265,24 +282,27 @@ class Keychain:
     To replace is to remove and add there, so a process that is killed in between loses the credential.
     """
 
+    def __init__(self, service: str = SERVICE) -> None:
+        self.service = service
+
     def read(self, _call: Call, account: str) -> Item | None:
         """See Keyring.read."""
         with _keychain() as keychain:
-            text: str | None = keychain.get_password(SERVICE, account)
+            text: str | None = keychain.get_password(self.service, account)
         return None if text is None else Item(text.encode())
 
     def write(self, call: Call, account: str, document: bytes) -> None:
         """See Keyring.write."""
         with _keychain() as keychain:
             call.before_change()
-            keychain.set_password(SERVICE, account, document.decode())
+            keychain.set_password(self.service, account, document.decode())
 
     def remove(self, call: Call, account: str) -> None:
         """See Keyring.remove."""
         if self.read(call, account) is not None:
             with _keychain() as keychain:
                 call.before_change()
-                keychain.delete_password(SERVICE, account)
+                keychain.delete_password(self.service, account)
 
 
 @contextmanager

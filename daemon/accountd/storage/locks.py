@@ -60,47 +60,47 @@ _log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
-    """Where a credential really is, links followed."""
+    """Where a credential really is, links followed, and the locks of its document."""
 
     home: Path
     document: Path
-
-    @property
-    def locks(self) -> tuple[Path, Path]:
-        """The lock files of both, as Codex names them."""
-        return self.document.with_suffix(".json.lock"), self.home / paths.CREDENTIAL_LOCKS[1]
+    locks: tuple[Path, ...]
 
 
-def find_place(home: Path) -> Place:
-    """Follow the links of a home, which is made if it is missing, and of its document.
+def find_place(home: Path, name: str = paths.CREDENTIAL) -> Place:
+    """Follow the links of a home, which is made if it is missing, and of the document of this name in it.
+
+    The locks of `auth.json` are those of Codex; any other document has one of its own beside it.
 
     Raises OSError, but not for a document that is a link to nowhere.
     """
     real = Path(check_folder(home, make=True))
-    document = real / paths.CREDENTIAL
+    document = real / name
     if document.is_symlink():
         with suppress(OSError), find_entry(document) as entry:  # else who reads or writes it is told
             document = Path(entry.place)
-    return Place(real, document)
+    own = document.with_suffix(".json.lock")
+    return Place(real, document, (own, real / paths.CREDENTIAL_LOCKS[1]) if name == paths.CREDENTIAL else (own,))
 
 
 class CredentialLocks:
-    """Both locks of a CODEX_HOME. It remembers who would not let go, so that not every change waits as long."""
+    """The locks of a document in a home. They remember who would not let go: not every change waits as long."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, name: str = paths.CREDENTIAL) -> None:
         self._home = home
+        self._name = name
         self._said: set[str] = set()
         self._stubborn: tuple[Holder, ...] | None = None
         self._since, self._until = 0.0, -math.inf  # when they were first waited for, and last given up
 
     @asynccontextmanager
     async def hold(self, timeout: float) -> AsyncIterator[Place]:
-        """Hold both for the block, and give what they are of. The home is made, for its owner alone.
+        """Hold all for the block, and give what they are of. The home is made, for its owner alone.
 
         Raises StorageError; CredentialsLocked after `timeout` seconds of waiting.
 
         flock has no deadline of its own, and a thread that waits in it could not be called back; so the locks are
-        tried, and between two tries the event loop is free. They are taken both or neither, so that a program
+        tried, and between two tries the event loop is free. They are taken all or none, so that a program
         which takes them in the other order is never waited for in a circle.
         """
         with ExitStack() as held:
@@ -128,7 +128,7 @@ class CredentialLocks:
         vain within the last minute.
         """
         try:
-            place = find_place(self._home)
+            place = find_place(self._home, self._name)
         except OSError as error:
             raise cannot("used", self._home, error) from error
         for lock in place.locks:
@@ -156,7 +156,7 @@ class CredentialLocks:
         begun = look_at = trio.current_time()
         patience, pause = timeout, _FIRST_PAUSE
         holders: tuple[Holder, ...] | None = None
-        while isinstance(taken := self._try_both(held), Path):
+        while isinstance(taken := self._try_all(held), Path):
             now = trio.current_time()
             waited = now - begun
             if now >= look_at or waited >= patience:
@@ -174,21 +174,19 @@ class CredentialLocks:
             pause = min(pause * 2, _LONGEST_PAUSE)
         return taken
 
-    def _try_both(self, held: ExitStack) -> Place | Path:
-        """Take both locks, to be let go with the stack; or neither, and give the one that is not free."""
+    def _try_all(self, held: ExitStack) -> Place | Path:
+        """Take all locks, to be let go with the stack; or none, and give the one that is not free."""
         while True:
             with ExitStack() as taking:
-                leads_to = os.path.realpath(self._home / paths.CREDENTIAL)
+                leads_to = os.path.realpath(self._home / self._name)
                 try:
-                    place = find_place(self._home)
+                    place = find_place(self._home, self._name)
                 except OSError as error:
                     raise cannot("used", self._home, error) from error
                 for path in place.locks:
                     if not self._lock_now(path, taking):
                         return path
-                if leads_to == os.path.realpath(
-                    self._home / paths.CREDENTIAL
-                ):  # else they are of something else by now
+                if leads_to == os.path.realpath(self._home / self._name):  # else they are of something else by now
                     held.push(taking.pop_all())
                     return place
 

@@ -28,10 +28,13 @@ _ERROR_NAME: Final = re.compile(r"[A-Za-z_][\w.]{0,100}", re.ASCII)  # as `org.f
 class SecretService:
     """A Keyring. Each call has a connection of its own; what hangs up a call given up is its end."""
 
+    def __init__(self, service: str = SERVICE) -> None:
+        self.service = service
+
     def read(self, call: Call, account: str) -> Item | None:
         """See Keyring.read. A collection that is locked may hide its items, so then none is not an answer."""
         with _connect(call) as connection:
-            for item in _find(connection, account):
+            for item in _find(connection, self.service, account):
                 return Item(item.get_secret(), item.get_modified())
             collection = _default_collection(connection)
             if collection is not None:
@@ -41,7 +44,7 @@ class SecretService:
     def write(self, call: Call, account: str, document: bytes) -> None:
         """See Keyring.write. Where there were several items, which nothing can choose from, one is left."""
         with _connect(call) as connection:
-            found = _find(connection, account)
+            found = _find(connection, self.service, account)
             if found:
                 call.before_change()
                 found[0].set_secret(document)
@@ -53,19 +56,19 @@ class SecretService:
                 raise KeyringError("the keyring has no default collection", "make one")
             collection.ensure_not_locked()
             attributes = {
-                "service": SERVICE,
+                "service": self.service,
                 "username": account,
                 "target": _TARGET,
                 "application": "accountd",
                 "xdg:schema": "org.freedesktop.Secret.Generic",
             }
             call.before_change()
-            collection.create_item(f"{account}@{SERVICE}", attributes, document, replace=True)
+            collection.create_item(f"{account}@{self.service}", attributes, document, replace=True)
 
     def remove(self, call: Call, account: str) -> None:
         """See Keyring.remove."""
         with _connect(call) as connection:
-            for item in _find(connection, account):
+            for item in _find(connection, self.service, account):
                 item.ensure_not_locked()
                 call.before_change()
                 item.delete()
@@ -119,11 +122,11 @@ def _require_service(connection: Any) -> None:
         raise KeyringAbsent("there is no keyring: no Secret Service is on the session bus", "start one")
 
 
-def _find(connection: Any, account: str) -> list[secretstorage.Item]:
+def _find(connection: Any, service: str, account: str) -> list[secretstorage.Item]:
     """Find the items that Codex would; first the one that it would take, or the newest of several."""
     import secretstorage
 
-    found = secretstorage.search_items(connection, {"service": SERVICE, "username": account})
+    found = secretstorage.search_items(connection, {"service": service, "username": account})
     targets = [(item.get_attributes().get("target"), item.get_modified(), item) for item in found]
     ranked = sorted(
         (entry for entry in targets if entry[0] in (_TARGET, None)), key=lambda entry: (entry[0] is None, -entry[1])

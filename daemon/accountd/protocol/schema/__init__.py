@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from accountd.protocol.schema.definitions import Schema, collect, define, find_parts, nullable, ref_to
+from accountd.protocol.reasons import EXTENSION
+from accountd.protocol.schema.definitions import Schema, collect, define, find_parts, mark, nullable, ref_to
 from accountd.protocol.schema.envelopes import ENVELOPES, MAPS, define_envelopes, define_maps
 
 BUNDLE: Final = "codex_app_server_protocol.v2.schemas.json"
@@ -47,6 +48,8 @@ def render_files() -> dict[str, bytes]:
     for name, path in list_paths().items():
         is_nullable = "/Nullable" in path
         schema = {"title": f"Nullable{name}"} | nullable(name) if is_nullable else definitions[name]
+        if is_nullable and path.startswith("accountd/"):
+            mark(schema, EXTENSION)
         files[path] = _file(schema, definitions)
     files[BUNDLE] = {
         "$schema": _DIALECT,
