@@ -29,6 +29,7 @@ SHORT_LIVED = {
     ("rpc/endpoint.py", "self._write"): "as long as something waits to leave, in the nursery of its connection",
     ("server/connection.py", "self._finish"): "one request, in the nursery of its connection",
     ("server/connection.py", "self._write"): "as long as a connection, in its nursery",
+    ("server/token_socket_holder.py", "current.serve"): "as long as one token socket, in that of a supervised task",
     ("server/token_socket.py", "serve_listener"): "as long as one listener, in the nursery of a supervised task",
     ("account/usage.py", "read_reset_credits"): "a part of one request, in its nursery",
 }

@@ -20,6 +20,7 @@ from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.env_file import read_env_file
 from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
+from accountd.config.network import join_network
 from accountd.config.policy import PolicyHolder
 from accountd.errors import ConfigError
 from accountd.files.daemon_note import note_daemon
@@ -27,10 +28,11 @@ from accountd.files.own_folder import OwnFolder, find_own_folder
 from accountd.files.ownership import OPT_OUT, trusts_unsafe_paths
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.installation import INSTALLATION
-from accountd.listeners import choose_listeners, describe_place, open_listener
+from accountd.listeners import choose_listeners, describe_place, make_token_socket, open_listener
 from accountd.reload import Reloader, log_warnings, make_policy
 from accountd.requirements.service import read_system_layer
 from accountd.server.serve import Server
+from accountd.server.token_socket_holder import TokenSocketHolder
 from accountd.services import open_services
 from accountd.signals import open_signals
 from accountd.storage.choose import open_store, open_vault
@@ -83,8 +85,8 @@ def main(
     """Run the daemon until it is told to stop, and say how it ended. What goes wrong is said on stderr.
 
     It listens on `listen`, else on the socket that a service manager gave, else on the default one of this
-    environment; with `stdio`, on none. Besides, on `token_socket`, for those who may have a token and nothing
-    else.
+    environment; with `stdio`, on none. Besides, on `token_socket`, or what is configured, for those who may have a
+    token and nothing else.
     """
     INSTALLATION.guard_imports()
     folder = _find_own_folder()
@@ -93,15 +95,15 @@ def main(
         harden()
         with open_service_manager(os.environ) as manager, open_activated(os.environ) as given:
             is_managed = manager.is_there or given.main is not None
+            config = settings.load(os.environ)
             listeners = choose_listeners(
                 given,
                 listen,
-                token_socket,
+                token_socket or (None if given.token or stdio else config.token_socket),
                 stdio=stdio,
                 exit_when_idle=exit_when_idle,
                 started_by="serviceManager" if is_managed else "client" if on_demand else "person",
             )
-            config = settings.load(os.environ)
             limits = config.limits
             bound_memory(limits.connections + limits.guest_connections, limits.kept_bytes)
             own = folder or OwnFolder(os.fspath(config.codex_home))
@@ -142,12 +144,13 @@ async def run_daemon(
     env_file = read_env_file(os.environ)
     if env_file.fault is not None:
         _log.warning("%s; %s", env_file.fault, env_file.remedy)
-    environ = {**os.environ, **env_file.values}
-    log_warnings(config)
+    environ = join_network(os.environ)
     system = read_system_layer()
+    log_warnings(config, system)
     policy = PolicyHolder(make_policy(config, system))  # it may not permit anything: said before anything is open
     user_agent = render_user_agent(config.originator or DEFAULT_ORIGINATOR)
     clock = WallClock()
+    token_sockets = TokenSocketHolder(listeners.token, partial(make_token_socket, main=listeners.main))
     accepting, staying = trio.CancelScope(), trio.CancelScope()
     end: End = "done"
     with ExitStack() as door:
@@ -167,14 +170,14 @@ async def run_daemon(
                 vault=open_vault(config),
                 audit=audit,
                 environ=environ,
-                token_socket=listeners.token,
+                token_sockets=token_sockets,
                 started_by=listeners.started_by,
                 own_folder=own_folder,
             ) as services,
             trio.open_nursery() as watching,
         ):
             _note(config, listeners, own_folder)
-            server = Server(services, config, make_room, guests=listeners.token is not None)
+            server = Server(services, config, make_room)
             account, auth_file = services.accounts.active, config.codex_home / paths.CREDENTIAL
             watching.start_soon(supervise, "watching auth.json", account.store_watch.follow, auth_file)
             watching.start_soon(supervise, "looking workspaces up", account.routing.look_up_ahead)
@@ -230,9 +233,9 @@ async def _admit(
             if listener is not None:
                 accept = partial(_accept, server, listener, connections)
                 admitting.start_soon(supervise, "accepting clients", accept)
-            if listeners.token is not None:
-                serve = partial(server.serve_guests, connections=connections)
-                admitting.start_soon(supervise, "serving the token socket", listeners.token.serve, serve)
+            serve = partial(server.serve_guests, connections=connections)
+            if (token_sockets := services.token_sockets) is not None:
+                admitting.start_soon(supervise, "serving the token socket", token_sockets.serve, serve)
             await supervise("waiting for an idle moment", _wait_idle, server, services, listeners.exit_when_idle)
             admitting.cancel_scope.cancel()
         if not connections.child_tasks:

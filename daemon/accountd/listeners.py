@@ -58,14 +58,34 @@ def choose_listeners(
         raise SocketError("--exit-when-idle needs a socket from a service manager, which starts us again")
     if (given.main and (listen or stdio)) or (given.token and token_socket):
         raise SocketError("a service manager gave the socket, and the command line names another")
-    usual = None if stdio else listen or Path(paths.socket_path(os.environ))
-    return Listeners(given.main or usual, _find_token_socket(given.token, token_socket), exit_when_idle, started_by)
+    main = given.main or (None if stdio else listen or Path(paths.socket_path(os.environ)))
+    if isinstance(main, Path):
+        _refuse_mounted(main)
+    token = make_token_socket(token_socket, main) if token_socket is not None else None
+    return Listeners(main, TokenSocket(given.token) if given.token else token, exit_when_idle, started_by)
 
 
-def _find_token_socket(given: socket.socket | None, path: Path | None) -> TokenSocket | None:
-    if given is not None:
-        return TokenSocket(given)
-    return None if path is None else TokenSocket(path, Path(paths.token_lock(os.environ, path)))
+def make_token_socket(path: Path, main: Place | None) -> TokenSocket:
+    """Make the token socket at a path. Raises SocketError for a path that can never be one.
+
+    Not in the folder of the main one: who mounts that folder into a container would hand out all of the login.
+    """
+    place = Path(describe_place(main)) if main is not None else None
+    if place is not None and path.parent.resolve() == place.parent.resolve():
+        raise SocketError(
+            f"the token socket {path} cannot be in the folder of {place}, by which all can be done with the login: "
+            "give it a folder of its own, to be mounted alone"
+        )
+    return TokenSocket(path, Path(paths.token_lock(os.environ, path)))
+
+
+def _refuse_mounted(main: Path) -> None:
+    """Raise SocketError if the folder of the main socket is one that containers are given."""
+    if marks := sorted(main.parent.glob(f"*{paths.TOKEN_MARK}")):
+        raise SocketError(
+            f"{main} cannot be in a folder that containers are given, as {marks[0]} says: they could do all with "
+            "the login; if that is no longer so, remove that file"
+        )
 
 
 def open_listener(place: Place) -> AbstractContextManager[trio.SocketListener]:

@@ -26,7 +26,7 @@ CONTROL_SOCKET: Final = "app-server-control/app-server-control.sock"
 STARTUP_LOCK: Final = "app-server-startup.lock"
 
 # In CODEX_HOME, and ours.
-LIMITS: Final = "accountd.toml"
+SETTINGS: Final = "accountd.toml"
 REQUIREMENTS: Final = "accountd-requirements.json"
 ACCOUNTS: Final = "accountd"
 LOG: Final = "log/accountd.log"
@@ -43,9 +43,11 @@ ACCOUNT_RECORDS: Final = "accounts"
 
 # Elsewhere.
 MACHINE_FOLDER: Final = "/etc/codex"
+OWN_MACHINE_FOLDER: Final = "/etc/accountd"
 MACHINE_REQUIREMENTS: Final = "requirements.toml"
 MANAGED_CONFIG: Final = "managed_config.toml"
 SOCKET: Final = "accountd.sock"
+TOKEN_MARK: Final = ".token"  # noqa: S105 - the end of a file's name
 AGENTS: Final = "agents-"
 SOCKET_UNIT: Final = "accountd.socket"
 SERVICE_UNIT: Final = "accountd.service"
@@ -208,7 +210,13 @@ def token_lock(environ: Mapping[str, str], socket: str | os.PathLike[str]) -> st
 
 def token_mark(socket: str | os.PathLike[str]) -> str:
     """Give the file that marks a path as that of a token socket, for whoever sees its folder in a container."""
-    return f"{os.fspath(socket)}.token"
+    return f"{os.fspath(socket)}{TOKEN_MARK}"
+
+
+def token_socket(environ: Mapping[str, str]) -> str:
+    """Return where a token socket is whose place nobody has named: in a folder to mount, of this home."""
+    folder, name = os.path.split(socket_path({**environ, "ACCOUNTD_SOCKET": ""}))
+    return os.path.join(os.path.dirname(folder), f"{name.removesuffix('.sock')}-tokens", "s")
 
 
 def folders_beside(environ: Mapping[str, str]) -> list[str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from accountd.config import settings
 from accountd.config.policy import Policy
-from accountd.errors import AccountdError
+from accountd.errors import AccountdError, InvalidRequest
 from accountd.requirements.service import read_system_layer
 from accountd.system.threads import run_in_thread
 
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from accountd.server.call import Services
     from accountd.system.service_manager import ServiceManager
 
-_LIVE: Final = ("forced_login_method", "allowed_workspaces", "requires_openai_auth")
+_LIVE: Final = ("forced_login_method", "allowed_workspaces", "requires_openai_auth", "token_socket")
 """What takes effect at once. Whatever else there is has been built into the services."""
 
 _KEYS: Final = {
     "allowed_workspaces": "forced_chatgpt_workspace_id",
     "backend": "chatgpt_base_url",
     "credentials_store": "cli_auth_credentials_store",
+    "token_socket": "token_socket.path",
     "requires_openai_auth": "whether the model provider needs a login",
 }
 """What `config.toml` calls a field of Config, where it has another name for it."""
@@ -51,9 +52,9 @@ def make_policy(config: Config, system: Layer) -> Policy:
     )
 
 
-def log_warnings(config: Config) -> None:
-    """Have the log say what in our own file means nothing."""
-    for warning in config.warnings:
+def log_warnings(config: Config, system: Layer) -> None:
+    """Have the log say what in the files means nothing."""
+    for warning in (*config.warnings, *system.warnings):
         _log.warning("%s", warning)
 
 
@@ -110,7 +111,10 @@ class Reloader:
         changes = list(describe_changes(self._config, config))
         if services.policy.replace(policy):
             changes.append(f"logins are permitted by {' and '.join(policy.methods)}")
+        before = self._config.token_socket
         self._config = msgspec.structs.replace(self._config, **{field: getattr(config, field) for field in _LIVE})
+        if config.token_socket != before:
+            await self._move_token_socket(config.token_socket)
         for account in services.accounts:
             await account.requirements.replace_system(system)
         if not policy.permits("chatgpt"):
@@ -120,7 +124,18 @@ class Reloader:
             await account.follow_policy()
         for change in changes or ["nothing has changed"]:
             _log.info("configuration reloaded: %s", change)
-        log_warnings(config)
+        log_warnings(config, system)
+
+    async def _move_token_socket(self, path: Path | None) -> None:
+        """Open the token socket at another path, or close it; one that cannot be opened yet is tried again."""
+        token_sockets = self._services.token_sockets
+        try:
+            if token_sockets is not None and path is not None:
+                await token_sockets.open(path)
+            elif token_sockets is not None:
+                token_sockets.close()
+        except InvalidRequest as error:
+            _log.error("the token socket stays as it was: %s", error)
 
     async def follow_provider(self) -> None:
         """Read again which model provider is used, which stock clients change by themselves, and nothing else.

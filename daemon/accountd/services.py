@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from accountd.protocol.status import StartedBy
     from accountd.requirements.layers import Layer
     from accountd.requirements.service import MayAskAgain, ParseBundle
-    from accountd.server.token_socket import TokenSocket
+    from accountd.server.token_socket_holder import TokenSocketHolder
     from accountd.storage.base import AuthStore
     from accountd.storage.vault import Vault
     from accountd.system.clock import Clock
@@ -55,7 +55,7 @@ async def open_services(
     vault: Vault,
     audit: AuditLog,
     environ: Mapping[str, str],
-    token_socket: TokenSocket | None = None,
+    token_sockets: TokenSocketHolder | None = None,
     started_by: StartedBy = "person",
     own_folder: Path | None = None,
     parse_bundle: ParseBundle = parse_bundle_in_thread,
@@ -102,6 +102,6 @@ async def open_services(
                 clock=clock,
                 environment=describe_environment(environ),
                 backend_url=config.backend if config.backend != DEFAULT_BACKEND else None,
-                token_socket=token_socket,
+                token_sockets=token_sockets,
                 started_by=started_by,
             )

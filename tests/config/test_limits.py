@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from accountd.config.limits import Limits, limit_range, read_limits
+from accountd.config import settings
+from accountd.config.limits import Limits, limit_range
 from accountd.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
+def read_limits(file: Path) -> tuple[Limits, tuple[str, ...]]:
+    """Read a file as the person's, and give what is warned of in it."""
+    config = settings.load({"CODEX_HOME": str(file.parent)}, file.parent / "none", file.parent / "none")
+    return config.limits, config.warnings
+
+
 def complaint(file: Path) -> str:
     """Give the text with which a file is refused, without its path."""
     with pytest.raises(ConfigError) as caught:
@@ -40,7 +47,7 @@ def complaint(file: Path) -> str:
 
 def test_nothing_has_to_be_configured(tmp_path: Path, write: Callable[[str], Path]) -> None:
     """No file, an empty one, and an empty table are the defaults."""
-    assert read_limits(tmp_path / "none") == (Limits(), ())
+    assert read_limits(tmp_path / "none" / "accountd.toml") == (Limits(), ())
     assert read_limits(write("")) == (Limits(), ())
     assert read_limits(write("[limits]\n")) == (Limits(), ())
 

@@ -96,6 +96,6 @@ def test_a_person_types(command: list[str], setup: str, path: str, tmp_path: Pat
     (tmp_path / "a file").touch()
     told = 'accountd() { printf "<%s>" "$@" >told; exit; }'
     defined = f'eval "$({sys.executable} -m accountd completion {command[0]})"'
-    line = f"accountd tok\t--form\tjs\t --socket{path}\t"
+    line = f"accountd stat\t--form\tjs\t --socket{path}\t"
     type_into(command, f"{setup}\r{defined}\r{told}\r{line}\r", tmp_path)
-    assert (tmp_path / "told").read_text().replace("=", "><") == "<token><--format><json><--socket><a file>"
+    assert (tmp_path / "told").read_text().replace("=", "><") == "<status><--format><json><--socket><a file>"

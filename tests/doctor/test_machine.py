@@ -117,8 +117,8 @@ async def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path: Path) -
     found = await check_config(surroundings(tmp_path))
     assert (found.verdict, found.summary) == (
         "warn",
-        f"{tmp_path}/accountd.toml:1: x is not known, and ignored; there are the tables [limits] and [agent]; "
-        "and 1 more",
+        f"{tmp_path}/accountd.toml:1: x is not known, and ignored; there are the tables [limits] and [agent] "
+        "and [network] and [token_socket]; and 1 more",
     )
 
 

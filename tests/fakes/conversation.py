@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import msgspec
 
 from accountd.protocol.methods import METHODS
 from accountd.sandbox import Fault, Script, Workspace
+from accountd.server.token_socket import TokenSocket
+from accountd.server.token_socket_holder import TokenSocketHolder
 from fakes.client import Client, open_client
 from fakes.world import open_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHECK = "/backend-api/wham/accounts/check"
 PARAMS: dict[str, Any] = {
@@ -20,6 +27,7 @@ PARAMS: dict[str, Any] = {
         "sockets": ["/s"],
         "agents": [{"pid": 2, "version": "0.171.0", "authMode": "chatgpt"}],
     },
+    "accountd/tokenSocket/open": {"path": "/box/s"},
 }
 READS = (
     METHODS.keys()
@@ -76,7 +84,10 @@ async def hold_conversation() -> Talker:
     """Give one who has heard it all. Needs trio's clock to jump."""
     others = (Workspace(account_id="account-acme"), Workspace(account_id="account-bank", sign_in=True))
     async with open_world(Script(approve_after_polls=1, workspaces=others)) as world:
-        async with open_client(world.services, initialize=False) as client:
+        services = msgspec.structs.replace(
+            world.services, token_sockets=TokenSocketHolder(None, _make_token_socket)
+        )
+        async with open_client(services, initialize=False) as client:
             token = world.sandbox.issue_tokens().access_token.reveal()
             tokens = {"accessToken": token, "chatgptAccountId": "account-sandbox"}
             talker = Talker(client, tokens)
@@ -127,6 +138,13 @@ async def use_two_accounts(talker: Talker) -> None:
     await talker.call("accountd/accounts/switch", {"account": "ci"})
     await talker.call("accountd/accounts/switch", {"account": person["id"]})
     await talker.call("accountd/accounts/remove", {"account": "ci"})
+
+
+def _make_token_socket(path: Path) -> TokenSocket:
+    """Make one that nobody opens, and for which nobody waits."""
+    made = TokenSocket(path)
+    made.tried.set()
+    return made
 
 
 def _denied(url: str) -> str:

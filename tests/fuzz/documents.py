@@ -18,6 +18,7 @@ import msgspec
 import tomli
 
 from accountd.config.limits import Limits, limit_range, read_limits
+from accountd.config.own import OwnFiles
 from accountd.config.settings import DEFAULT_BACKEND, Config, load
 from accountd.config.toml import MalformedToml, find_line, parse_toml
 from accountd.config.urls import is_loopback
@@ -221,7 +222,8 @@ def fuzz_limits(data: bytes) -> None:
     home = _home.write("accountd.toml", data)
     values = _read_toml(data)
     try:
-        limits, _ = read_limits(home / "accountd.toml")
+        files = OwnFiles.read(home, home / "none")
+        limits = read_limits(files)
     except ConfigError as error:
         assert str(error).startswith(f"{home}/accountd.toml:")
         assert values != {}

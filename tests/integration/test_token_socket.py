@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from accountd.client.blocking import Client
 from accountd.client.errors import ClientError, NothingListens
 from accountd.sandbox import Sandbox, Script
-from fakes.processes import PATIENCE, Daemon, completion, running, sandbox_on_loopback
+from fakes.processes import PATIENCE, Daemon, completion, environment, running, sandbox_on_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -260,3 +261,31 @@ def test_a_guest_is_named_in_both_logs(home: Path, hatch: Path) -> None:
     assert (home / "log" / "accountd-audit.jsonl").read_bytes() == before
     [refusal] = [line for line in log.splitlines() if "was refused" in line]
     assert "door=token" in refusal
+
+
+def test_a_daemon_that_runs_is_told_to_open_one(home: Path, hatch: Path) -> None:
+    """By the verb, or by its configuration at a reload, which moves it; verbs get a token there, and no more."""
+    accountd = [sys.executable, "-m", "accountd"]
+    with running(home) as daemon:
+        environ = environment(home, ACCOUNTD_SOCKET=str(daemon.path))
+
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*accountd, *arguments], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+
+        with daemon.connect() as client:
+            client.login_api_key("sk-test")
+        assert run("token-socket").returncode == 1
+        assert run("token-socket", "open", str(hatch)).stdout == f"{hatch}\n"
+        assert run("token", "--socket", str(hatch)).stdout == "sk-test\n"
+        assert "hands out tokens alone" in run("logout", "--socket", str(hatch)).stderr
+        refused = run("token-socket", "open", str(daemon.path.parent / "s"))
+        assert (refused.returncode, "give it a folder of its own" in refused.stderr) == (1, True)
+        moved = hatch.with_name("moved")
+        (home / "accountd.toml").write_text(f'[token_socket]\npath = "{moved}"\n')
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for_token_socket(moved)
+        assert not hatch.exists()
+        assert run("token-socket", "close").returncode == 0
+        assert read_status(daemon)["tokenSocket"] is None

@@ -231,6 +231,8 @@ def test_a_known_method_is_found() -> None:
         "accountd/pins/write",
         "account/logout",
         "accountSession/switch",
+        "accountd/tokenSocket/open",
+        "accountd/tokenSocket/close",
     }
 
 

@@ -19,6 +19,7 @@ from accountd.protocol.account import AccountUpdated
 from accountd.sandbox import Fault, Script
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
+from accountd.server.token_socket_holder import TokenSocketHolder
 from accountd.storage.base import parse_record
 from accountd.storage.memory import MemoryStore
 from accountd.system.peer_credentials import Peer
@@ -210,7 +211,7 @@ async def test_a_token_socket_is_told_of(tmp_path: Path, autojump_clock: trio.te
         async with watching(world) as client:
             assert (await read(client))["tokenSocket"] is None
         found = TokenSocket(tmp_path / "s", tmp_path / "lock")
-        services = msgspec.structs.replace(world.services, token_socket=found)
+        services = msgspec.structs.replace(world.services, token_sockets=TokenSocketHolder(found, TokenSocket))
         world.services.counters.guests.tokens_handed_out = 7
         async with open_client(services, **EXTENSION) as client:
             told = (await read(client))["tokenSocket"]

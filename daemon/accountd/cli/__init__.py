@@ -28,6 +28,7 @@ VERBS = (
     "status",
     "usage",
     "token",
+    "token-socket",
     "watch",
     "socket",
     "connect",

@@ -17,7 +17,7 @@ from accountd.cli.ending import Status, end_daemon, find_hindrance, read_status
 from accountd.cli.terminal import complain
 from accountd.client.errors import ClientError
 from accountd.client.faults import ON_THE_WAY
-from accountd.config.env_file import join_env_file
+from accountd.config.network import join_network
 from accountd.web.environment import describe_environment, find_differences
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def find_differing(status: Status) -> list[str]:
 
 def describe_here() -> dict[str, str]:
     """Describe the variables of this environment that bear on the network, as a daemon describes its own."""
-    return describe_environment(join_env_file(os.environ))
+    return describe_environment(join_network(os.environ))
 
 
 def connect_for_network(args: argparse.Namespace) -> tuple[Client, Status]:

@@ -84,6 +84,14 @@ class Client(BlockingConnection):
         """Ask how the daemon is; see protocol.status.StatusResponse."""
         return self.call("accountd/status", {})
 
+    def open_token_socket(self, path: str) -> dict[str, Any]:
+        """Have the daemon hand out tokens, and nothing else, at this path; see protocol.status."""
+        return self.call("accountd/tokenSocket/open", {"path": path})
+
+    def close_token_socket(self) -> None:
+        """Have it hand out no more tokens there."""
+        self.call("accountd/tokenSocket/close", {})
+
     def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
         self.call("account/logout" if revoke else "account/forget", {}, ANSWER_TIMEOUT)

@@ -24,7 +24,14 @@ from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account as wire
 from accountd.protocol import usage
 from accountd.protocol.explain import explain_decode_error
-from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
+from accountd.protocol.status import (
+    AppServerStatus,
+    CloseTokenSocketResponse,
+    OpenTokenSocketResponse,
+    ReportAppServerResponse,
+    StatusResponse,
+    TokenSocketStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -102,6 +109,15 @@ class Client:
     async def report_app_server(self, report: AppServerStatus) -> None:
         """Say what an app-server is, for `accountd/status`, until it says something else or the connection ends."""
         await self._call("accountd/appServer/report", msgspec.to_builtins(report), ReportAppServerResponse)
+
+    async def open_token_socket(self, path: Path | str) -> TokenSocketStatus:
+        """Have the daemon hand out tokens, and nothing else, at this path, which is absolute."""
+        answer = await self._call("accountd/tokenSocket/open", {"path": str(path)}, OpenTokenSocketResponse)
+        return answer.token_socket
+
+    async def close_token_socket(self) -> None:
+        """Have it hand out no more tokens there."""
+        await self._call("accountd/tokenSocket/close", {}, CloseTokenSocketResponse)
 
     async def logout(self, *, revoke: bool = True) -> None:
         """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""

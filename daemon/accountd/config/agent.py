@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd import paths
-from accountd.config.toml_file import TomlFile
+from accountd.config.own import OwnFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,11 +14,5 @@ if TYPE_CHECKING:
 
 def read_agent_program(environ: Mapping[str, str]) -> str | None:
     """Return the path or the name of the program, None where nothing is said. Raises ConfigError."""
-    file = TomlFile.read(Path(paths.codex_home(environ)) / paths.LIMITS)
-    table = file.values.get("agent", {})
-    if not isinstance(table, dict):
-        raise file.error("agent", complaint="must be a table")
-    program = table.get("codex")
-    if program is None or (isinstance(program, str) and program.strip()):
-        return program
-    raise file.error("agent", "codex", complaint="must be the path or the name of a program")
+    files = OwnFiles.read(Path(paths.codex_home(environ)))
+    return files.text("agent", "codex", "the path or the name of a program")

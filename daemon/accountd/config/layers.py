@@ -15,7 +15,7 @@ from accountd import paths
 from accountd.config.toml_file import TomlFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from accountd.errors import ConfigError
@@ -28,6 +28,11 @@ MACHINE_FILES: Final = (paths.MACHINE_REQUIREMENTS, paths.MANAGED_CONFIG, paths.
 
 REQUIRED: Final = ("chatgpt_base_url", "cli_auth_credentials_store", "model_provider", "model_providers")
 """Settings that `requirements.toml` may have, whose other keys say what is permitted."""
+
+
+_NEARLY: Final = 0.85
+_SIMILAR: Final = ("mcp_oauth_credentials_store",)
+"""Keys of Codex's that are nearly as those that are read here."""
 
 
 class Layers:
@@ -46,6 +51,17 @@ class Layers:
         person = TomlFile.read(home / paths.CONFIG)
         settings = {key: value for key, value in required.values.items() if key in REQUIRED}
         return cls((required, settings), *((file, file.values) for file in (managed, person, defaults)))
+
+    def find_misspelt(self, keys: Sequence[str]) -> Iterator[str]:
+        """Say of each key of the top level that is nearly one of these, and none of Codex's, where it stands."""
+        from difflib import get_close_matches  # for those who misspell, and once
+
+        for file, values in self._layers:
+            for key in values:
+                if key in keys or key in REQUIRED or key in _SIMILAR:
+                    continue
+                if meant := get_close_matches(key, keys, 1, _NEARLY):
+                    yield file.describe(key, complaint=f"is not known; did you mean {meant[0]}?")
 
     def error(self, *key: str, complaint: str) -> ConfigError:
         """Return an error that names the file whose word counts for a key, the line and the key."""

@@ -1,6 +1,6 @@
 """What the daemon lets its clients use, so that none of them can take it from the others, each with its reason.
 
-They are read from the table `[limits]` of `accountd.toml` in CODEX_HOME, a file of our own, which is optional.
+They are read from the table `[limits]` of our own files, `accountd.toml`, which are optional.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from accountd.config.toml_file import TomlFile
-
 if TYPE_CHECKING:
-    from pathlib import Path
+    from accountd.config.own import OwnFiles
 
 _GUESTS_SHARE: Final = 8
 """How many guests it takes to have all the requests that guests may have."""
@@ -91,38 +89,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_TABLES: Final = {"limits": Limits.__struct_fields__, "agent": ("codex",)}
-"""What our file may have. For `[agent]`, see `config.agent`."""
-
-
-def read_limits(path: Path) -> tuple[Limits, tuple[str, ...]]:
-    """Read our file, which need not be there, and give what is to be warned of: keys that mean nothing.
-
-    Raises ConfigError, naming the file, the line and the key, for a value that cannot be.
-    """
-    file = TomlFile.read(path)
-    warnings = []
-    for name, keys in file.values.items():
-        known = _TABLES.get(name)
-        if known is None:
-            tables = " and ".join(f"[{table}]" for table in _TABLES)
-            complaint = f"is not known, and ignored; there are the tables {tables}"
-            warnings.append(file.describe(name, complaint=complaint))
-        elif isinstance(keys, dict):
-            complaint = f"is not known, and ignored; there are {', '.join(known)}"
-            warnings += [file.describe(name, key, complaint=complaint) for key in keys if key not in known]
-    table = file.values.get("limits", {})
-    if not isinstance(table, dict):
-        raise file.error("limits", complaint="must be a table")
+def read_limits(files: OwnFiles) -> Limits:
+    """Read our files. Raises ConfigError, naming the file, the line and the key, for a value that cannot be."""
+    table = {key: value for key, value in files.table("limits").items() if key in Limits.__struct_fields__}
     for key, value in table.items():
-        if key not in Limits.__struct_fields__:
-            continue
         try:
             msgspec.convert({key: value}, Limits)
         except msgspec.ValidationError as error:
             least, most = limit_range(key)
-            raise file.error("limits", key, complaint=f"must be a whole number from {least} to {most}") from error
-    return msgspec.convert(table, Limits), tuple(warnings)
+            raise files.error("limits", key, complaint=f"must be a whole number from {least} to {most}") from error
+    return msgspec.convert(table, Limits)
 
 
 def limit_range(name: str) -> tuple[int, int]:

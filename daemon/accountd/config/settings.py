@@ -14,6 +14,8 @@ import msgspec
 from accountd import paths
 from accountd.config.layers import MACHINE_FOLDER, Layers
 from accountd.config.limits import Limits, read_limits
+from accountd.config.network import NETWORK_KEYS, read_network
+from accountd.config.own import OWN_MACHINE_FOLDER, OwnFiles
 from accountd.config.urls import find_url_fault
 from accountd.errors import ConfigError
 
@@ -31,11 +33,29 @@ _LOGINLESS_PROVIDERS = frozenset({"ollama", "lmstudio", "amazon-bedrock"})
 """Of the model providers that Codex brings along, those that need no login with OpenAI."""
 
 
+_KEYS = (
+    "forced_login_method",
+    "forced_chatgpt_workspace_id",
+    "cli_auth_credentials_store",
+    "chatgpt_base_url",
+    "model_provider",
+)
+"""What is read of Codex's files; of what else is in them, nothing is known here."""
+
+_TABLES = {
+    "limits": Limits.__struct_fields__,
+    "agent": ("codex",),
+    "network": tuple(NETWORK_KEYS),
+    "token_socket": ("path",),
+}
+"""What our own files may have."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration. URLs have no trailing slash and are https, or http on a loopback address.
 
     `requires_openai_auth` is that of the model provider in use, which may be one that needs no login. `warnings`
-    are of what is in our own file and means nothing.
+    are of what is in a file and means nothing.
     """
 
     codex_home: Path
@@ -49,19 +69,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     allowed_workspaces: tuple[str, ...] = ()
     credentials_store: CredentialsStore = "file"
     requires_openai_auth: bool = True
+    token_socket: Path | None = None
     limits: Limits = Limits()
     warnings: tuple[str, ...] = ()
 
 
-def load(environ: Mapping[str, str], machine: Path = MACHINE_FOLDER) -> Config:
-    """Read the configuration of this environment, and of the machine whose files are in this folder.
+def load(
+    environ: Mapping[str, str], machine: Path = MACHINE_FOLDER, own_machine: Path = OWN_MACHINE_FOLDER
+) -> Config:
+    """Read the configuration of this environment, and of the machine whose files are in these folders.
 
     Raises ConfigError, naming the variable, or the file, the line and the key. Nothing falls back to a
     default in silence: a policy that cannot be read must not read as "no policy".
     """
     home = Path(paths.codex_home(environ))
     file = _CodexFiles.read(home, machine)
-    limits, warnings = read_limits(home / paths.LIMITS)
+    own = OwnFiles.read(home, own_machine)
+    read_network(own)  # for its errors: it is read where the network is used
 
     def variable(name: str) -> str | None:
         return environ.get(name, "").strip() or None  # as Codex: values are trimmed, and blank is unset
@@ -94,8 +118,9 @@ def load(environ: Mapping[str, str], machine: Path = MACHINE_FOLDER) -> Config:
         allowed_workspaces=file.workspaces("forced_chatgpt_workspace_id"),
         credentials_store=file.choice("cli_auth_credentials_store", get_args(CredentialsStore)) or "file",
         requires_openai_auth=file.requires_openai_auth(),
-        limits=limits,
-        warnings=warnings,
+        token_socket=_find_token_socket(own, environ),
+        limits=read_limits(own),
+        warnings=(*file.find_misspelt(_KEYS), *own.find_unknown(_TABLES)),
     )
 
 
@@ -145,6 +170,19 @@ class _CodexFiles(Layers):
         url = value.strip().rstrip("/")
         public = url.startswith(("https://chatgpt.com", "https://chat.openai.com"))
         return url + "/backend-api" if public and "/backend-api" not in url else url
+
+
+def _find_token_socket(files: OwnFiles, environ: Mapping[str, str]) -> Path | None:
+    """Return the path of the token socket; a relative one, such as a machine's for everybody, is a person's own."""
+    path = files.text("token_socket", "path", "the path of a socket, in a folder of its own")
+    if path is None:
+        return None
+    path = path.removeprefix("unix://")
+    if path.startswith(("/", "~")):
+        return Path(paths.expand(path, where="token_socket.path"))
+    if "/" not in path or ".." in path.split("/"):
+        raise files.error("token_socket", "path", complaint="must have a folder of its own, as in box/s")
+    return Path(paths.runtime_folder(environ)).parent / path
 
 
 def _origin(url: str) -> str:

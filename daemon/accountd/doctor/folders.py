@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _FILES: Final = (
     paths.CONFIG,
-    paths.LIMITS,
+    paths.SETTINGS,
     paths.CREDENTIAL,
     *paths.CREDENTIAL_LOCKS,
     paths.REQUIREMENTS,

@@ -8,6 +8,7 @@ import trio
 
 from accountd import paths
 from accountd.config.layers import MACHINE_FILES, MACHINE_FOLDER
+from accountd.config.own import OWN_MACHINE_FOLDER
 from accountd.doctor.findings import fail, ok, warn
 from accountd.errors import ConfigError
 from accountd.reload import make_policy
@@ -29,11 +30,15 @@ async def check_config(surroundings: Surroundings) -> Finding:
         return fail(error.problem, error.remedy or _ANEW)
     details = {"issuer": config.issuer, "backend": config.backend, "store": config.credentials_store}
     if config.warnings:
-        more = f"; and {len(config.warnings) - 1} more" if len(config.warnings) > 1 else ""
-        return warn(config.warnings[0] + more, "remove it, or correct its name", **details)
-    places = (path, *(MACHINE_FOLDER / name for name in MACHINE_FILES))
+        return warn(_join(config.warnings), "remove it, or correct its name", **details)
+    own = surroundings.home / paths.SETTINGS, OWN_MACHINE_FOLDER / paths.SETTINGS
+    places = (path, *own, *(MACHINE_FOLDER / name for name in MACHINE_FILES))
     read = ", ".join([str(place) for place in places if await trio.Path(place).exists()])
     return ok(f"read from {read}" if read else f"there is no {path}; all is as usual", **details)
+
+
+def _join(warnings: tuple[str, ...]) -> str:
+    return warnings[0] + (f"; and {len(warnings) - 1} more" if len(warnings) > 1 else "")
 
 
 async def check_requirements(surroundings: Surroundings) -> Finding:
@@ -48,5 +53,7 @@ async def check_requirements(surroundings: Surroundings) -> Finding:
         make_policy(config, layer)
     except ConfigError as error:
         return fail(str(error), f"make {surroundings.home / paths.CONFIG} agree with {path}")
+    if layer.warnings:
+        return warn(_join(layer.warnings), f"have whoever runs this machine correct {path}")
     exists = await trio.Path(path).exists()
     return ok(f"{path} is read" if exists else f"there is no {path}; nothing is required")

@@ -19,6 +19,7 @@ from accountd.client.unix_socket import find_listener
 from accountd.codex.user_agent import DEFAULT_ORIGINATOR, render_user_agent
 from accountd.config import settings
 from accountd.config.env_file import EnvFile, read_env_file
+from accountd.config.network import join_network
 from accountd.errors import RemoteUnreachable
 from accountd.web.answer import HttpAnswer
 from accountd.web.http import open_http_client
@@ -110,8 +111,8 @@ class Surroundings:
         return await self._env_file.get()
 
     async def network_environ(self) -> Mapping[str, str]:
-        """Give the variables that decide the way to the network, those of `.env` among them. Raises ConfigError."""
-        return {**self.environ, **(await self.env_file()).values}
+        """Give what decides the way to the network, of `.env` and our settings too. Raises ConfigError."""
+        return await trio.to_thread.run_sync(join_network, self.environ, abandon_on_cancel=True)
 
     async def config(self) -> Config:
         """Read the settings. Raises ConfigError."""

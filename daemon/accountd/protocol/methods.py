@@ -14,7 +14,14 @@ from accountd.foreign_json import UNDECODABLE
 from accountd.protocol import account, accounts, sessions, usage
 from accountd.protocol.explain import explain_validation_error
 from accountd.protocol.requirements import ConfigRequirementsReadResponse
-from accountd.protocol.status import AppServerStatus, ReportAppServerResponse, StatusResponse
+from accountd.protocol.status import (
+    AppServerStatus,
+    CloseTokenSocketResponse,
+    OpenTokenSocketParams,
+    OpenTokenSocketResponse,
+    ReportAppServerResponse,
+    StatusResponse,
+)
 
 ParamsT = TypeVar("ParamsT")
 ResultT = TypeVar("ResultT")
@@ -88,6 +95,10 @@ METHODS: Final[dict[str, Method]] = {
     ),
     "accountd/pins/read": Method(None, accounts.ReadPinsResponse, extension=True),
     "accountd/pins/write": Method(accounts.WritePinParams, accounts.AccountsDone, in_turn=True, extension=True),
+    "accountd/tokenSocket/open": Method(
+        OpenTokenSocketParams, OpenTokenSocketResponse, in_turn=True, extension=True
+    ),
+    "accountd/tokenSocket/close": Method(None, CloseTokenSocketResponse, in_turn=True, extension=True),
     "configRequirements/read": Method(None, ConfigRequirementsReadResponse),
     "getAuthStatus": Method(account.GetAuthStatusParams, account.GetAuthStatusResponse, besides=account.OfAccount),
     "account/rateLimits/read": Method(

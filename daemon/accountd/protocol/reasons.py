@@ -80,6 +80,6 @@ class ErrorReason(msgspec.Struct, frozen=True):
 def find_reason(error: BaseException) -> str:
     """Name an error by its class, or by that of its cause where its own says little."""
     cause = error.__cause__
-    if type(error) in _SAY_LITTLE and isinstance(cause, errors.AccountdError) and cause is not error:
+    if type(error) in _SAY_LITTLE and isinstance(cause, _KINDS) and cause is not error:
         return find_reason(cause)
     return next(REASONS[kind] for kind in type(error).__mro__ if kind in REASONS)

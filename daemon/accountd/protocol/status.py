@@ -69,6 +69,22 @@ class TokenSocketStatus(Wire, frozen=True):
     refreshes_withheld: int
 
 
+class OpenTokenSocketParams(Wire, frozen=True):
+    """`accountd/tokenSocket/open`. `path` is absolute, in a folder of its own."""
+
+    path: str
+
+
+class OpenTokenSocketResponse(Wire, frozen=True):
+    """How it is now: it has been opened, or `trouble` says why not yet."""
+
+    token_socket: TokenSocketStatus
+
+
+class CloseTokenSocketResponse(Wire, frozen=True):
+    """There is none any more."""
+
+
 class AgentStatus(Wire, frozen=True):
     """A Codex behind an app-server of ours. `auth_mode` is the login that it has been given, null for none."""
 

@@ -20,7 +20,7 @@ from accountd.requirements.rendering import render_response
 from accountd.requirements.toml import RequirementsToml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _OF_LOGINS: Final = (
@@ -78,10 +78,14 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """Requirements of one or more sources: the known keys that are set, and the same as values."""
+    """Requirements of one or more sources: the known keys that are set, and the same as values.
+
+    `warnings` are of what is in the machine's own file and means nothing.
+    """
 
     keys: Mapping[str, Any]
     values: RequirementsToml
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Layer({', '.join(self.keys)})"  # a model provider may have a key in it
@@ -153,6 +157,15 @@ def _check_usable(values: RequirementsToml) -> None:
         text = "invalid value for `allowed_sandbox_modes`: must include 'read-only' to allow any PermissionProfile"
     if text is not None:
         raise RequirementsUnavailable("invalid input parameter", text, passing=False)
+
+
+def find_unknown(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give each key of the top level that is not known, with what is to be said of it."""
+    from difflib import get_close_matches  # for those who misspell, and once
+
+    for key in found.keys() - _KEYS:
+        meant = get_close_matches(key, _KEYS, n=1)
+        yield key, f"is not known, and ignored{f'; did you mean {meant[0]}?' if meant else ''}"
 
 
 def parse_layer(text: str, machine: Machine, *, of_logins: bool) -> Layer:

@@ -27,6 +27,7 @@ from accountd.requirements.layers import (
     Layer,
     Machine,
     MalformedLayer,
+    find_unknown,
     make_layer,
     parse_bundle,
     refused_with,
@@ -322,14 +323,19 @@ def this_machine(folder: Path) -> Machine:
 
 
 def read_system_layer(path: Path = SYSTEM_FILE) -> Layer:
-    """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError."""
+    """Read what the machine itself requires; a file that is not there requires nothing. Raises ConfigError.
+
+    A key that is not known is ignored, for newer ones come, and warned of: whoever misspells one requires nothing.
+    """
     file = TomlFile.read(path, must_lead=True)
     try:
-        return make_layer(file.values, this_machine(path.parent), of_logins=True)
+        layer = make_layer(file.values, this_machine(path.parent), of_logins=True)
     except MalformedLayer as error:
         if error.key:
             raise file.error(*error.key, complaint=error.complaint) from error
         raise ConfigError(f"{path}: {error}") from error
+    warnings = sorted(file.describe(key, complaint=words) for key, words in find_unknown(file.values))
+    return msgspec.structs.replace(layer, warnings=tuple(warnings))
 
 
 @asynccontextmanager

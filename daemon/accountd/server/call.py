@@ -19,7 +19,7 @@ from accountd.server.guests import Guest
 from accountd.server.selection import Selection
 from accountd.server.server_requests import ServerRequests
 from accountd.server.session import Session
-from accountd.server.token_socket import TokenSocket
+from accountd.server.token_socket_holder import TokenSocketHolder
 from accountd.system.clock import Clock
 from accountd.web.issuer import Issuer
 
@@ -61,7 +61,7 @@ class Services(msgspec.Struct, frozen=True):
     clock: Clock
     environment: dict[str, str] = {}
     backend_url: str | None = None  # where it is another one than is usual
-    token_socket: TokenSocket | None = None
+    token_sockets: TokenSocketHolder | None = None
     started_by: StartedBy = "person"
     app_servers: dict[ServerRequests, AppServerStatus] = {}
 

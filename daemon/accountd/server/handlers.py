@@ -217,6 +217,8 @@ _OWN: Final[dict[str, Handler]] = {
     "account/store/read": store_read,
     "accountd/status": status_handlers.accountd_status,
     "accountd/appServer/report": status_handlers.accountd_app_server_report,
+    "accountd/tokenSocket/open": status_handlers.accountd_token_socket_open,
+    "accountd/tokenSocket/close": status_handlers.accountd_token_socket_close,
     "configRequirements/read": config_requirements_read,
     "getAuthStatus": get_auth_status,
 }

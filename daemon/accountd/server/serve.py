@@ -40,18 +40,15 @@ _log = logging.getLogger(__name__)
 class Server:
     """All connections of the daemon. `make_room` gives for how many of so many clients there are descriptors.
 
-    With `guests` there is a token socket, whose clients have places besides the others.
+    Guests have places besides the others, once there is a token socket for them to come by.
     """
 
-    def __init__(
-        self, services: Services, config: Config, make_room: Callable[[int], int] = int, *, guests: bool = False
-    ) -> None:
+    def __init__(self, services: Services, config: Config, make_room: Callable[[int], int] = int) -> None:
         limits = config.limits
-        wanted = limits.connections, limits.guest_connections if guests else 0
-        places, guest_places = share_room(make_room(sum(wanted)), *wanted)
-        self._door = Door("main", limits, places)
+        self._make_room = make_room
+        self._door = Door("main", limits, make_room(limits.connections))
         self._guests = Guests(limits, services.counters.guests)
-        self._token_door = make_token_door(limits, self._guests, guest_places)
+        self._token_door = make_token_door(limits, self._guests, 0)
         self._services = services
         self._config = config
         self._connections: set[Connection] = set()
@@ -65,6 +62,9 @@ class Server:
 
     async def serve_guests(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         """Accept guests on a token socket, at their pace, until cancelled; they live on in `connections`."""
+        limits = self._config.limits
+        wanted = limits.connections, limits.guest_connections
+        self._door.places, self._token_door.places = share_room(self._make_room(sum(wanted)), *wanted)
         entrance = Turnstile(listener, self._guests)
         await accept_clients(entrance, partial(self._serve_accepted, self._token_door), connections)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
@@ -18,7 +19,10 @@ from accountd.protocol.account import ReadStoreResponse
 from accountd.protocol.reasons import find_reason
 from accountd.protocol.status import (
     AppServerStatus,
+    CloseTokenSocketResponse,
     CredentialStatus,
+    OpenTokenSocketParams,
+    OpenTokenSocketResponse,
     RefreshStatus,
     ReportAppServerResponse,
     StatusCounters,
@@ -30,8 +34,10 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from accountd.account.account import Account
-    from accountd.counters import Counters
+    from accountd.counters import Counters, GuestCounters
     from accountd.server.call import Call, Services
+    from accountd.server.token_socket import TokenSocket
+    from accountd.server.token_socket_holder import TokenSocketHolder
 
 _CODES: Final = tuple(kind.code for kind in (ParseError, MethodNotFound, InvalidRequest, RequestFailed, Overloaded))
 
@@ -80,6 +86,27 @@ def accountd_app_server_report(call: Call[AppServerStatus]) -> None:
     call.reply(ReportAppServerResponse())
 
 
+async def accountd_token_socket_open(call: Call[OpenTokenSocketParams]) -> None:
+    """Open the token socket at another place, or at all, and answer how that went."""
+    path = call.params.path
+    if not path.startswith("/") or not path.isprintable():
+        raise InvalidRequest("the path of a token socket begins with /")
+    opened = await _holder(call.services).open(Path(path))
+    call.reply(OpenTokenSocketResponse(_describe_one(opened, call.services.counters.guests)))
+
+
+def accountd_token_socket_close(call: Call[None]) -> None:
+    """Close the token socket, if there is one."""
+    _holder(call.services).close()
+    call.reply(CloseTokenSocketResponse())
+
+
+def _holder(services: Services) -> TokenSocketHolder:
+    if services.token_sockets is None:
+        raise InvalidRequest("this server opens no sockets")
+    return services.token_sockets
+
+
 def _describe_credential(account: Account) -> CredentialStatus:
     credential, fault = account.credential, account.reader.find_fault()
     record, login = credential.current, credential.login
@@ -94,9 +121,11 @@ def _describe_credential(account: Account) -> CredentialStatus:
 
 
 def _describe_token_socket(services: Services) -> TokenSocketStatus | None:
-    token_socket, guests = services.token_socket, services.counters.guests
-    if token_socket is None:
-        return None
+    token_socket = services.token_sockets.current if services.token_sockets is not None else None
+    return None if token_socket is None else _describe_one(token_socket, services.counters.guests)
+
+
+def _describe_one(token_socket: TokenSocket, guests: GuestCounters) -> TokenSocketStatus:
     return TokenSocketStatus(
         path=paths.tell(token_socket.path),
         trouble=token_socket.find_trouble(),

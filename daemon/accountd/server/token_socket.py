@@ -42,7 +42,8 @@ _log = logging.getLogger(__name__)
 class TokenSocket:
     """The socket at a path; or one that a service manager listens on, whose file is the manager's.
 
-    `lock` is the file that keeps two daemons from one path. Raises SocketError for one that can never be used.
+    `lock` is the file that keeps two daemons from one path. `tried` is set once it is known whether anybody can
+    connect. Raises SocketError for one that can never be used.
     """
 
     def __init__(self, place: Path | socket.socket, lock: Path | None = None) -> None:
@@ -53,6 +54,12 @@ class TokenSocket:
         self._lock = lock
         self._identity: object = None
         self._trouble: str | None = "it has not been opened yet"
+        self.tried = trio.Event()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it is a service manager's, which opens and closes it."""
+        return not isinstance(self._place, Path)
 
     def find_trouble(self) -> str | None:
         """Say why nobody can connect, for a person; None if anybody can."""
@@ -122,3 +129,4 @@ class TokenSocket:
         elif trouble != self._trouble:
             _log.error("the token socket cannot be reached, and will be opened when it can be: %s", trouble)
         self._trouble = trouble
+        self.tried.set()

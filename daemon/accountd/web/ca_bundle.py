@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accountd import paths
+from accountd.config.network import AUTHORITIES
 from accountd.errors import ConfigError, UnusableBundle, describe_os_error
 from accountd.files.ownership import UnsafePath
 from accountd.files.read import read_file, read_own_file
@@ -31,7 +32,7 @@ MAX_FILES: Final = 2048
 STAND_IN: Final = "SSL_CERT_FILE"
 """The variable that names a file in place of the system's."""
 
-FILES: Final = ("CODEX_CA_CERTIFICATE", STAND_IN)
+FILES: Final = ("CODEX_CA_CERTIFICATE", STAND_IN, AUTHORITIES)
 """Variables that name a file of authorities, of which the first counts."""
 
 FOLDERS: Final = "SSL_CERT_DIR"

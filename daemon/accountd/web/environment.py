@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from accountd import paths
+from accountd.config.network import AUTHORITIES, EXEMPT, PROXY
 from accountd.errors import ConfigError, UnusableProxy
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ _PLAIN: Final = (
 )
 """Variables whose values have no secrets: an address with a user in it is refused when it is read."""
 
-_CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
+_CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", AUTHORITIES)
 """Files of certificates, of which the first counts."""
+
+_PROXIES: Final = ("_PROXY", PROXY.upper(), EXEMPT.upper())
+"""How what is about proxies ends, in capitals."""
 
 _FOLDERS: Final = "SSL_CERT_DIR"
 
@@ -42,7 +46,7 @@ def describe_environment(environ: Mapping[str, str]) -> dict[str, str]:
         found[name] = _describe_path(name, _value(environ, name))
     if folders := _value(environ, _FOLDERS):
         found[_FOLDERS] = folders
-    if any(name.upper().endswith("_PROXY") for name in environ):
+    if any(name.upper().endswith(_PROXIES) for name in environ):
         found |= _describe_proxies(environ)
     return {name: _make_plain(value) for name, value in found.items()}
 

@@ -16,6 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
+from accountd.config.network import EXEMPT, PROXY
 from accountd.config.urls import is_host, is_loopback, split_url
 from accountd.errors import UnusableProxy
 from accountd.secret import Secret
@@ -69,17 +70,23 @@ def choose_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def find_proxy_variable(scheme: str, environ: Mapping[str, str]) -> str | None:
-    """Name the variable that decides for URLs of a scheme: its own, or else that for all."""
+    """Name the variable that decides for URLs of a scheme: its own, or else that for all.
+
+    Where neither is set, not even to nothing, it is the setting of our files, if there is one.
+    """
+    is_said = False
     for name in (f"{scheme}_proxy", "all_proxy"):
         variable = _find_set(environ, name.upper(), name)
         if variable is not None and environ[variable].strip():
             return variable
-    return None
+        if variable is not None:
+            is_said = True
+    return PROXY if PROXY in environ and not is_said else None
 
 
 def find_exemptions(environ: Mapping[str, str]) -> str | None:
     """Name the variable that says what is reached directly."""
-    return _find_set(environ, "NO_PROXY", "no_proxy")
+    return _find_set(environ, "NO_PROXY", "no_proxy", EXEMPT)
 
 
 def _find_set(environ: Mapping[str, str], *names: str) -> str | None:

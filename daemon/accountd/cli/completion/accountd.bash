@@ -5,13 +5,14 @@
 #    source ~/.local/share/bash_completion/accountd
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_accountd_subparsers=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
+_shtab_accountd_subparsers=(login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
 _shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start)
 _shtab_accountd_logout_option_strings=(-h --help --forget --socket --no-start)
 _shtab_accountd_status_option_strings=(-h --help --format --json --socket --no-start)
 _shtab_accountd_usage_option_strings=(-h --help --json --socket --no-start)
 _shtab_accountd_token_option_strings=(-h --help --min-valid --format --socket --no-start)
+_shtab_accountd_token_socket_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_watch_option_strings=(-h --help --json --socket --no-start)
 _shtab_accountd_socket_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_connect_option_strings=(-h --help --socket --no-start)
@@ -32,6 +33,8 @@ _shtab_accountd_logout___socket_COMPGEN=_accountd_files
 _shtab_accountd_status___socket_COMPGEN=_accountd_files
 _shtab_accountd_usage___socket_COMPGEN=_accountd_files
 _shtab_accountd_token___socket_COMPGEN=_accountd_files
+_shtab_accountd_token_socket_pos_1_COMPGEN=_accountd_files
+_shtab_accountd_token_socket___socket_COMPGEN=_accountd_files
 _shtab_accountd_watch___socket_COMPGEN=_accountd_files
 _shtab_accountd_socket___socket_COMPGEN=_accountd_files
 _shtab_accountd_connect___socket_COMPGEN=_accountd_files
@@ -46,13 +49,14 @@ _shtab_accountd_doctor___socket_COMPGEN=_accountd_files
 
 _shtab_accountd_status___format_choices=(text json prometheus)
 _shtab_accountd_token___format_choices=(raw json env header curl)
+_shtab_accountd_token_socket_pos_0_choices=(open close status)
 _shtab_accountd_serve___log_level_choices=(debug info warning error)
 _shtab_accountd_serve___log_format_choices=(text json journald)
 _shtab_accountd_service_pos_0_choices=(install uninstall status)
 _shtab_accountd_sandbox___authorize_choices=(ask approve deny not_entitled no_code server_error)
 _shtab_accountd_completion_pos_0_choices=(bash zsh fish)
-_shtab_accountd_help_pos_0_choices=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
-_shtab_accountd_pos_0_choices=(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
+_shtab_accountd_help_pos_0_choices=(login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
+_shtab_accountd_pos_0_choices=(login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
 _shtab_accountd_login__h_nargs=0
 _shtab_accountd_login___help_nargs=0
@@ -78,6 +82,9 @@ _shtab_accountd_usage___no_start_nargs=0
 _shtab_accountd_token__h_nargs=0
 _shtab_accountd_token___help_nargs=0
 _shtab_accountd_token___no_start_nargs=0
+_shtab_accountd_token_socket__h_nargs=0
+_shtab_accountd_token_socket___help_nargs=0
+_shtab_accountd_token_socket___no_start_nargs=0
 _shtab_accountd_watch__h_nargs=0
 _shtab_accountd_watch___help_nargs=0
 _shtab_accountd_watch___json_nargs=0

@@ -50,7 +50,7 @@ function _shtab_accountd_using
   test "$_shtab_accountd_cmdpath" = "$argv"
 end
 
-set -g _shtab_accountd_commands login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help
+set -g _shtab_accountd_commands login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help
 set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts
 
 complete -c accountd -e
@@ -90,6 +90,12 @@ complete -c accountd -n '_shtab_accountd_using token' -l min-valid -x -d 'how lo
 complete -c accountd -n '_shtab_accountd_using token' -l format -xka "raw json env header curl" -d 'how to print it: raw, json, env, header, curl (default: raw)'
 complete -c accountd -n '_shtab_accountd_using token' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using token' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a token-socket -d 'open a socket for containers, or close it'
+complete -c accountd -n '_shtab_accountd_using token-socket' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using token-socket' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
+complete -c accountd -n '_shtab_accountd_using token-socket' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using token-socket; and test $_shtab_accountd_npos -eq 0' -ka "open close status" -d 'open, close or status (default: status)'
+complete -c accountd -n '_shtab_accountd_using token-socket; and test $_shtab_accountd_npos -eq 1' -ka "(__fish_complete_path (__accountd_value))" -d 'with open: where it is to be, also as unix://PATH'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a watch -d 'say what happens to the account and to logins'
 complete -c accountd -n '_shtab_accountd_using watch' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using watch' -l json -d 'print one JSON object for each event'
@@ -157,7 +163,7 @@ complete -c accountd -n '_shtab_accountd_using completion' -s h -l help -d 'show
 complete -c accountd -n '_shtab_accountd_using completion; and test $_shtab_accountd_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh or fish'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a help -d 'say what a verb does, and how it is used'
 complete -c accountd -n '_shtab_accountd_using help' -s h -l help -d 'show this help message and exit'
-complete -c accountd -n '_shtab_accountd_using help; and test $_shtab_accountd_npos -eq 0' -ka "login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help" -d 'the verb to explain'
+complete -c accountd -n '_shtab_accountd_using help; and test $_shtab_accountd_npos -eq 0' -ka "login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help" -d 'the verb to explain'
 
 # What of the word stands behind --option=.
 function __accountd_value

@@ -26,6 +26,7 @@ _shtab_accountd_commands() {
     status:'say who is logged in'
     stop:'end the daemon'
     token:'print an access token that is good for a while'
+    token-socket:'open a socket for containers, or close it'
     usage:'show how much of the rate limits is used'
     watch:'say what happens to the account and to logins'
   )
@@ -80,7 +81,7 @@ _shtab_accountd_doctor_defaults_added=0
 
 _shtab_accountd_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":the verb to explain:(login logout status usage token watch socket connect app-server serve stop restart service sandbox schema doctor completion help)"
+  ":the verb to explain:(login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -211,6 +212,17 @@ _shtab_accountd_token_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_token_defaults_added=0
 
+_shtab_accountd_token_socket_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  ":open, close or status (default\: status):(open close status)"
+  ":with open\: where it is to be, also as unix\:\/\/PATH:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_token_socket_defaults_added=0
+
 _shtab_accountd_usage_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object instead]"
@@ -266,6 +278,7 @@ _shtab_accountd() {
         status) _arguments -C -s $_shtab_accountd_status_options ;;
         stop) _arguments -C -s $_shtab_accountd_stop_options ;;
         token) _arguments -C -s $_shtab_accountd_token_options ;;
+        token-socket) _arguments -C -s $_shtab_accountd_token_socket_options ;;
         usage) _arguments -C -s $_shtab_accountd_usage_options ;;
         watch) _arguments -C -s $_shtab_accountd_watch_options ;;
       esac
