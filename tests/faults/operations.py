@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import trio
 
+from accountd.backend.client import EXCHANGE_TIMEOUT
 from accountd.config.settings import DEFAULT_CLIENT_ID
 from accountd.login.browser import BrowserFlow
 from accountd.oauth.claims import parse_claims
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Script
-from accountd.sandbox.script import Claims, Fault
+from accountd.sandbox.script import Claims, Fault, Workspace
 from accountd.storage.base import Provenance, chatgpt_record
 from accountd.web import http
 
@@ -139,6 +140,19 @@ async def _read_token(bench: Bench) -> str | None:
     return await bench.try_to("account/token/read", {"minValidSeconds": int(HOUR * 0.95)})
 
 
+async def _switch(bench: Bench) -> str | None:
+    """Have the fault begin when the workspaces are known: with the exchange of the token."""
+    fault, bench.network.fault = bench.network.fault, None
+    acme = Workspace(account_id="account-acme")
+    bench.world.sandbox.script = msgspec.structs.replace(bench.world.sandbox.script, workspaces=(acme,))
+    login = bench.world.credential.login
+    assert login is not None
+    if fault is not None:
+        bench.network.arm(fault, f"{BACKEND}/accounts/check")
+    there = {"sessionId": login.session_id, "accountId": "account-acme"}
+    return await bench.try_to("accountSession/switch", there)
+
+
 async def _log_out(bench: Bench) -> str | None:
     return await bench.try_to("account/logout")
 
@@ -176,6 +190,7 @@ OPERATIONS = {
         _log_in, _log_in_with_requirements, "failed to load workspace requirements", within=25.0
     ),
     "refresh": Operation(_grow_old, _read_token, "", within=30.0),
+    "switch": Operation(_log_in, _switch, "", within=EXCHANGE_TIMEOUT),
     "log out": Operation(_log_in, _log_out, "", within=10.0, forgives=True),
     "read the account": Operation(_log_in, _call("account/read"), "", within=15.0, forgives=True),
     "read rate limits": Operation(_log_in, _call("account/rateLimits/read"), "failed to fetch codex rate limits: "),

@@ -10,6 +10,7 @@ import msgspec
 from accountd.backend.client import parse_workspace
 from accountd.backend.payloads import (
     AccountsPayload,
+    ExchangePayload,
     MessagesPayload,
     ProfilePayload,
     SecuritySetupPayload,
@@ -45,6 +46,7 @@ _ANSWERS: Final[list[tuple[Any, Callable[[Any], Any], Any]]] = [
     (ProfilePayload, render_token_usage, wire.GetAccountTokenUsageResponse),
     (ThreadsPayload, lambda payload: render_thread_usage(payload, "t"), wire.ThreadUsage),
     (MessagesPayload, render_messages, wire.GetWorkspaceMessagesResponse),
+    (ExchangePayload, lambda payload: payload.access_token, str),
     (AccountsPayload, render_workspaces, tuple[AccountSessionWorkspace, ...]),
     (
         SecuritySetupPayload,
