@@ -117,6 +117,18 @@ async def test_a_refresh_after_a_switch_stays_where_one_is(autojump_clock: trio.
         assert [heard["method"] for heard in world.heard] == ["account/token/changed"]
 
 
+async def test_what_another_program_has_switched_is_a_refresh(autojump_clock: trio.testing.MockClock) -> None:
+    """It is the same session, with an access token that was just issued: nobody has to log in again."""
+    async with open_logged_in(SCRIPT) as world:
+        before = stored(world.store)
+        await switch(world)
+        after, asked = stored(world.store), refreshes(world)
+        world.credential.become(before)
+        await world.refresher.refresh("forced")
+        assert world.credential.record is after
+        assert refreshes(world) == asked
+
+
 class Meanwhile(MemoryStore):
     """A store that another program writes right before it is locked."""
 

@@ -3,9 +3,10 @@
 A refresh token can be spent once, and one that comes a second time may end the login for everybody who has it. So:
 
 - **Locks.** The account's own, then those that other programs respect; under both, a look at what is stored.
-- **Adopt.** Other tokens of the same account there are another program's refresh: they are taken, and the issuer is
-  not asked. Another account there is somebody's login. It is never overwritten: it is the account from then on, and
-  who asked for a refresh of the old one is refused.
+- **Adopt.** Other tokens of the same account there are another program's refresh, and those of the same session in
+  another workspace are its switch: they are taken, and the issuer is not asked. Another account there is somebody's
+  login. It is never overwritten: it is the account from then on, and who asked for a refresh of the old one is
+  refused.
 - **What is sent is seen through**, whoever cancels, and what comes back is stored before anybody sees it. From the
   moment that the issuer has read the old token, the answer has the only one there is.
 - **What is spent** is never sent again. A refresh token in an answer that is otherwise of no use is kept. If the
@@ -26,7 +27,13 @@ import trio
 from accountd.account.continuity import continue_login
 from accountd.errors import MalformedRecord, RefreshError, RefreshFailed, RefreshRefused, StorageError
 from accountd.oauth.refresh import NO_REFRESH_TOKEN
-from accountd.storage.base import has_other_tokens, is_same_account, refreshed_record, rotated_record
+from accountd.storage.base import (
+    has_other_tokens,
+    is_same_account,
+    is_same_session,
+    refreshed_record,
+    rotated_record,
+)
 from accountd.unforeseen import describe_unforeseen
 
 if TYPE_CHECKING:
@@ -117,6 +124,8 @@ class Rotation:
                 current = record
             elif stored is None or not is_same_account(stored, login):
                 credential.give_way(stored)
+                if stored is not None and is_same_session(stored, login):
+                    return "adopted"  # another program has switched to another workspace
                 raise RefreshRefused(_CHANGED_UNDERNEATH)
             elif has_other_tokens(stored, login):
                 credential.adopt(stored)  # another program was first
