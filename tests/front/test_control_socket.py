@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import socket
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,6 +84,15 @@ async def test_it_is_there_as_long_as_an_agent_is(scene: Scene, autojump_clock: 
         await trio.sleep(RETRY_DELAY + 1)
         assert scene.is_served()
     assert not scene.place.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells of it")
+async def test_one_that_was_taken_away_is_opened_anew(scene: Scene, autojump_clock: trio.testing.MockClock) -> None:
+    """At once: it is what the guard does while we are stopped."""
+    async with scene.serving():
+        scene.place.unlink()
+        await trio.sleep(1)
+        assert scene.is_served()
 
 
 @pytest.mark.parametrize("linked", [False, True], ids=["socket", "link"])

@@ -1,9 +1,9 @@
 """The socket at which plain `codex` looks for a shared app-server before it starts one of its own.
 
 A listener there that hangs makes `codex` fail after twenty seconds, where a file without a listener is passed over.
-So nobody listens before there is an agent that has answered, and nobody goes on listening when none can be had. A
-server of Codex's own that is there already is left alone. While it is looked for, and until we listen, Codex is
-kept from starting one, by its own lock.
+So nobody listens before there is an agent that has answered, and nobody goes on listening when none can be had, or
+while we are stopped (`guard`). A server of Codex's own that is there already is left alone. While it is looked for,
+and until we listen, Codex is kept from starting one, by its own lock.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import trio
 
 from accountd import paths
 from accountd.errors import AgentUnavailable, SocketError, describe_os_error
-from accountd.system.unix_socket import is_live, open_unix_listener
+from accountd.system.file_watch import wait_until_moved
+from accountd.system.unix_socket import identify, is_live, open_unix_listener
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import NoReturn
 
+    from accountd.front.agent import Agent
     from accountd.front.sides import Sides
 
 RETRY_DELAY: Final = 30.0
@@ -46,14 +48,36 @@ async def serve_control_socket(
                 listener = await _open(place, sides.environ, held)
                 held.enter_context(sides.report.listening(place))
                 _log.info("serving plain codex at %s", place)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(accept, listener)
-                    await sides.agent.wait_unavailable()
-                    nursery.cancel_scope.cancel()
-                _log.error("not serving plain codex any more: no agent is to be had")
+                is_removed = await _serve_while_there(place, listener, sides.agent, accept)
+            if is_removed:
+                continue
+            _log.error("not serving plain codex any more: no agent is to be had")
         except (AgentUnavailable, SocketError) as error:
             _log.error("not serving plain codex: %s", error)
         await trio.sleep(RETRY_DELAY)
+
+
+async def _serve_while_there(
+    place: Path,
+    listener: trio.SocketListener,
+    agent: Agent,
+    accept: Callable[[trio.SocketListener], Awaitable[None]],
+) -> bool:
+    """Have clients accepted until no agent is to be had; True if it is the socket that is not there any more."""
+    identity, is_removed = identify(place), False
+    async with trio.open_nursery() as nursery:
+
+        async def wait_removed() -> None:
+            nonlocal is_removed
+            await wait_until_moved(place, lambda: identify(place) == identity)
+            is_removed = True
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(accept, listener)
+        nursery.start_soon(wait_removed)
+        await agent.wait_unavailable()
+        nursery.cancel_scope.cancel()
+    return is_removed
 
 
 async def _open(place: Path, environ: Mapping[str, str], held: ExitStack) -> trio.SocketListener:

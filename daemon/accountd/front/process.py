@@ -33,8 +33,7 @@ async def run_private(command: Sequence[str], environ: Mapping[str, str]) -> Asy
 
     It has a session of its own, so that a Ctrl-C at our terminal is ours to handle. Raises AgentUnavailable.
     """
-    end_with_us = _end_with_parent if sys.platform == "linux" else None
-    process = _start(command, environ, sys.stderr.fileno(), end_with_us)
+    process = _start(command, environ, sys.stderr.fileno(), end_with_parent)
     try:
         yield process
     finally:
@@ -69,11 +68,12 @@ def _start(
         raise AgentUnavailable(f"{command[0]} cannot be run: {describe_os_error(error)}") from error
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the thread that has started it ends (prctl(2))."""
-    import ctypes
+def end_with_parent() -> None:
+    """Have the kernel end this process when the thread that has started it ends (prctl(2)); on Linux alone."""
+    if sys.platform == "linux":
+        import ctypes
 
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 async def stop(pid: int, has_ended: Callable[[], bool]) -> None:

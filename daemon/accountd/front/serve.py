@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from accountd.front.agent import Agent
 from accountd.front.agent_side import ROOM
 from accountd.front.control_socket import serve_control_socket
 from accountd.front.feed import Feed
+from accountd.front.guard import run_guarded
 from accountd.front.launch import Launch, open_private_child, open_shared_child
 from accountd.front.remote_account import OUR_NAME, RemoteAccount, open_remote_account
 from accountd.front.report import Report
@@ -81,7 +83,7 @@ async def run_on_sockets(front: Front, places: Sequence[Path], manager: ServiceM
     """Serve whoever of this person connects to the sockets, until cancelled. Raises SocketError and ClientError."""
     async with _open_sides(front, shared=True) as sides:
         with ExitStack() as listening:
-            control = Path(paths.control_socket(front.launch.environ))
+            control = _control_socket(front)
             others = [place for place in places if place != control]
             listeners = [listening.enter_context(open_unix_listener(place)) for place in others]
             async with trio.open_nursery() as clients:
@@ -109,9 +111,19 @@ async def _serve(sides: Sides, stream: trio.SocketStream) -> None:
 def main(front: Front, places: Sequence[Path]) -> int:
     """Be the front on these sockets, or on standard input and output without any, and give the exit code."""
     INSTALLATION.guard_imports()
-    logs.set_up("info" if places else "warning")
     with open_service_manager(os.environ) as manager:
-        return trio.run(_run, front, places, manager)
+
+        def work() -> int:
+            logs.set_up("info" if places else "warning")
+            return trio.run(_run, front, places, manager)
+
+        control = _control_socket(front)
+        is_guarded = sys.platform == "linux" and control in places and not manager.is_there
+        return run_guarded(work, control) if is_guarded else work()
+
+
+def _control_socket(front: Front) -> Path:
+    return Path(paths.control_socket(front.launch.environ))
 
 
 async def _run(front: Front, places: Sequence[Path], manager: ServiceManager) -> int:
