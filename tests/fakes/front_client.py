@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from fakes.processes import PATIENCE
 
@@ -87,6 +87,12 @@ class Client:
                 self.heard.append(self._receive())
         except (EOFError, ConnectionError):
             pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Leave."""

@@ -8,8 +8,8 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import sys
-import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.codex.version import CODEX_VERSION
-from accountd.sandbox import Fault, Sandbox, Script
-from accountd.sandbox.config import render_config
-from compat import peers
-from fakes.front_client import Client, connect, running_front
-from fakes.npm import OutOfReach
-from fakes.processes import PATIENCE, daemon_pid, environment, sandbox_on_loopback, stop_daemon
+from accountd.sandbox import Fault, Script
+from fakes.front_client import Client, running_front
+from fakes.front_office import MODEL, Office, open_office
+from fakes.processes import PATIENCE, daemon_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,65 +31,12 @@ pytestmark = [
     pytest.mark.timeout(600),  # the first of these tests fetches the app-server
 ]
 
-MODEL = "/backend-api/codex/responses"
-APPROVED = Script(approve_after_polls=0, interval=0)
-
-
-class Office:
-    """A home with a daemon, a codex and a sandbox, and what has happened there."""
-
-    def __init__(self, home: Path, environ: dict[str, str], sandbox: Sandbox) -> None:
-        self.home, self.environ, self.sandbox = home, environ, sandbox
-        self.clients: list[Client] = []
-
-    def connect(self, place: Path) -> Client:
-        """Connect to a front's socket."""
-        self.clients.append(connect(place))
-        return self.clients[-1]
-
-    def agents(self) -> list[int]:
-        """Find the processes of agents here, npm's script among them, by the socket on their command lines."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it has ended
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                if b"accountd" not in words and any(os.fsencode(self.home) in word for word in words):
-                    found.append(int(process.name))
-        return found
-
-    def wait_until_no_agent_runs(self) -> None:
-        """Wait for the end of what a front has started."""
-        deadline = time.monotonic() + PATIENCE
-        while left := self.agents():
-            assert time.monotonic() < deadline, left
-            time.sleep(0.02)
-
 
 @pytest.fixture
 def office(home: Path, path: Path) -> Iterator[Office]:
     """Give one; what runs there is ended."""
-    try:
-        codex = peers.fetch(CODEX_VERSION)
-    except OutOfReach as error:
-        pytest.skip(str(error))
-    sandbox = Sandbox(APPROVED)
-    with sandbox_on_loopback(sandbox) as url:
-        (home / "config.toml").write_text(render_config(url))
-        environ = environment(
-            home,
-            HOME=str(home),
-            XDG_RUNTIME_DIR=str(home / "run"),
-            ACCOUNTD_SOCKET=str(path),
-            ACCOUNTD_CODEX=str(codex),
-            CODEX_APP_SERVER_LOGIN_ISSUER=url,
-        )
-        here = Office(home, environ, sandbox)
-        yield here
-        for client in here.clients:
-            client.close()
-        stop_daemon(path)
-        for agent in here.agents():
-            os.kill(agent, signal.SIGKILL)
+    with open_office(home, path, CODEX_VERSION) as office:
+        yield office
 
 
 def has_in_memory(process: int, wanted: bytes) -> bool:
@@ -201,6 +146,30 @@ def test_each_of_the_three_may_be_killed_in_a_turn(office: Office, tmp_path: Pat
         assert fourth.turn(fourth.start_thread(tmp_path), "say on") == "on"
         front.terminate()
         assert front.wait(PATIENCE) == 128 + signal.SIGTERM
+
+
+def test_the_programs_of_codex_that_connect_find_a_whole_app_server(office: Office, tmp_path: Path) -> None:
+    """`codex exec --remote`, its resume, and `codex queue`."""
+    place = office.home / "f"
+
+    def run(*words: str) -> str:
+        """Run codex, and give what it says in the end."""
+        command = [office.environ["ACCOUNTD_CODEX"], *words]
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        with subprocess.Popen(command, cwd=tmp_path, env=office.environ, stdin=nothing, stdout=pipe) as program:
+            said = program.communicate(timeout=PATIENCE)[0].decode().strip()
+        assert program.returncode == 0, said
+        return said
+
+    with running_front(office.environ, place):
+        client = office.connect(place)
+        client.log_in()
+        remote = ("--remote", f"unix://{place}")
+        turn = ("exec", *remote, "--skip-git-repo-check")
+        assert run(*turn, "say from exec") == "from exec"
+        [thread] = client.ask("thread/list")["data"]
+        assert run(*turn, "resume", thread["id"], "say resumed") == "resumed"
+        assert "Queued message" in run("queue", *remote, "--thread", thread["id"], "--message", "say later")
 
 
 def render_png(side: int) -> bytes:
