@@ -20,6 +20,7 @@ from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from accountd.storage.vault import FileVault, MemoryVault
 from fakes import records
+from fakes.client import open_client
 from fakes.world import World, open_world
 
 if TYPE_CHECKING:
@@ -265,3 +266,41 @@ async def test_two_accounts_on_the_disk(tmp_path: Path) -> None:
         await world.services.accounts.switch(work, lambda: None)
         assert find("accountd/**/*.json") == {}
         assert world.credential.record == WORK
+
+
+async def test_a_client_says_what_becomes_of_its_login() -> None:
+    """It is one of the others, under a name; that one again it has to be, and nobody else's name is taken."""
+    quiet = ["account/login/completed", "account/updated", "accountd/accounts/changed"]
+    ours: dict[str, Any] = {"extensions": {"accountd": {}}, "optOutNotificationMethods": quiet}
+    async with open_world() as world, open_client(world.services, **ours) as client:
+        key = {"type": "apiKey", "apiKey": "sk-1"}
+        await client.call("account/login/start", key)
+        other = {**key, "apiKey": "sk-2"}
+        await client.call("account/login/start", {**other, "accountd": {"activate": False, "alias": "CI"}})
+        assert [*states(world).values()] == ["active", "stored"]
+        assert world.services.accounts.known.find("ci").alias == "ci"
+        refused = await client.call("account/login/start", {**key, "accountd": {"account": "ci"}})
+        assert '"ci" is another account' in refused["error"]["message"]
+        refused = await client.call("account/login/start", {**key, "accountd": {"alias": "ci"}})
+        assert "is the name of another account" in refused["error"]["message"]
+
+
+async def test_stock_clients_see_all_sessions_and_use_one_of_them() -> None:
+    """The active one first; the person's other workspace is a session that is there, so that none is exchanged."""
+    quiet: dict[str, Any] = {"experimentalApi": True, "optOutNotificationMethods": ["account/updated"]}
+    async with open_two() as (world, home, work), open_client(world.services, **quiet) as client:
+        listed = (await client.call("accountSession/list", {}))["result"]
+        ids = [login.login_owner_id for login in (HOME.chatgpt, WORK.chatgpt) if login is not None]
+        assert listed["activeSessionId"] == ids[0]
+        assert [(each["sessionId"], each["isActive"]) for each in listed["sessions"]] == [
+            (ids[0], True),
+            (ids[1], False),
+        ]
+        for asked, expected in ((ids[0], work), (ids[0], home)):
+            workspace = "acct-2" if expected == work else "acct-1"
+            session = asked if expected == work else ids[1]
+            answer = await client.call("accountSession/switch", {"sessionId": session, "accountId": workspace})
+            assert answer["result"]["sessions"][0]["selectedWorkspaceAccountId"] == workspace
+            assert world.services.accounts.active_id == expected
+        refused = await client.call("accountSession/switch", {"sessionId": "nobody", "accountId": "acct-2"})
+        assert refused["error"]["message"] == "Only the active managed account session can be switched"

@@ -10,6 +10,7 @@ import pytest
 
 from accountd.account.workspaces import SignIn
 from accountd.login.browser import BrowserFlow
+from accountd.login.intent import Intent
 from accountd.oauth.authorize import Hints
 from accountd.protocol.account import BrowserLogin
 from accountd.sandbox import Claims, Script, Workspace
@@ -37,7 +38,7 @@ async def sign_in(world: World, script: Script) -> dict[str, Any]:
         ports=(0,),
     )
     replies: list[Any] = []
-    await world.logins.start(flow, replies.append, wanted)
+    await world.logins.start(flow, replies.append, Intent(sign_in=wanted))
     asked = {name: text for name, [text] in parse_qs(urlsplit(replies[0].auth_url).query).items()}
     hints = {"current_workspace_id": "account-bank", "login_hint": "ada@example.com", "connection": "okta"}
     assert {"allowed_workspace_id": "account-bank", **hints}.items() <= asked.items()

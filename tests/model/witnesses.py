@@ -16,12 +16,12 @@ import trio.lowlevel
 
 from accountd.errors import StorageError
 from accountd.login.browser import BrowserFlow
+from accountd.login.intent import USUAL, Intent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from accountd.account.workspaces import SignIn
     from accountd.hub import Notification
     from accountd.login.flow import Attempt, Flow, Granted, Retrying
     from accountd.protocol.account import LoginStarted, Wire
@@ -77,7 +77,7 @@ class History:
         self._listening.enter_context(services.hub.subscribe(self._hear))  # for good
         start, cancel = services.logins.start, services.logins.cancel
 
-        async def noted_start(flow: Flow[Any], reply: Any, sign_in: SignIn | None = None) -> None:
+        async def noted_start(flow: Flow[Any], reply: Any, intent: Intent = USUAL) -> None:
             if isinstance(flow, BrowserFlow):
                 flow._ports = (0,)  # for there may be many, and other tests beside them
 
@@ -85,7 +85,7 @@ class History:
                 self._begin(started)
                 reply(started)
 
-            await start(MarkedFlow(flow, self.owners), noted_reply, sign_in)
+            await start(MarkedFlow(flow, self.owners), noted_reply, intent)
 
         async def noted_cancel(login_id: str) -> bool:
             cancelled = await cancel(login_id)

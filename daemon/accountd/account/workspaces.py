@@ -102,21 +102,24 @@ class Workspaces:
         self._clock = clock
         self._audit = audit
 
+    def describe(self) -> AccountSession | None:
+        """Tell of the session what is known; None as in `read_session`."""
+        login = self._credential.managed_login
+        return None if login is None or login.claims.user_id is None else self._render(login)
+
     async def read_session(self, *, look: bool) -> AccountSession | None:
         """Tell of the session; with a look at the backend, of all its workspaces, else of the selected one.
 
         None where nobody is logged in, or not with a login of ours. Raises RequestFailed.
         """
         await self._refresher.refresh_if_due()
-        login = self._credential.managed_login
-        if login is None or login.claims.user_id is None:
-            return None
-        if not look:
-            return self._render(login)
+        login, session = self._credential.managed_login, self.describe()
+        if login is None or session is None or not look:
+            return session
         payload = await self._look(login)
         if not self._credential.is_still(login):
             raise RequestFailed("Authentication changed while listing account sessions")
-        return msgspec.structs.replace(self._render(login), workspaces=render_workspaces(payload))
+        return msgspec.structs.replace(session, workspaces=render_workspaces(payload))
 
     async def switch(
         self,
@@ -230,7 +233,7 @@ class Workspaces:
         stored = await self._store.load()
         record = credential.record if credential.is_newer_than(stored) else stored
         if record is None or record.chatgpt is None or not is_same_session(record, login):
-            credential.become(stored)
+            credential.give_way(stored)
             raise InvalidRequest("Account credentials changed")
         return record, record.chatgpt
 

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import trio
 
+from accountd.login.intent import USUAL
 from accountd.protocol.account import AccountLoginProgress, BrowserLoginStarted
 
 if TYPE_CHECKING:
     from accountd.login.flow import Attempt
+    from accountd.login.intent import Intent
     from accountd.protocol.account import LoginStarted
 
 
@@ -47,11 +49,12 @@ class Login:
     """One login. Its scope is around all of it that can be cancelled; `ended` is set when it is over.
 
     `attempt` is what its flow has begun, for whoever wants to speak with it; `started` what its client was told
-    of it, at the Unix time `now`.
+    of it, at the Unix time `now`; `intent` is what becomes of it.
     """
 
-    def __init__(self, login_id: str, attempt: Attempt[Any], now: float) -> None:
+    def __init__(self, login_id: str, attempt: Attempt[Any], now: float, intent: Intent = USUAL) -> None:
         self.id = login_id
+        self.intent = intent
         self.attempt = attempt
         self.started: LoginStarted = attempt.started(login_id)
         self._started_at = now

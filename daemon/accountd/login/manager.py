@@ -25,6 +25,7 @@ from accountd.errors import (
     ShuttingDown,
     StorageError,
 )
+from accountd.login.intent import USUAL, Intent
 from accountd.login.lifecycle import Login, State
 from accountd.logs import bind_fields
 from accountd.protocol.account import (
@@ -33,14 +34,13 @@ from accountd.protocol.account import (
     ExternalTokensLoginDone,
     LoginUnderWay,
 )
-from accountd.protocol.reasons import ErrorReason, find_reason
+from accountd.protocol.reasons import explain_reason
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from accountd.account.external import Ask
-    from accountd.account.workspaces import SignIn
     from accountd.accounts.accounts import Accounts
     from accountd.audit.log import AuditLog, Event
     from accountd.counters import Counters, LoginKind
@@ -93,10 +93,8 @@ class LoginManager:
         self._logins: dict[str, Login] = {}
         self._open = True
 
-    async def start(self, flow: Flow[ApprovalT], reply: Reply, sign_in: SignIn | None = None) -> None:
+    async def start(self, flow: Flow[ApprovalT], reply: Reply, intent: Intent = USUAL) -> None:
         """Begin a login; `reply` is called when it has begun, and before anything is heard of its end.
-
-        With `sign_in` it is that of the session there is, to another workspace of its person's.
 
         A failure until then is raised here, as a RequestError, and leaves an earlier login as it was. Later
         ones are notifications. Cancelling this call cancels what has not begun.
@@ -104,9 +102,9 @@ class LoginManager:
         self._check_replaceable()
         self._admission.check_method("chatgpt")
         await self._accounts.active.rehearse()
-        await self._nursery.start(self._run, flow, reply, sign_in)
+        await self._nursery.start(self._run, flow, reply, intent)
 
-    async def start_api_key(self, key: Secret, reply: Reply) -> None:
+    async def start_api_key(self, key: Secret, reply: Reply, intent: Intent = USUAL) -> None:
         """Log in with an API key, at once. Raises RequestError."""
         self._check_replaceable()
         record = self._admission.admit_key(key)
@@ -119,7 +117,8 @@ class LoginManager:
 
         self._counters.logins_started["apiKey"] += 1
         try:
-            await self._accounts.log_in(record, announce)
+            intent.check_owner(record)
+            await self._accounts.log_in(record, announce, alias=intent.alias, activate=intent.activate)
         except (LoginFailed, StorageError) as error:
             self._counters.logins_failed["apiKey"] += 1
             self._audit.note("login.failed", method="apiKey", reason=type(error).__name__)
@@ -176,7 +175,7 @@ class LoginManager:
 
     def would_activate(self) -> bool:
         """Return True if a login is under way that would be the active account."""
-        return bool(self._logins)
+        return any(login.intent.activate for login in self._logins.values())
 
     def submit_callback(self, login_id: str, url: str) -> None:
         """Hand a login the address at which the person's browser ended. Raises InvalidRequest, and it goes on."""
@@ -201,19 +200,19 @@ class LoginManager:
         await self.cancel_all()
 
     async def _run(
-        self, flow: Flow[ApprovalT], reply: Reply, sign_in: SignIn | None, task_status: trio.TaskStatus[None]
+        self, flow: Flow[ApprovalT], reply: Reply, intent: Intent, task_status: trio.TaskStatus[None]
     ) -> None:
         """Live one login from its beginning to its completion. Raises nothing of it once it has begun."""
         begun = False
 
         async def live(attempt: Attempt[ApprovalT]) -> None:
             nonlocal begun
-            login = self._begin(attempt, reply)
+            login = self._begin(attempt, reply, intent)
             begun = True
             task_status.started()
             with bind_fields(login=login.id):
                 try:
-                    await self._live(login, attempt, sign_in)
+                    await self._live(login, attempt)
                 finally:  # cancelled, by its scope or with everything else, if it has not completed
                     self._complete(login, (LoginCancelled if self._open else DaemonEnding)(NOT_COMPLETED))
 
@@ -229,26 +228,26 @@ class LoginManager:
         if refusal is not None:
             raise refusal  # here, since a nursery of the flow's would make a group of it
 
-    def _begin(self, attempt: Attempt[Any], reply: Reply) -> Login:
+    def _begin(self, attempt: Attempt[Any], reply: Reply, intent: Intent) -> Login:
         """Have a login wait for its person. A failure leaves everything as it was."""
-        login = Login(str(uuid.uuid4()), attempt, self._clock.now())
+        login = Login(str(uuid.uuid4()), attempt, self._clock.now(), intent)
         self._counters.logins_started[login.kind] += 1
         reply(login.started)
         self._cancel_what_can_be()  # the newest wins
         self._logins[login.id] = login
         return login
 
-    async def _live(self, login: Login, attempt: Attempt[ApprovalT], sign_in: SignIn | None) -> None:
+    async def _live(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login to its end, whatever that is. Raises nothing but a cancellation from outside."""
         try:
             with login.scope:
-                await self._see_through(login, attempt, sign_in)
+                await self._see_through(login, attempt)
         except (LoginFailed, StorageError) as error:
             self._complete(login, error)
         except Exception as error:  # noqa: BLE001 - a bug ends its login, not the daemon
             self._complete(login, LoginFailed(report(_log, "the login", error)))
 
-    async def _see_through(self, login: Login, attempt: Attempt[ApprovalT], sign_in: SignIn | None) -> None:
+    async def _see_through(self, login: Login, attempt: Attempt[ApprovalT]) -> None:
         """Take a login through its states. Every failure leaves by an exception."""
 
         def retrying(retries: int, cause: str | None) -> None:
@@ -261,13 +260,21 @@ class LoginManager:
         approval = await attempt.wait_approval(retrying)
         await self._advance(login, State.EXCHANGING)
         granted = await attempt.exchange(approval)
-        record = self._admission.admit_tokens(granted.tokens, granted.api_key, sign_in)
+        intent = login.intent
+        record = self._admission.admit_tokens(granted.tokens, granted.api_key, intent.sign_in)
+        intent.check_owner(record)
         if record.chatgpt is not None:
             await self._accounts.active.requirements.load_for(record.chatgpt)
         await self._advance(login, State.COMMITTING)
-        await self._accounts.log_in(
-            record, announce=lambda: self._complete(login, None, granted.onboarding_entrypoint)
-        )
+        try:
+            await self._accounts.log_in(
+                record,
+                announce=lambda: self._complete(login, None, granted.onboarding_entrypoint),
+                alias=intent.alias,
+                activate=intent.activate,
+            )
+        except InvalidRequest as error:  # somebody else has got the name meanwhile
+            raise LoginFailed(str(error)) from error
 
     async def _advance(self, login: Login, state: State) -> None:
         await login.advance(state)
@@ -290,7 +297,7 @@ class LoginManager:
             words = self._conclude(login, error)
         except Exception as bug:  # noqa: BLE001 - those who wait for the completion get one
             report(_log, "the end of a login", bug)
-        reason = msgspec.UNSET if error is None else ErrorReason(find_reason(error))
+        reason = msgspec.UNSET if error is None else explain_reason(error)
         self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint, reason))
 
     def _conclude(self, login: Login, error: AccountdError | None) -> str | None:

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from accountd.errors import InvalidRequest, ParseError, RequestError, RequestFailed
 from accountd.foreign_json import UNDECODABLE
 from accountd.protocol.explain import explain_decode_error
-from accountd.protocol.reasons import OF_THE_EXTENSION, ErrorReason, find_reason
+from accountd.protocol.reasons import OF_THE_EXTENSION, ErrorReason, explain_reason
 from accountd.redaction import redact
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def render_error(request_id: RequestId | None, error: RequestError, *, extension
     text = redact(str(error)) if isinstance(error, RequestFailed) else str(error)
     if len(text) > _MAX_TEXT:
         text = f"{text[:_MAX_TEXT]}…"
-    data = ErrorData(ErrorReason(find_reason(error))) if extension else UNSET
+    data = ErrorData(explain_reason(error)) if extension else UNSET
     return _encode(Error(request_id, ErrorBody(error.code, text, data)))
 
 

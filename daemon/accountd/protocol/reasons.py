@@ -72,9 +72,21 @@ _SAY_LITTLE: Final = (errors.InvalidRequest, errors.RequestFailed, errors.LoginF
 
 
 class ErrorReason(msgspec.Struct, frozen=True):
-    """Why, in one word for a program to decide by. A later version may have others."""
+    """Why, in one word for a program to decide by. A later version may have others.
+
+    `candidates` are the accounts that may be meant by an ambiguous name, by names that mean one each.
+    """
 
     reason: Annotated[str, msgspec.Meta(extra_json_schema={"examples": [*REASONS.values()]})]
+    candidates: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+def explain_reason(error: BaseException) -> ErrorReason:
+    """Make what is told of an error besides its words."""
+    match error:
+        case errors.AmbiguousAccount(candidates=candidates):
+            return ErrorReason(find_reason(error), tuple(candidates))
+    return ErrorReason(find_reason(error))
 
 
 def find_reason(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, assert_never
 
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.device_code import DeviceCodeFlow
+from accountd.login.intent import read_intent
 from accountd.protocol import account as wire
 from accountd.protocol.methods import REFRESH_TOKENS
 from accountd.secret import Secret
@@ -109,11 +110,13 @@ def _present_token(call: Call[Any]) -> Secret | None:
 
 async def account_login_start(call: Call[wire.LoginAccountParams]) -> None:
     """Begin a login of any kind."""
+    said = call.besides.accountd if isinstance(call.besides, wire.OfLogin) else None
+    intent = read_intent(said, call.services.accounts.known)
     match call.params:
         case wire.ApiKeyLogin() as key:
-            await call.services.logins.start_api_key(Secret(key.api_key), call.reply)
+            await call.services.logins.start_api_key(Secret(key.api_key), call.reply, intent)
         case wire.DeviceCodeLogin():
-            await call.services.logins.start(DeviceCodeFlow(call.services.issuer), call.reply)
+            await call.services.logins.start(DeviceCodeFlow(call.services.issuer), call.reply, intent)
         case wire.BrowserLogin() as wishes:
             # h11 and the pages are for those who log in with a browser; most daemons never come to it.
             from accountd.login.browser import BrowserFlow
@@ -121,10 +124,11 @@ async def account_login_start(call: Call[wire.LoginAccountParams]) -> None:
             flow = BrowserFlow(
                 call.services.issuer,
                 originator=call.session.originator,
-                workspaces=call.services.policy.current.workspaces,
+                workspaces=intent.workspaces or call.services.policy.current.workspaces,
                 wishes=wishes,
+                hints=intent.hints,
             )
-            await call.services.logins.start(flow, call.reply)
+            await call.services.logins.start(flow, call.reply, intent)
         case wire.ExternalTokensLogin() as external:
             ask = partial(call.server_requests.ask, REFRESH_TOKENS, timeout=EXTERNAL_REFRESH_TIMEOUT)
             await call.services.logins.start_external(external, ask, call.reply)
