@@ -15,6 +15,7 @@ import pytest
 import accountd
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Sandbox, Script
+from compat.issuer import serve_issuer
 from fakes.mounts import needs_mounts, wrap
 from fakes.processes import PATIENCE, completion, environment, running, sandbox_on_loopback
 
@@ -229,3 +230,28 @@ def test_a_root_that_has_nothing_is_enough_or_what_is_missing_is_told(tmp_path: 
         "doctor 1",  # there is no network either
         "Logged out.",
     ]
+
+
+@needs_mounts
+def test_a_login_in_a_root_that_has_nothing(tmp_path: Path) -> None:
+    """With a code, by a proxy that breaks TLS; then a refresh and a logout. Without an authority it is told so."""
+    (tmp_path / "root").mkdir()
+    with serve_issuer(tmp_path) as served:
+        shell = f"""
+            export CODEX_HOME=/data/codex ACCOUNTD_SOCKET=/data/run/s
+            accountd login 2>&1 | grep -o 'no certificates of authorities: install'
+            echo '{served.ca_file.read_text()}' > /data/ca.pem
+            export CODEX_CA_CERTIFICATE=/data/ca.pem
+            accountd login 2>/data/said | tail -1
+            accountd token --min-valid 2h | wc -l
+            accountd logout
+        """
+        told = run_in_slim_root(tmp_path / "root", f"HTTPS_PROXY={served.proxy}", shell)
+        paths = [asked.path for asked in served.issuer.asked if asked.host == "auth.openai.com"]
+    assert told == [
+        "no certificates of authorities: install",
+        "Logged in with ChatGPT as dev@example.com.",
+        "1",
+        "Logged out.",
+    ]
+    assert paths[-3:] == ["/oauth/token", "/oauth/token", "/oauth/revoke"]
