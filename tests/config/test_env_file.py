@@ -28,7 +28,23 @@ if TYPE_CHECKING:
         ("\ufeffA=x", None),
         ("B=x\nA=${B}/$B", "x/x"),
         ("A=$SET$UNSET", "y"),
-        ("SET=x\nA=$SET", "y"),
+        ("SET=x\nA=$SET", "x"),
+        ("CODEX_SET=x\nA=${CODEX_SET}${CODEX_B}", "xz"),
+        ("CODEX_B=x\nA=${CODEX_B}", "z"),
+        ("A=$$SET$SET_/$", "yy_/"),
+        ('A="${SET}"', "y"),
+        ('A="$SET"', None),
+        ("A=${SET", None),
+        ("A=x\\y", None),
+        ("A=x\\ y\\", "x y"),
+        ('A="x\ny"', "x\ny"),
+        ('B="\nA=y\n"\nA=x', "x"),
+        ("B=it's\nA=x", None),
+        ("B=it\\'s # it's\n# it's\nA=x", "x"),
+        ("B=y\x0cA=x\x85A=x\rA=x", None),
+        ("B=\udcff\nA=x", "x"),
+        ("export=y\nexport\tA=x", "x"),
+        ("A=#x", ""),
         ("A='$SET'", "$SET"),
         (r"A=\$SET", "$SET"),
         (r'A="x\"\\\ny"', 'x"\\\ny'),
@@ -40,8 +56,11 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_line_is_read_as_codex_reads_it(text: str, value: str | None) -> None:
-    """With quotes, comments and other variables; one that is no assignment spoils no other."""
-    assert parse_env_file(text, {"SET": "y"}).get("A") == value
+    """With quotes, comments and other variables; one that is no assignment spoils no other.
+
+    A quote that is open goes on in the next lines, and what is odd in the reading is so here, too.
+    """
+    assert parse_env_file(text, {"SET": "y", "CODEX_B": "z"}).get("A") == value
 
 
 def test_the_way_to_the_network_is_taken_and_goes_before_the_environment(tmp_path: Path) -> None:
@@ -58,8 +77,13 @@ def test_one_that_cannot_be_used_is_told_of_and_not_taken(tmp_path: Path) -> Non
     """Such as one that others may write to, or that is none; none at all is as usual."""
     environ = {"CODEX_HOME": str(tmp_path)}
     assert read_env_file(environ).fault is None
-    (tmp_path / ".env").write_bytes(b"HTTPS_PROXY=http://p\xff\n")
-    assert read_env_file(environ).fault == f"{tmp_path}/.env is not read: it is no UTF-8"
+    for text in (b"NO_PROXY=x\nHTTPS_PROXY=http://p\xff\n", "NO_PROXY=x".encode("utf-16")):
+        (tmp_path / ".env").write_bytes(text)
+        found = read_env_file(environ)
+        assert found.fault == f"{tmp_path}/.env is not read as a whole: it is no UTF-8"
+        assert found.values == ({"NO_PROXY": "x"} if text.endswith(b"\n") else {})
+    (tmp_path / ".env").write_bytes(b"# caf\xe9\nNO_PROXY=x\n")
+    assert read_env_file(environ).fault is None
     (tmp_path / ".env").unlink()
     (tmp_path / ".env").mkdir()
     assert str(read_env_file(environ).fault).startswith(f"{tmp_path}/.env is not read: ")

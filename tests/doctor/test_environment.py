@@ -61,6 +61,6 @@ async def test_what_env_file_says_is_of_here_as_well(tmp_path: Path) -> None:
     daemon = daemon_with(tmp_path, environment={})
     found = await check_environment(surroundings(tmp_path, daemon=daemon))
     assert found.summary == "HTTPS_PROXY is not set in the daemon, and http://proxy:3128 here"
-    (tmp_path / ".env").write_bytes(b"\xff")
+    (tmp_path / ".env").write_bytes(b"NO_PROXY=\xff")
     found = await check_environment(surroundings(tmp_path, daemon=daemon))
-    assert (found.verdict, found.summary) == ("warn", f"{tmp_path}/.env is not read: it is no UTF-8")
+    assert (found.verdict, found.summary) == ("warn", f"{tmp_path}/.env is not read as a whole: it is no UTF-8")

@@ -14,7 +14,7 @@ def test_where_all_is_as_usual_nothing_is_told() -> None:
 
 
 def test_each_variable_that_counts_is_told_with_its_value() -> None:
-    """Addresses without a slash at the end, a path made whole, and of two forms the one that counts."""
+    """Addresses without a slash at the end, a path made whole, and of two forms of a name the one that counts."""
     environ = {
         "CODEX_APP_SERVER_LOGIN_ISSUER": " http://127.0.0.1:4500/ ",
         "CODEX_APP_SERVER_LOGIN_CLIENT_ID": "app_x",
@@ -34,6 +34,7 @@ def test_each_variable_that_counts_is_told_with_its_value() -> None:
         "CODEX_APP_SERVER_LOGIN_CLIENT_ID": "app_x",
         "CODEX_REFRESH_TOKEN_URL_OVERRIDE": "https://a.example/t",
         "CODEX_REVOKE_TOKEN_URL_OVERRIDE": "https://a.example/r",
+        "SSL_CERT_FILE": "/b.pem",
         "CODEX_CA_CERTIFICATE": "/x/a.pem",
         "HTTPS_PROXY": "http://upper:1",
         "NO_PROXY": "localhost,.example.com",

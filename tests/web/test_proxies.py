@@ -51,6 +51,10 @@ def test_user_and_password_may_have_any_character() -> None:
     [
         "nonsense://p",
         "socks4://p",
+        "http:/p",
+        "https:p:1",
+        "http://p:0",
+        '"http://p:1"',
         "http://",
         "http://p:port",
         "http://[",
@@ -63,7 +67,6 @@ def test_user_and_password_may_have_any_character() -> None:
         "http://ada:1/s3cret@p:1",
         "http://ada:1?s3cret@p:1",
         "http://ada:1#s3cret@p:1",
-        '"http://p:1"',
     ],
 )
 def test_what_is_no_proxy_is_refused_by_its_variable(value: str) -> None:

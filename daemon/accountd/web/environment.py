@@ -24,8 +24,8 @@ _PLAIN: Final = (
 )
 """Variables whose values have no secrets: an address with a user in it is refused when it is read."""
 
-_CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", AUTHORITIES)
-"""Files of certificates, of which the first counts."""
+_CERTIFICATES: Final = ("CODEX_CA_CERTIFICATE", "SSL_CERT_FILE")
+"""Files of certificates, each of which counts: the first besides the system's, the second in their place."""
 
 _PROXIES: Final = ("_PROXY", PROXY.upper(), EXEMPT.upper())
 """How what is about proxies ends, in capitals."""
@@ -42,8 +42,8 @@ def describe_environment(environ: Mapping[str, str]) -> dict[str, str]:
     What is not told itself has a fingerprint, so that another password, say, is seen to be another.
     """
     found = {name: value.rstrip("/") for name in _PLAIN if (value := _value(environ, name))}
-    if name := next((name for name in _CERTIFICATES if _value(environ, name)), None):
-        found[name] = _describe_path(name, _value(environ, name))
+    files = [name for name in _CERTIFICATES if _value(environ, name)] or [AUTHORITIES]
+    found |= {name: _describe_path(name, value) for name in files if (value := _value(environ, name))}
     if folders := _value(environ, _FOLDERS):
         found[_FOLDERS] = folders
     if any(name.upper().endswith(_PROXIES) for name in environ):

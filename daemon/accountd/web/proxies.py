@@ -102,6 +102,8 @@ def read_proxy(variable: str, value: str) -> Proxy:
     value = value.strip()
     if not value.isprintable() or " " in value:
         raise UnusableProxy(variable, "has a blank or a control character in it, and so names no proxy")
+    if value[:1] in ("'", '"'):
+        raise UnusableProxy(variable, "has a quotation mark at its beginning, and so names no proxy")
     try:
         parts = split_url(value if "://" in value else f"http://{value}")
         host, port = parts.hostname or "", parts.port
@@ -109,7 +111,13 @@ def read_proxy(variable: str, value: str) -> Proxy:
         raise UnusableProxy(variable, "is not the URL of a proxy") from None
     if parts.scheme not in _PORTS:
         raise UnusableProxy(variable, f"is not the URL of a proxy of a kind that is known: {', '.join(_PORTS)}")
-    if "@" in parts.path + parts.query + parts.fragment or not is_host(host, bracketed="[" in parts.netloc):
+    is_cut = "://" not in value and host in _PORTS  # `http:/proxy`, whose host would be `http`
+    if (
+        is_cut
+        or port == 0
+        or "@" in parts.path + parts.query + parts.fragment
+        or not is_host(host, bracketed="[" in parts.netloc)
+    ):
         raise UnusableProxy(variable, "is not the URL of a proxy")
     user = unquote(parts.username) if parts.username is not None else None
     return Proxy(
