@@ -71,10 +71,10 @@ def codex_home(environ: Mapping[str, str]) -> str:
     """
     named = environ.get("CODEX_HOME", "").strip()
     if not named and user_home() is None:
-        raise ConfigError(
-            f"there is no home folder: HOME is not set, and no user has the uid {os.getuid()}; set CODEX_HOME to a "
-            "folder that can be written"
-        )
+        odd = os.environ.get("HOME", "").strip()
+        unset = f"HOME is not set, and no user has the uid {os.getuid()}"
+        why = f"HOME is {odd}, which is no absolute path" if odd else unset
+        raise ConfigError(f"there is no home folder: {why}; set CODEX_HOME to a folder that can be written")
     home = expand(named or f"~/{_HOME}", where="CODEX_HOME")
     is_odd = not named.startswith(("/", "~")) or not {*named}.isdisjoint("\"'`$")
     if named and is_odd and not os.path.isdir(home):
@@ -92,16 +92,27 @@ def codex_home(environ: Mapping[str, str]) -> str:
 
 
 def user_home() -> str | None:
-    """Return this person's home folder; None where there is none: no HOME, and an id that nobody knows."""
-    try:
-        return expand("~", where="HOME")
-    except ConfigError:
-        return None
+    """Return this person's home folder; None where there is none: no HOME, and an id that nobody knows.
+
+    So it is for a HOME that is no absolute path, as one in quotes: it would be another folder from each one.
+    """
+    named = os.environ.get("HOME", "").strip()
+    if not named:
+        import pwd  # which few need
+
+        try:
+            named = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return os.path.normpath(named) if named.startswith("/") else None
 
 
 def expand(path: str, where: str) -> str:
     """Make a person's path absolute. Raises ConfigError, naming `where`, if it leads to nobody's home."""
-    expanded = os.path.expanduser(path)
+    if path == "~" or path.startswith("~/"):
+        expanded = os.path.join(user_home() or "~", path[2:]).rstrip("/") or "/"
+    else:
+        expanded = os.path.expanduser(path)
     try:
         if not expanded.startswith("~"):  # else there is no such person, or this one has no home
             return expanded if os.path.isabs(expanded) else os.path.join(os.getcwd(), os.path.normpath(expanded))

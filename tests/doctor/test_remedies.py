@@ -23,14 +23,17 @@ pytestmark = [
 ADA: Final = 12345
 
 _LOOK = """
-import json, logging, os, sys
+import json, logging, os, sys, tempfile
 import trio
 logging.getLogger("accountd").addHandler(logging.NullHandler())
 from accountd.doctor.checks import CHECKS
 from accountd.doctor.surroundings import Surroundings
-uid = int(sys.argv[1])
-os.setgroups([]), os.setgid(uid), os.setuid(uid)
+uid, names = int(sys.argv[1]), sys.argv[2:]
 checks = {check.name: check.examine for check in CHECKS}
+with tempfile.TemporaryDirectory() as home:  # so that all is imported by who may read it
+    for name in names:
+        trio.run(checks[name], Surroundings({"HOME": home, "ACCOUNTD_SOCKET": home + "/s"}))
+os.setgroups([]), os.setgid(uid), os.setuid(uid)
 for line in sys.stdin:
     name, environ = json.loads(line)
     print(json.dumps(trio.run(checks[name], Surroundings(environ))), flush=True)
@@ -60,6 +63,9 @@ FAULTS: Final = [
     ("auth.rehearsal", "rm codex/auth.json; mkfifo codex/auth.json"),
     ("auth.rehearsal", "rm codex/auth.json; mkdir codex/auth.json"),
     ("auth.rehearsal", "chmod 0500 codex"),
+    ("auth.rehearsal", "ln -sf nowhere/x codex/auth.lock"),
+    ("auth.rehearsal", "rm codex/auth.lock; mkdir codex/auth.lock"),
+    ("auth.store", "rm codex/auth.json; mkfifo codex/auth.json"),
     ("auth.leftovers", "touch 'codex/auth.json.corrupt-2026-01-01T00 x'"),
     ("auth.leftovers", "install -o 12345 /dev/null codex/.auth.json.0123456789abcdef.tmp"),
     ("socket.modes", "chmod 0755 run; chmod o+w run"),
@@ -82,7 +88,7 @@ Look = Callable[["Path", str], list[str]]
 @pytest.fixture(scope="module")
 def look() -> Iterator[Look]:
     """Have the person make a check in their folder; it gives verdict, summary and remedy."""
-    command = [sys.executable, "-c", _LOOK, str(ADA)]
+    command = [sys.executable, "-c", _LOOK, str(ADA), *sorted({check for check, _ in FAULTS})]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         asked, answers = process.stdin, process.stdout
         assert asked is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +79,18 @@ def test_without_any_home_codex_home_must_be_given(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigError, match=r"no home folder: .* no user has the uid 2147483641; set CODEX_HOME"):
         paths.socket_path({})
     assert socket_name(CODEX_HOME="/data").startswith("accountd-")
+
+
+@pytest.mark.parametrize("home", ["relative", '"/home/ada"', "$HOME", "~"])
+def test_a_home_that_is_no_path_is_refused(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be a folder below this one for a verb, and below the root for its daemon."""
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(ConfigError, match=f"HOME is {re.escape(home)}, which is no absolute path; set CODEX_HOME"):
+        paths.codex_home({})
+    assert paths.codex_home({"CODEX_HOME": "/data"}) == "/data"
+    assert socket_name(CODEX_HOME="/data").startswith("accountd-")
+    monkeypatch.setenv("HOME", " ")
+    assert paths.codex_home({}) == str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".codex")
 
 
 def test_a_relative_path_needs_a_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -292,6 +292,10 @@ async def test_a_rehearsal_changes_no_lock(home: Path, autojump_clock: trio.test
     held.rehearse()
     assert not any((home / name).exists() for name in CREDENTIAL_LOCKS)
     path = home / CREDENTIAL_LOCKS[1]
+    path.symlink_to("nowhere/auth.lock")
+    with pytest.raises(StorageError, match="it is a link to where nothing is: `mkdir -p "):
+        held.rehearse()
+    path.unlink()
     with flock_of(65534, path):
         for owner, mode in ((0, 0o644), (0, 0o666), (65534, 0o600)):
             os.chown(path, owner, owner)

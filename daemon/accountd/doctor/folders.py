@@ -116,6 +116,8 @@ def check_home(surroundings: Surroundings) -> Finding:
     document = home / paths.CREDENTIAL
     with suppress(FileNotFoundError):
         found = document.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return ok(f"{home} is yours; auth.json is no file, for which see auth.store")
         if found.st_uid != os.getuid() and not trusts_unsafe_paths():
             text = f"auth.json belongs to {name_user(found.st_uid)}, not to you"
             return fail(text, f"`sudo chown {login_name(os.getuid())} {_quote(document)}`")

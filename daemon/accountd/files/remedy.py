@@ -48,6 +48,8 @@ def find_remedy(path: str | os.PathLike[str], error: OSError) -> str | None:
         case errno.ENOENT | errno.ENOTDIR:
             return f"see what {paths.tell(path.parent)} is"
         case _ if isinstance(error, NoRegularFile):
+            if not path.is_symlink() and (path.is_char_device() or path.is_block_device()):
+                return "it is a device, which a link of yours leads to: remove that"
             return f"something else is in its place: {_move_away(path)}"
     return None
 

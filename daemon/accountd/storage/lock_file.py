@@ -55,9 +55,11 @@ def open_as_it_is(path: Path) -> int | None:
     Raises StorageError.
     """
     try:
-        return open_ours(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
+        try:
+            return open_ours(path, os.O_RDONLY)
+        except FileNotFoundError:
+            with find_entry(path):  # whose folder is there: a link may lead to where none is
+                return None
     except OSError as error:
         if isinstance(error, UnsafePath | PermissionError) and _drop_unusable(path, really=False):
             return None
