@@ -18,7 +18,9 @@ from wsproto import events as ws
 
 from accountd.client.blocking import Client
 from accountd.client.errors import ClientError
-from accountd.sandbox import Claims, Fault, Script
+from accountd.oauth.claims import parse_claims
+from accountd.sandbox import Claims, Fault, Script, Workspace
+from accountd.secret import Secret
 from fakes.client import NOBODY
 from fakes.processes import PATIENCE, completion, environment, running, running_with_sandbox
 
@@ -287,19 +289,22 @@ def test_another_user_is_refused_even_where_the_modes_let_them_in(home: Path) ->
         assert "refused a connection of uid 65534" in daemon.stop()
 
 
-def test_a_refresh_that_moves_to_another_workspace_changes_nothing(home: Path) -> None:
-    """Its token is neither given nor stored; the one that there was is."""
+def test_a_refresh_stays_with_its_person_and_workspace(home: Path) -> None:
+    """A token of another workspace is exchanged before it is given or stored; of another person's nothing is."""
     ask = {"includeToken": True, "refreshToken": True}
     with running_with_sandbox(home, Script(approve_after_polls=0)) as (daemon, sandbox), daemon.connect() as client:
         with client.login_device_code() as login:
             login.wait()
-        before = client.call("getAuthStatus", ask)
+        tokens = [client.call("getAuthStatus", ask)["authToken"]]
+        here = Workspace(account_id="account-sandbox")
         for claims in (Claims(account_id="elsewhere"), Claims(user_id="user-grace")):
-            sandbox.script = Script(claims=claims)
-            assert client.call("getAuthStatus", ask) == before
+            sandbox.script = Script(claims=claims, workspaces=(here,))
+            tokens.append(client.call("getAuthStatus", ask)["authToken"])
             stored = json.loads((home / "auth.json").read_text())["tokens"]
-            assert (stored["access_token"], stored["account_id"]) == (before["authToken"], "account-sandbox")
-        assert "tokens of another workspace, which are not used" in daemon.stop()
+            assert (stored["access_token"], stored["account_id"]) == (tokens[-1], "account-sandbox")
+            assert parse_claims(Secret(tokens[-1])).account_id == "account-sandbox"
+        assert tokens[0] != tokens[1] == tokens[2]
+        assert "tokens of another person, which are not used" in daemon.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is watched")
