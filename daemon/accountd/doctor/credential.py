@@ -95,7 +95,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 async def check_credential(surroundings: Surroundings) -> Finding:
-    """Say whether the login is good, until when, and how the last refresh went."""
+    """Judge whether the login is good, until when, and how the last refresh went."""
     state = await _ask_daemon(surroundings) or await read_stored(await surroundings.config())
     if (fault := state.fault) is not None:
         told = fail if fault.reason != faults.NOT_LOGGED_IN else warn

@@ -62,7 +62,7 @@ async def check_token_socket(surroundings: Surroundings) -> Finding:
 
 
 def _how_to_end(daemon: Daemon) -> str:
-    """Say how to be rid of a daemon; the next client starts another."""
+    """Describe how to be rid of a daemon; the next client starts another."""
     if daemon.pid is None:
         return "see socket.modes first; `ss -xlp` tells who listens there"
     return f"end it with `kill {daemon.pid}`, and with `kill -KILL {daemon.pid}` if it does not go"

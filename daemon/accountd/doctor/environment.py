@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def check_environment(surroundings: Surroundings) -> Finding:
-    """Tell what the daemon's environment has that is not usual, and what this one has otherwise."""
+    """Report what the daemon's environment has that is not usual, and what this one has otherwise."""
     env_file = await surroundings.env_file()
     if env_file.fault is not None:
         return warn(env_file.fault, env_file.remedy)

@@ -104,6 +104,6 @@ async def _find(check: Check, surroundings: Surroundings) -> Finding:
 
 
 def _place(error: Exception) -> str:
-    """Say which error it was and where, but not in its own words: they may quote what nobody should see."""
+    """Describe which error it was and where, but not in its own words: they may quote what nobody should see."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"

@@ -58,6 +58,6 @@ def fail(summary: str, remedy: str, **details: str) -> Finding:
 
 
 def judge(examined: list[Examined]) -> Verdict:
-    """Give the verdict on all of them together: the worst."""
+    """Return the verdict on all of them together: the worst."""
     verdicts = {each.finding.verdict for each in examined}
     return next((verdict for verdict in ("fail", "warn") if verdict in verdicts), "ok")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def check_proxy(surroundings: Surroundings) -> Finding:
-    """Say which proxy a request to the issuer goes through, without its password."""
+    """Report which proxy a request to the issuer goes through, without its password."""
     try:
         proxy = choose_proxy((await surroundings.config()).issuer, await surroundings.network_environ())
     except UnusableProxy as error:

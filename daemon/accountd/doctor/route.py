@@ -104,7 +104,7 @@ def _describe_unreachable(place: tuple[str, int], proxy: Proxy | None, error: Ex
 
 
 async def _open_tunnel(stream: trio.SocketStream, proxy: Proxy, host: str, port: int) -> Fault | None:
-    """Have the proxy connect (RFC 9110 section 9.3.6)."""
+    """Ask the proxy to connect (RFC 9110 section 9.3.6)."""
     head = f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
     if proxy.user is not None:
         credentials = base64.b64encode(f"{proxy.user}:{proxy.password.reveal()}".encode()).decode()
@@ -132,7 +132,7 @@ async def _open_tunnel(stream: trio.SocketStream, proxy: Proxy, host: str, port:
 
 
 async def _find_fault_of_tls(stream: trio.SocketStream, host: str, error: RemoteUnreachable) -> Fault | None:
-    """See whether TLS can be had at all, and if only the certificate is in the way, who signed that."""
+    """Find out whether TLS can be had at all, and if only the certificate is in the way, who signed that."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent: it is only looked at

@@ -61,7 +61,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 async def _ask_manager(unit: str) -> str | None:
-    """Give the state of a unit, or None where no manager tells it."""
+    """Return the state of a unit, or None where no manager tells it."""
     command = ["systemctl", "--user", "is-active", unit]
     with trio.move_on_after(_PATIENCE):
         try:

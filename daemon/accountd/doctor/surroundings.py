@@ -62,7 +62,7 @@ class Once(Generic[T]):
         self._found: list[T] = []
 
     async def get(self) -> T:
-        """Give it. Whoever is cancelled while finding it out leaves that to the next."""
+        """Return it. Whoever is cancelled while finding it out leaves that to the next."""
         async with self._lock:
             if not self._found:
                 self._found.append(await self._find())
@@ -111,7 +111,7 @@ class Surroundings:
         return await self._env_file.get()
 
     async def network_environ(self) -> Mapping[str, str]:
-        """Give what decides the way to the network, of `.env` and our settings too. Raises ConfigError."""
+        """Return what decides the way to the network, of `.env` and our settings too. Raises ConfigError."""
         return await trio.to_thread.run_sync(join_network, self.environ, abandon_on_cancel=True)
 
     async def config(self) -> Config:

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_noted(folder: str | os.PathLike[str], home: str | os.PathLike[str]) -> list[str]:
-    """Give the sockets that daemons of this CODEX_HOME have noted in its folder, the oldest first."""
+    """Return the sockets that daemons of this CODEX_HOME have noted in its folder, the oldest first."""
     try:
         lines = read_own_file(os.path.join(folder, paths.DAEMONS)).splitlines()
     except OSError:  # nobody has noted anything that can be relied on
@@ -52,7 +52,7 @@ def note_daemon(
     socket: str | os.PathLike[str],
     listens: Callable[[str], bool],
 ) -> list[str]:
-    """Add a daemon, in the place of those that listen no more; give the sockets of the others that do."""
+    """Add a daemon, in the place of those that listen no more; return the sockets of the others that do."""
     from accountd.files.replace import replace_file  # which those who only read have no use for
 
     own, path = os.fspath(socket), os.path.join(folder, paths.DAEMONS)

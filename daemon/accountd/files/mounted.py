@@ -50,7 +50,7 @@ def _read_mount(descriptor: int) -> bytes | None:
 
 
 def write_in_place(entry: Entry, document: bytes) -> None:
-    """Give a file new content, and return when that is on the disk. Raises OSError: then it may be torn."""
+    """Write new content into a file, and return when that is on the disk. Raises OSError: then it may be torn."""
     descriptor = os.open(entry.name, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=entry.folder)
     try:
         check_regular(os.fstat(descriptor))

@@ -74,7 +74,7 @@ def _find_fault(folder: str) -> Fault | None:
 
 
 def _find_first(folder: str) -> str:
-    """Give a folder, or the one above it that is there, in which it would be made."""
+    """Return a folder, or the one above it that is there, in which it would be made."""
     while not os.path.lexists(folder) and folder != "/":
         folder = os.path.dirname(folder)
     return folder

@@ -33,7 +33,7 @@ class UnsafePath(OSError):
 
 
 def trusts_unsafe_paths() -> bool:
-    """Say whether whoever started this process has given up the rule."""
+    """Return True if whoever started this process has given up the rule."""
     return os.environ.get(OPT_OUT, "").strip() == "1"
 
 
@@ -45,7 +45,7 @@ def require_ours(found: os.stat_result, place: str, *, in_shared: bool = False) 
 
 
 def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) -> UnsafePath | None:
-    """Say why others decide what is at a place; None if they do not.
+    """Return why others decide what is at a place; None if they do not.
 
     `in_shared` is for what is in a folder where others may write: there, who has no number in this user namespace
     is not taken for root.
@@ -67,7 +67,7 @@ def find_fault(found: os.stat_result, place: str, *, in_shared: bool = False) ->
 
 
 def find_permission(*places: str) -> str | None:
-    """Give the command that lets this user read and write what is at some places; None where it is not the modes.
+    """Return the command that lets this user read and write some places; None where it is not the modes.
 
     Another owner comes first: where modes are wrong as well, that is seen once it is one's own.
     """
@@ -86,12 +86,12 @@ def find_permission(*places: str) -> str | None:
 
 
 def is_shared(found: os.stat_result) -> bool:
-    """Say whether it is a folder where everybody may put something, and touch nothing of anybody else's."""
+    """Return True if it is a folder where everybody may put something, and touch nothing of anybody else's."""
     return bool(stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX and may_others_write(found))
 
 
 def may_others_write(found: os.stat_result) -> bool:
-    """Say whether the mode lets anybody write but the owner and a group that has nobody else in it."""
+    """Return True if the mode lets anybody write but the owner and a group that has nobody else in it."""
     if found.st_mode & stat.S_IWOTH:
         return True
     return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid, os.geteuid())
@@ -109,7 +109,7 @@ def name_user(uid: int) -> str:
 
 
 def login_name(uid: int) -> str:
-    """Give the name of a user, or the number of one that has none, as in a container."""
+    """Return the name of a user, or the number of one that has none, as in a container."""
     import pwd  # as all that is for a fault alone: the verbs look at paths while they start
 
     try:
@@ -126,7 +126,7 @@ def _quote(place: str) -> str:
 
 @lru_cache(maxsize=64)  # a directory of users may be elsewhere on the network
 def _is_own_group(gid: int, me: int) -> bool:
-    """Say whether a group has this user in it, or root, and nobody else, as far as the system tells.
+    """Return True if a group has this user in it, or root, and nobody else, as far as the system tells.
 
     A group in which it tells of nobody is not: a directory server does not list who is in its groups.
     """
@@ -150,7 +150,7 @@ def _is_own_group(gid: int, me: int) -> bool:
 
 @lru_cache(maxsize=1)
 def _root_without_number() -> int | None:
-    """Give the uid as which root shows in a user namespace that has no root, as that of a hardened unit; else None.
+    """Return the uid as which root shows in a user namespace without one, as that of a hardened unit; else None.
 
     Everybody else without a number shows so, too, and cannot be told from root.
     """

@@ -115,7 +115,7 @@ def _look_at(entry: Entry, *, mounted: bool) -> None:
 
 
 def _write_beside(entry: Entry, document: bytes, mode: int = 0o600) -> str:
-    """Write a new file to the disk, and give its name, as `find_unnamed` looks for it."""
+    """Write a new file to the disk, and return its name, as `find_unnamed` looks for it."""
     temporary = f".{entry.name}.{secrets.token_hex(8)}.{_UNNAMED}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600, dir_fd=entry.folder)
@@ -176,7 +176,7 @@ def remove_file(target: Path, *, nothing: bytes | None = None) -> None:
 
 
 def keep_aside(target: Path, mark: str) -> str:
-    """Give a file a second name beside it, which ends in a mark, and mode 0600. Gives the name. Raises OSError.
+    """Give a file a second name beside it, which ends in a mark, and mode 0600; return the name. Raises OSError.
 
     Where it cannot have two, as on some file systems, or because it is another user's, it has that name alone.
     """

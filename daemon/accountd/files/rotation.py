@@ -24,7 +24,7 @@ KEPT: Final = 3
 
 
 def rotate_if_full(path: Path, descriptor: int, coming: int) -> bool:
-    """Move a file aside if so many bytes more would be too much; say whether they would. Raises OSError.
+    """Move a file aside if so many bytes more would be too much; return True if they would. Raises OSError.
 
     `descriptor` is of the file. Who gets True opens the path anew, and may have the same file again: it stays while
     another process has a lock on it, to rotate it or to start a daemon that writes to it.

@@ -19,7 +19,7 @@ _USUAL = ("/tmp", "/var/tmp", "/usr/tmp", ".")  # noqa: S108 - that is what Pyth
 
 
 def require_temporary_folder(environ: Mapping[str, str]) -> None:
-    """Have libraries use CODEX_HOME if there is no other folder for it. Raises ConfigError if that will not do.
+    """Make libraries use CODEX_HOME if there is no other folder for it. Raises ConfigError if that will not do.
 
     Call it before trio is imported, which may look for a library with the help of a compiler.
     """

@@ -43,7 +43,7 @@ def read_namespace() -> UserNamespace:
 
 
 def find_lookalikes() -> str | None:
-    """Say why other users cannot be told from that of this process; None if they can."""
+    """Return why other users cannot be told from that of this process; None if they can."""
     if os.geteuid() != (others := read_namespace().others):
         return None
     return (

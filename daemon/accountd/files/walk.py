@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
 @contextmanager
 def find_entry(path: str | os.PathLike[str], *, make_folders: bool = False) -> Iterator[Entry]:
-    """Give the entry that a path leads to, its last link followed as well. Raises OSError: UnsafePath for the way.
+    """Find the entry that a path leads to, its last link followed as well. Raises OSError: UnsafePath for the way.
 
     Missing folders on the way are made, if that is wanted, for this user alone. The entry itself is not looked at.
     """
@@ -60,7 +60,7 @@ def find_entry(path: str | os.PathLike[str], *, make_folders: bool = False) -> I
 
 
 def check_folder(path: str | os.PathLike[str], *, make: bool = False) -> str:
-    """See that nobody else decides what is in a folder, made if that is wanted, and give its real path.
+    """Check that nobody else decides what is in a folder, made if wanted, and return its real path.
 
     Raises OSError: UnsafePath.
     """
@@ -191,5 +191,5 @@ def _open_way() -> Iterator[_Way]:
 
 
 def _split(path: str) -> list[str]:
-    """Give the parts of a path that lead somewhere, the first one last."""
+    """Return the parts of a path that lead somewhere, the first one last."""
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]

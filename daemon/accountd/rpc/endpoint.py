@@ -113,7 +113,7 @@ class Endpoint:
             self._reading.cancel()
 
     async def request(self, method: str, params: object, seen: Callable[[Raw], None] | None = None) -> Raw:
-        """Ask, and give the result. Raises PeerError or ConnectionEnded. See Pending.ask for `seen`."""
+        """Ask, and return the result. Raises PeerError or ConnectionEnded. See Pending.ask for `seen`."""
         await self.wait_room()
         return await self._pending.ask(lambda number: self.send(render_request(number, method, params)), seen)
 

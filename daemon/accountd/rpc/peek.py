@@ -28,7 +28,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> Literal["request", "notification", "response"]:
-        """Which of the three it is. A complaint about what could not be read is a response with a null id."""
+        """Return its kind. A complaint about what could not be read is a response with a null id."""
         if self.method is UNSET:
             return "response"
         return "notification" if self.id is UNSET else "request"

@@ -66,7 +66,7 @@ class Pending:
         self._end: str | None = None
 
     async def ask(self, send: Callable[[RequestId], None], seen: Callable[[Raw], None] | None = None) -> Raw:
-        """Have a request sent with an id of its own, and give its result. Raises PeerError or ConnectionEnded.
+        """Send a request with an id of its own, and return its result. Raises PeerError or ConnectionEnded.
 
         Cancelling this takes nothing back that was asked for, so `seen` is called with a result even then: before
         `settle` returns, and so before anything later is read. Without it the request is forgotten.

@@ -27,7 +27,7 @@ async def accept_clients(
     serve: Callable[[trio.SocketStream], Awaitable[None]],
     clients: trio.Nursery,
 ) -> NoReturn:
-    """Have each client served, and closed, by a task in `clients`, until cancelled; then close the listener.
+    """Serve each client, and close it, by a task in `clients`, until cancelled; then close the listener.
 
     Serving one ends at its failure, and nobody else's connection does. What accept(2) fails with for good, or for
     a reason that is not known to pass, is raised.

@@ -65,7 +65,7 @@ def choose_browser(environ: Mapping[str, str], platform: str = sys.platform) -> 
 def open_browser(browser: Browser, url: str, environ: Mapping[str, str]) -> NoBrowser | None:
     """Start the browser on an address, in a session of its own and with nothing to write to; do not wait for it.
 
-    Gives the reason if it could not be started. That it was started does not mean that a page is to be seen.
+    Returns the reason if it could not be started. That it was started does not mean that a page is to be seen.
     """
     if not _ADDRESS.fullmatch(url):
         return NoBrowser("this is no address for a browser")

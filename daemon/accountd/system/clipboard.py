@@ -67,7 +67,7 @@ def choose_clipboard(environ: Mapping[str, str], platform: str = sys.platform) -
 
 
 def copy(clipboard: Program | Terminal, code: str, environ: Mapping[str, str]) -> NoClipboard | None:
-    """Copy a code, and give the reason if it could not be. Blocks for three seconds at most."""
+    """Copy a code, and return the reason if it could not be. Blocks for three seconds at most."""
     if not _CODE.fullmatch(code):
         return NoClipboard("this is no code to copy")
     if isinstance(clipboard, Terminal):

@@ -12,7 +12,7 @@ them stay when the port of a browser login has all the connections that it takes
 
 
 def make_room(clients: int) -> int:
-    """Raise the limit on open files as far as so many clients need it; give for how many of them there is room."""
+    """Raise the limit on open files as far as so many clients need it; return how many of them have room."""
     wanted = clients + KEPT_BACK
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -100,7 +100,7 @@ class _Watches:
 
     @property
     def is_any(self) -> bool:
-        """Whether the file is watched, or its coming."""
+        """Return True if the file is watched, or its coming."""
         return self._file is not None or self._above is not None
 
     def is_outdated(self) -> bool:
@@ -157,7 +157,7 @@ class _Inotify:
         self.descriptor = descriptor
 
     def add(self, place: Path, events: int) -> int | None:
-        """Watch a place as well, and give the number of the watch; None where it cannot be watched."""
+        """Watch a place as well, and return the number of the watch; None where it cannot be watched."""
         watch: int = self._libc.inotify_add_watch(self.descriptor, os.fsencode(place), events | _ADD)
         return watch if watch >= 0 else None
 

@@ -79,7 +79,7 @@ def choose_foreign(processes: Iterable[Process], home: str, *, is_shared: bool) 
 
 
 def describe_foreign(servers: Iterable[ForeignServer]) -> tuple[str, str]:
-    """Say which they are, and what to do about them."""
+    """Describe which they are, and what to do about them."""
     servers = list(servers)
     is_daemon = [server.role == "daemon" for server in servers]
     stop = "`codex app-server daemon stop` ends Codex's own daemon" if any(is_daemon) else ""

@@ -39,19 +39,19 @@ class ServiceManager:
 
     @property
     def is_there(self) -> bool:
-        """Whether one has started this process, and wants to hear of it."""
+        """Return True if one has started this process, and wants to hear of it."""
         return self._sock is not None
 
     def tell_ready(self, status: str) -> None:
-        """Say that clients are served; also at the end of a reload."""
+        """Tell it that clients are served; also at the end of a reload."""
         self._send("READY=1", f"STATUS={status}")
 
     def tell_reloading(self) -> None:
-        """Say that the configuration is being read again. `tell_ready` ends it."""
+        """Tell it that the configuration is being read again. `tell_ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=Reloading")
 
     def tell_stopping(self) -> None:
-        """Say that the end has begun."""
+        """Tell it that the end has begun."""
         self._send("STOPPING=1", "STATUS=Stopping")
 
     async def feed_watchdog(self) -> None:

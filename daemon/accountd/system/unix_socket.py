@@ -142,7 +142,7 @@ def is_live(path: str | Path) -> bool:
 
 
 def identify(path: Path) -> tuple[int, int] | None:
-    """Tell the socket at a path from any other that may come there; None if none is there that can be seen."""
+    """Return what tells the socket at a path from any other there; None if none is there that can be seen."""
     try:
         found = path.lstat()
     except OSError:

@@ -72,7 +72,7 @@ class Trust:
         self._context: ssl.SSLContext | None = None
 
     def open(self) -> ssl.SSLContext:
-        """Give the TLS of a client that trusts them: one and the same, however many clients there are.
+        """Return the TLS of a client that trusts them: one and the same, however many clients there are.
 
         Raises UnusableBundle.
         """
@@ -88,7 +88,7 @@ class Trust:
         return self._context
 
     def read_again(self) -> None:
-        """Have what was opened trust those, too, who are trusted by now."""
+        """Make what was opened trust those, too, who are trusted by now."""
         if self._context is not None:
             with suppress(UnusableBundle):  # which was good when it was opened
                 self._read_into(self._context)
@@ -137,7 +137,7 @@ def find_stand_ins(environ: Mapping[str, str], named: Named | None) -> list[Name
 
 
 def add_file(context: ssl.SSLContext, named: Named) -> None:
-    """Have a context trust those of a file, too. Raises UnusableBundle."""
+    """Make a context trust those of a file, too. Raises UnusableBundle."""
     try:
         add_authorities(context, named.path)
     except ssl.SSLError:
@@ -149,7 +149,7 @@ def add_file(context: ssl.SSLContext, named: Named) -> None:
 
 
 def add_folder(context: ssl.SSLContext, named: Named) -> None:
-    """Have a context trust those of each file of a folder, too, whatever it is called. Raises UnusableBundle.
+    """Make a context trust those of each file of a folder, too, whatever it is called. Raises UnusableBundle.
 
     OpenSSL would know only those that are called by a number of theirs, for which somebody has to run a program.
     """
@@ -172,7 +172,7 @@ def add_authorities(
     bundle: str | os.PathLike[str],
     read: Callable[[str | os.PathLike[str], int], bytes] = read_own_file,
 ) -> None:
-    """Have a context trust those of a PEM file, too. Raises OSError: an SSLError where no certificate is in it.
+    """Make a context trust those of a PEM file, too. Raises OSError: an SSLError where no certificate is in it.
 
     OpenSSL is not given the path, which it would open and wait for whatever it is.
     """
@@ -182,7 +182,7 @@ def add_authorities(
 
 
 def _add_system(context: ssl.SSLContext) -> None:
-    """Have a context trust those of the system: where this Python looks, or else where systems have them."""
+    """Make a context trust those of the system: where this Python looks, or else where systems have them."""
     bundle, folder = ssl.get_default_verify_paths().openssl_cafile, _system_folder()
     if Path(folder).is_dir():
         context.load_verify_locations(capath=folder)  # which is looked into when a name comes up

@@ -60,7 +60,7 @@ class EdgeCookies:
             self._token = token
 
     def has_room(self, cookie: Cookie) -> bool:
-        """Say whether there is room for a cookie, in the place of the one that it replaces."""
+        """Return True if there is room for a cookie, in the place of the one that it replaces."""
         place = (cookie.domain, cookie.path, cookie.name)
         others = (each for each in self._jar if (each.domain, each.path, each.name) != place)
         return _measure(cookie) + sum(map(_measure, others)) <= MAX_COOKIES
@@ -93,7 +93,7 @@ class _Answer:
         self._head["Set-Cookie"] = field
 
     def info(self) -> Message:
-        """Give the fields of its head."""
+        """Return the fields of its head."""
         return self._head
 
 

@@ -37,7 +37,7 @@ _LONGEST: Final = 200
 
 
 def describe_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give each variable that is set and counts, with what is to be told of it; nothing where all is as usual.
+    """Return each variable that is set and counts, with what is to be told of it; nothing where all is as usual.
 
     What is not told itself has a fingerprint, so that another password, say, is seen to be another.
     """

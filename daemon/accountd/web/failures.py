@@ -59,7 +59,7 @@ _SOCKS: Final = re.compile(r"Proxy Server could not connect: ([A-Z][A-Za-z /]{3,
 
 
 def describe_failure(error: BaseException, host: str, proxy: Proxy | None = None, *, at_proxy: bool = False) -> str:
-    """Say in a line why there is no answer of a host. With `at_proxy`, it is the proxy itself that fails."""
+    """Describe in a line why there is no answer of a host. With `at_proxy`, it is the proxy itself that fails."""
     if (shortage := describe_shortage(error)) is not None:
         return f"there is no room for a request now: {shortage}"
     reason = _find_reason(error)
@@ -105,7 +105,7 @@ def _names(error: BaseException) -> list[str]:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Give an error, and what it came from, step by step; of several at once, the first."""
+    """Yield an error, and what it came from, step by step; of several at once, the first."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):

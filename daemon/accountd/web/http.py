@@ -55,7 +55,7 @@ class _Passage:
             self.at_proxy = False
 
     def describe_silence(self, host: str) -> str:
-        """Say who has not answered in all the time that a request has."""
+        """Describe who has not answered in all the time that a request has."""
         if self.at_proxy:
             return f"{self.proxy} did not answer in {REQUEST_TIMEOUT:.0f} s, on the way to {host}"
         by = f" (by {self.proxy})" if self.proxy is not None else ""
@@ -190,7 +190,7 @@ class HttpClient:
 async def open_http_client(
     user_agent: str, environ: Mapping[str, str], hear: Callable[[float], None] = lambda _: None
 ) -> AsyncIterator[HttpClient]:
-    """Give a client that loads httpx when it is first used, and is closed at the end of the block."""
+    """Open a client that loads httpx when it is first used, and is closed at the end of the block."""
     trust = Trust(environ)
     # The import is slow, and nobody who does not need it should wait for it: so it is done in a thread.
     open_httpx = partial(trio.to_thread.run_sync, partial(_open_httpx, trust))

@@ -34,7 +34,7 @@ httpcore.AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE = MAX_HEAD
 
 
 def take_over(pool: Any, trust: ssl.SSLContext, *, loopback_alone: bool) -> None:
-    """Have a pool of httpx's connect as is said here, and trust the same authorities for a proxy that has TLS.
+    """Make a pool of httpx's connect as is said here, and trust the same authorities for a proxy that has TLS.
 
     For that, httpcore would read other ones, of a package that comes along, and anew for each connection; and it
     would write its keys to SSLKEYLOGFILE.
