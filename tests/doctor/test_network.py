@@ -80,6 +80,7 @@ async def test_any_answer_will_do_but_of_a_server_in_trouble(tmp_path: Path, sta
         ("Fri, 15 Jan 2027 07:50:00 GMT", "warn", "600 s ahead of the issuer's"),
         ("", "ok", "the issuer does not say what time it is"),
         ("yesterday", "ok", "the issuer does not say what time it is"),
+        ("Fri, 15 Jan 9999999999 08:00:00 GMT", "ok", "the issuer does not say what time it is"),
     ],
 )
 async def test_the_clock_is_the_issuers(tmp_path: Path, date: str, verdict: str, text: str) -> None:

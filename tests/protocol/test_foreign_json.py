@@ -33,6 +33,12 @@ def test_what_cannot_be_decoded_is_one_error(text: bytes) -> None:
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
+def test_what_is_nested_without_end_cannot_be_decoded() -> None:
+    """Where there is no limit, Python's own bound on depth is one."""
+    with pytest.raises(Undecodable):
+        decode(b'{"y":' + b"[" * 100_000, Point)
+
+
 @pytest.mark.parametrize("member", [b"null", b"5", b"true", b"[]", b"{}"])
 def test_a_member_of_another_type_is_absent(member: bytes) -> None:
     """As one that is not there."""

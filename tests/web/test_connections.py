@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
 import trio
 import trio.testing
@@ -13,7 +15,7 @@ from accountd.errors import RemoteUnreachable
 from accountd.web import network
 from accountd.web.answer import MAX_ANSWER, MAX_PIECES
 from accountd.web.http import open_http_client
-from accountd.web.network import MAX_HEAD, MAX_HEAD_LINES, READ_SIZE
+from accountd.web.network import MAX_HEAD, MAX_HEAD_LINES, READ_SIZE, Connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,3 +114,42 @@ async def test_an_honest_answer_is_within_the_bounds() -> None:
         for _ in range(2):
             assert (await http.request("GET", url)).body == body
     assert len(heard) == 2
+
+
+class Elsewhere(httpcore.AsyncNetworkStream):
+    """A stream to another machine, which says nothing but ends of lines."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """See httpcore."""
+        return b"\n" * (MAX_HEAD_LINES + 1)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """See httpcore."""
+
+    async def start_tls(self, ssl_context: ssl.SSLContext, *_: Any, **__: Any) -> Elsewhere:
+        """See httpcore."""
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        """See httpcore."""
+        return ("192.0.2.1", 443)
+
+
+async def test_what_is_said_in_tls_may_go_to_any_machine() -> None:
+    """It is only in clear that nobody else is spoken to."""
+    connection = Connection(Elsewhere(), "issuer.example", loopback_alone=True)
+    with pytest.raises(RemoteUnreachable, match=r"192\.0\.2\.1, another machine"):
+        await connection.write(b"secret")
+    await (await connection.start_tls(ssl.create_default_context())).write(b"secret")
+
+
+async def test_each_answer_has_its_own_head() -> None:
+    """The lines of a body are not counted, and those of the next head are."""
+    connection = Connection(Elsewhere(), "issuer.example", loopback_alone=False)
+    connection.end_head()
+    for _ in range(2):
+        await connection.read(READ_SIZE)
+    await connection.write(b"another request")
+    await connection.read(READ_SIZE)
+    with pytest.raises(RemoteUnreachable, match="a head of more than"):
+        await connection.read(READ_SIZE)

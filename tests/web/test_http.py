@@ -230,6 +230,14 @@ def test_what_unfolds_is_unfolded_no_further_than_what_is_too_large() -> None:
     assert len(unfold(folded, "gzip", "issuer.example")) == MAX_ANSWER + 1
     with pytest.raises(RemoteUnreachable, match="ends in the middle"):
         unfold(gzip.compress(b"hello")[:-4], "gzip", "issuer.example")
+    with pytest.raises(RemoteUnreachable, match="is not the gzip that it says it is"):
+        unfold(b"hello", "gzip", "issuer.example")
+
+
+def test_what_needs_no_unfolding_is_as_it_came() -> None:
+    """Of no bytes nobody asks in which encoding they are; and gzip has two names."""
+    assert unfold(b"", "br", "issuer.example") == b""
+    assert unfold(gzip.compress(b"hello"), "x-gzip", "issuer.example") == b"hello"
 
 
 async def test_a_proxy_with_tls_is_trusted_as_the_issuer_is(

@@ -8,17 +8,20 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
+import trio
 
-from accountd.errors import RefreshFailed, RemoteRefused
+from accountd.errors import IssuerUnreachable, RefreshFailed, RemoteRefused, RemoteUnreachable
 from accountd.oauth.device import DeviceCode
 from accountd.secret import Secret
 from accountd.web.http import HttpClient, Way
 from accountd.web.issuer import Issuer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    Answer = Callable[[httpx.Request], httpx.Response]
+    Answer = (
+        Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+    )
 
 
 def issuer_answering(answer: Answer) -> Issuer:
@@ -108,3 +111,51 @@ async def test_a_revocation_goes_where_it_is_configured_to_go() -> None:
     with pytest.raises(RemoteRefused, match="503 Service Unavailable") as caught:
         await issuer_answering(answer).revoke(Secret("r"))
     assert caught.value.status == 503
+
+
+async def test_a_revocation_that_is_done_is_no_error() -> None:
+    """With whatever status says so."""
+    await issuer_answering(lambda _: httpx.Response(204)).revoke(Secret("r"))
+
+
+async def test_an_api_key_is_asked_for_by_form() -> None:
+    """The form of RFC 8693 section 2.1, and the key back."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert dict(parse_qsl(request.content.decode())) == {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "client_id": "app_1",
+            "requested_token": "openai-api-key",
+            "subject_token": "i",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+        }
+        return httpx.Response(200, json={"access_token": "sk-1"})
+
+    assert await issuer_answering(answer).exchange_id_token(Secret("i")) == Secret("sk-1")
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "seconds"),
+    [
+        (lambda issuer: issuer.refresh(Secret("r"), "proactive_expiry"), IssuerUnreachable, 30),
+        (lambda issuer: issuer.revoke(Secret("r")), RemoteUnreachable, 10),
+        (lambda issuer: issuer.exchange_id_token(Secret("i")), RemoteUnreachable, 10),
+    ],
+    ids=["refresh", "revoke", "exchange_id_token"],
+)
+async def test_an_issuer_that_is_not_there_is_given_up(
+    ask: Callable[[Issuer], Awaitable[object]], error: type[Exception], seconds: int, autojump_clock: object
+) -> None:
+    """At once where it cannot be reached, and in its time where it is silent."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async def keep_silent(_: httpx.Request) -> httpx.Response:
+        await trio.sleep_forever()
+
+    for answer, waited in ((refuse, 0), (keep_silent, seconds)):
+        begun = trio.current_time()
+        with pytest.raises(error, match=f"in {seconds} s" if waited else None):
+            await ask(issuer_answering(answer))
+        assert trio.current_time() - begun == pytest.approx(waited)
