@@ -42,8 +42,9 @@ coverage: $(VENV)/.development  ## run the tests without processes; ground, pape
 	PYTHONPATH=tests $(BIN)/python -m covered
 
 .PHONY: mutants
-mutants: $(VENV)/.development  ## make the wrong edits of tests/mutants, one by one, and see that the tests notice; ONLY=WORD
-	PYTHONPATH=tests $(BIN)/python -m mutants $(ONLY)
+mutants: $(VENV)/.development  ## make wrong edits, one by one, and see that the tests notice; ONLY=WORD, SAMPLE=5 percent, SEED=7
+	PYTHONPATH=tests $(BIN)/python -m mutants $(if $(ONLY),--only "$(ONLY)") $(if $(SAMPLE),--sample $(SAMPLE)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 # How long the long ones run; for the fuzzer, each of its targets.
 soak cancellation chaos: SECONDS ?= 1500

@@ -14,7 +14,7 @@ from accountd.files.walk import NoRegularFile
 
 
 def find_reason(error: OSError) -> str:
-    """Say what is wrong, without the remedy."""
+    """Describe what is wrong, without the remedy."""
     match error:
         case UnsafePath(problem=problem):
             return problem
@@ -22,7 +22,7 @@ def find_reason(error: OSError) -> str:
 
 
 def find_remedy(path: str | os.PathLike[str], error: OSError) -> str | None:
-    """Give the command or the sentence for an error of what is at a path; None where there is none to be had."""
+    """Return the command or the sentence for an error of what is at a path; None where there is none."""
     match error:
         case UnsafePath(remedy=remedy):
             return remedy
