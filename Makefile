@@ -96,12 +96,32 @@ flood: $(VENV)/.development  ## flood a daemon in every way, and write the secon
 contrib: $(VENV)/.development  ## write the completions, man pages and units, and the diagram of docs/login.md, that are made from the package
 	PYTHONPATH=contrib $(BIN)/python -m generators
 
+# The package is built for the Python of the distribution, in a copy: its tools want a `debian` at the top.
+.PHONY: deb
+deb: $(VENV)/.development  ## build a Debian package into dist/; it needs debhelper, and fetches the packages of the lock
+	rm -rf build/deb && mkdir -p build/deb/accountd dist
+	cp -R daemon contrib pyproject.toml requirements-keyring.lock README.md LICENSE CHANGELOG.md build/deb/accountd
+	cp -R contrib/debian build/deb/accountd/debian
+	$(BIN)/python contrib/debian/changelog.py > build/deb/accountd/debian/changelog
+	cd build/deb/accountd && PIP="$(CURDIR)/$(BIN)/python -m pip --disable-pip-version-check --python /usr/bin/python3" \
+		dpkg-buildpackage --build=binary --no-sign
+	cp build/deb/*.deb dist
+
+LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
+
 .PHONY: lock
-lock: $(VENV)/.runtime  ## write requirements.lock anew: every runtime package, in its latest release, with its hashes
+lock: $(VENV)/.runtime  ## write the locks anew: every runtime package, in its latest release, with its hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --upgrade --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --constraints requirements.lock --extra keyring \
+		--output-file requirements-keyring.lock --upgrade pyproject.toml
+
+.PHONY: sbom
+sbom: $(VENV)/.development  ## write dist/accountd.cdx.json: what an installation consists of, with hashes, as CycloneDX
+	mkdir -p dist
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/accountd.cdx.json requirements-keyring.lock
 
 .PHONY: clean
 clean:  ## remove what the other words made
@@ -126,7 +146,7 @@ $(VENV)/.runtime: pyproject.toml
 $(VENV)/.development: $(VENV)/.runtime
 	@echo "The tools for tests and checks are fetched: 350 MB in $(VENV), once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ".[keyring]"
 	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.development

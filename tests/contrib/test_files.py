@@ -25,11 +25,11 @@ def test_the_files_are_those_of_the_parser() -> None:
 
 
 def test_every_file_is_installed() -> None:
-    """The wheel takes all pages, and the script of every shell. The units are in the package."""
+    """The wheel takes all pages, the units, and the script of every shell."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
     scripts = {path for path in render_files() if path.startswith("daemon/")}
-    assert {*scripts, "contrib/man"} == set(shared)
+    assert {*scripts, "contrib/man", "contrib/systemd"} == set(shared)
 
 
 def test_the_page_has_every_variable_of_the_readme() -> None:

@@ -57,11 +57,15 @@ async def test_a_keyring_without_a_collection(bare: Desktop, store: KeyringStore
     await store.delete()
 
 
-async def test_a_missing_library_is_no_keyring(store: KeyringStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the library is not installed, the error says so."""
+async def test_a_missing_library_is_no_empty_keyring(store: KeyringStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the extra; where there is a bus, there may be a keyring, which is not taken for none."""
     monkeypatch.setitem(sys.modules, "secretstorage", None)
-    with pytest.raises(KeyringAbsent, match="`secretstorage` is not installed; install it, or"):
-        await store.load()
+    for variable, kind in (("", KeyringAbsent), ("unix:path=/somewhere", KeyringError)):
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", variable)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", "/nowhere")
+        with pytest.raises(KeyringError, match=r"install it with its extra, `accountd\[keyring\]`, or") as caught:
+            await store.load()
+        assert type(caught.value) is kind
 
 
 async def test_no_service_on_the_bus(bare: Desktop, store: KeyringStore) -> None:

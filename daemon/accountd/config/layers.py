@@ -8,6 +8,7 @@ counts whole. Only what counts in the end is judged: a value that an upper layer
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,8 +55,6 @@ class Layers:
 
     def find_misspelt(self, keys: Sequence[str]) -> Iterator[str]:
         """Say of each key of the top level that is nearly one of these, and none of Codex's, where it stands."""
-        from difflib import get_close_matches  # for those who misspell, and once
-
         for file, values in self._layers:
             for key in values:
                 if key in keys or key in REQUIRED or key in _SIMILAR:

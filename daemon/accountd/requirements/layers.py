@@ -7,6 +7,7 @@ agents: it is checked, so that nobody is told half a policy, and passed on.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -161,8 +162,6 @@ def _check_usable(values: RequirementsToml) -> None:
 
 def find_unknown(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give each key of the top level that is not known, with what is to be said of it."""
-    from difflib import get_close_matches  # for those who misspell, and once
-
     for key in found.keys() - _KEYS:
         meant = get_close_matches(key, _KEYS, n=1)
         yield key, f"is not known, and ignored{f'; did you mean {meant[0]}?' if meant else ''}"

@@ -47,6 +47,13 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+LIBRARY_MISSING: Final = (
+    "accountd was installed without what it needs for keyrings",
+    "install it with its extra, `accountd[keyring]`",
+)
+"""What is wrong, and the remedy. It is no `KeyringAbsent` where there may be a keyring: that may hold the login."""
+
+
 class Item(msgspec.Struct, frozen=True):
     """A document in a keyring. `modified` is Unix time, None where the keyring does not tell."""
 
@@ -311,7 +318,7 @@ def _keychain() -> Iterator[Any]:
         from keyring import errors
         from keyring.backends import macOS
     except ImportError as error:
-        raise KeyringAbsent("the library `keyring` is not installed", "install it") from error
+        raise KeyringError(*LIBRARY_MISSING) from error
     try:
         yield macOS.Keyring()
     except errors.KeyringLocked as error:

@@ -6,13 +6,15 @@ rewrites what it finds, and refuses to choose between two. No prompt is ever ope
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, StorageError, describe_foreign
-from accountd.storage.keyring import SERVICE, Item
+from accountd.storage.keyring import LIBRARY_MISSING, SERVICE, Item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +82,7 @@ def _connect(call: Call) -> Iterator[Any]:
     try:
         import secretstorage
     except ImportError as error:
-        raise KeyringAbsent("the library `secretstorage` is not installed", "install it") from error
+        raise (KeyringError if _may_have_bus() else KeyringAbsent)(*LIBRARY_MISSING) from error
     try:
         with closing(_open_bus()) as connection:
             call.on_give_up(lambda: connection.sock.shutdown(socket.SHUT_RDWR))
@@ -94,6 +96,12 @@ def _connect(call: Call) -> Iterator[Any]:
         raise KeyringAbsent(f"the Secret Service does not answer ({_describe(error)})", "start it") from error
     except Exception as error:  # of three libraries and a foreign service: whatever it is, it was not done
         raise KeyringError(f"the keyring failed ({_describe(error)})") from error
+
+
+def _may_have_bus() -> bool:
+    """Return True if there may be a session bus, and so a keyring; asked where the library cannot."""
+    named = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "").strip()
+    return bool(named) or Path(os.environ.get("XDG_RUNTIME_DIR", "").strip() or "/nowhere", "bus").exists()
 
 
 def _describe(error: Exception) -> str:
