@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from accountd import __version__
+from accountd.client import connect
 from accountd.client.client import CONNECT_TIMEOUT
 from accountd.client.errors import (
     AnswerUnknown,
@@ -28,10 +29,13 @@ from accountd.protocol.account import (
     ChatgptAccount,
 )
 from accountd.sandbox import Script
+from fakes.app_server import AppServer
 from fakes.door import open_library, open_library_of
 from fakes.world import open_world
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from accountd.client import Client
     from fakes.client import MemoryStream
 
@@ -143,6 +147,13 @@ async def test_an_error_in_the_block_cancels_the_login_and_comes_out_as_it_is(
         assert [completion["success"] for completion in world.completions()] == [False]
 
 
+async def test_a_ctrl_c_in_the_block_comes_out_as_it_is(path: Path) -> None:
+    """Whoever catches it needs no `except*`, and whoever does not sees no groups in the traceback."""
+    with AppServer(path), pytest.raises(KeyboardInterrupt):
+        async with connect(path):
+            raise KeyboardInterrupt
+
+
 async def test_a_login_that_is_over_is_not_cancelled(autojump_clock: trio.testing.MockClock) -> None:
     """After `wait` the block ends without a word to the daemon."""
     async with open_world(APPROVED) as world, open_library(world.services) as (client, _):
@@ -150,6 +161,19 @@ async def test_a_login_that_is_over_is_not_cancelled(autojump_clock: trio.testin
             await login.wait()
             await login.wait()
         assert [completion["success"] for completion in world.completions()] == [True]
+
+
+async def test_a_login_is_followed_step_by_step(autojump_clock: trio.testing.MockClock) -> None:
+    """From its first step to its end, whenever one begins to; a failure is raised at the end."""
+    async with open_world(APPROVED) as world, open_library(world.services) as (client, _):
+        async with client.login_device_code() as login:
+            for _ in range(2):
+                steps = [progress.state async for progress in login.follow()]
+                assert steps == ["waiting", "exchanging", "committing"]
+        world.sandbox.script = Script(deny=True)
+        async with client.login_device_code() as login:
+            with pytest.raises(LoginFailed, match="device auth was denied"):
+                _ = [progress async for progress in login.follow()]
 
 
 async def test_a_login_that_fails_says_why(autojump_clock: trio.testing.MockClock) -> None:

@@ -37,7 +37,7 @@ def test_the_tree_at_the_top_of_the_file_is_the_real_one() -> None:
             assert str(found.code) in drawn[name]
 
 
-READERS = ("config", "oauth", "requirements", "foreign_json", "sandbox")
+READERS = ("client", "config", "oauth", "requirements", "foreign_json", "sandbox")
 STREET = ("cli", "sandbox", "doctor")
 OTHERS = ("accountd.client.errors", "accountd.rpc.pending")
 

@@ -60,11 +60,22 @@ def test_a_script_logs_in_and_reads_the_account_and_its_limits(
     assert err == ""
 
 
+def test_a_script_on_asyncio_follows_its_login(home: Path) -> None:
+    """Each step is told between the code and the account."""
+    with running_with_sandbox(home, Script(approve_after_polls=1, interval=0)) as (daemon, _):
+        with example("log_in_asyncio.py", daemon.path) as script:
+            out, err = script.communicate(timeout=PATIENCE)
+    _page, *steps, who = out.splitlines()
+    assert steps == ["The login is waiting", "The login is exchanging", "The login is committing"]
+    assert "ada@example.com" in who
+    assert err == ""
+
+
 def test_the_readme_shows_these_scripts() -> None:
     """What is in the README, and in docs/clients.md, is what is run here."""
     readme, clients = (ROOT / "README.md").read_text(), (ROOT / "docs" / "clients.md").read_text()
     assert f"```python\n{(EXAMPLES / 'log_in.py').read_text()}```" in readme
-    for name in ("log_in_blocking.py", "log_in_with_browser.py", "follow.py"):
+    for name in ("log_in_blocking.py", "log_in_with_browser.py", "follow.py", "log_in_asyncio.py"):
         assert f"```python\n{(EXAMPLES / name).read_text()}```" in clients, name
 
 

@@ -236,7 +236,7 @@ def test_a_sandbox_for_a_shell_outlives_a_ctrl_c_at_its_prompt(shell: str) -> No
     [
         (["sh", "-c", "test -S $ACCOUNTD_SOCKET && exit 7"], 7, ""),
         (["sh", "-c", "kill -KILL $$"], 137, ""),
-        (["sh", "-c", "kill -TERM $PPID; sleep 9"], 143, ""),
+        (["sh", "-c", "kill -TERM $PPID; exec sleep 9"], 143, ""),
         (["sh", "-c", 'printf %s "$@" >&2', "-", "--json", "--", "-x"], 0, "--json---x"),
         (["there-is-no-such-command"], 127, "accountd: there-is-no-such-command: no such command\n"),
         (["/dev/null"], 126, "accountd: /dev/null: cannot be run: Permission denied (os error 13)\n"),
@@ -277,11 +277,16 @@ def test_it_tells_a_harness_what_is_there_and_what_happens() -> None:
 
 
 def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
-    """Its folder and its daemon, once they are old; not those of one that runs, nor what somebody else has made."""
+    """Its folder and its daemon, once they are old, and a log that a daemon has written to a folder that had gone.
+
+    Not those of one that runs, nor what somebody else has made.
+    """
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [*COMMAND, "--json", "--daemon"]
-    others = tmp_path / f"{paths.SANDBOX_HOME}of-another-make"
-    others.mkdir()
+    others, last_words = (tmp_path / f"{paths.SANDBOX_HOME}{name}" for name in ("of-another-make", "last-words"))
+    for folder, file in ((others, paths.CONFIG), (last_words, paths.LOG)):
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).touch()
     found = []
     for number in (signal.SIGKILL, signal.SIGTERM):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
@@ -292,7 +297,7 @@ def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
             process.kill()
             process.wait()
     (_, killed, client), (living, home, other) = found
-    for folder in (killed, home, others):
+    for folder in (killed, home, others, last_words):
         os.utime(folder, (0, 0))
     try:
         done = subprocess.run([*COMMAND, "--", "true"], timeout=30, check=True, env=environ)

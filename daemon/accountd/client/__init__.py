@@ -1,4 +1,4 @@
-"""The library for programs that use the daemon: `connect` for those on trio, `blocking` for all others.
+"""The library for programs that use the daemon: `connect` for trio, `aio` for asyncio, `blocking` for all others.
 
 `blocking` needs the standard library alone and starts in its time, so what is named here is imported when it is
 asked for.

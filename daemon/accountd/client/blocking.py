@@ -14,8 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
-from accountd.client.blocking_connection import BlockingConnection, Notification
+from accountd.client.blocking_connection import BlockingConnection
 from accountd.client.errors import CallTimedOut, ClientError, Interrupted, LoginFailed, read_reason
+from accountd.client.incoming import Notification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,12 +172,18 @@ def _is_of(login_id: str, told: Notification) -> bool:
 class Login:
     """What both kinds have in common; a context manager. Times are Unix seconds."""
 
+    id: str
+    """What the protocol calls it by: `Client.cancel_login`, `list_logins` and each notification of it."""
+
+    progress: results.AccountLoginProgress
+    """Where the login is, as far as `wait` has heard."""
+
     def __init__(self, client: Client, login_id: str, progress: dict[str, Any]) -> None:
         self.id = login_id
         self._client = client
         self._cancelled = False
         self._completed: dict[str, Any] | None = None
-        self._progress = progress
+        self.progress = cast("results.AccountLoginProgress", progress)
 
     def __enter__(self) -> Self:
         return self
@@ -190,12 +197,12 @@ class Login:
     @property
     def expires_at(self) -> float:
         """When the daemon gives the login up."""
-        return float(self._progress["expiresAt"])
+        return float(self.progress["expiresAt"])
 
     @property
     def lifetime(self) -> float:
         """For how many seconds, from its start, the person can approve."""
-        return self.expires_at - float(self._progress["startedAt"])
+        return self.expires_at - float(self.progress["startedAt"])
 
     def wait(
         self,
@@ -213,9 +220,9 @@ class Login:
             if told.method == _COMPLETED:
                 self._completed = told.params
             else:
-                self._progress = told.params
+                self.progress = cast("results.AccountLoginProgress", told.params)
                 if progressed is not None:
-                    progressed(cast("results.AccountLoginProgress", told.params))
+                    progressed(self.progress)
         if not self._completed["success"]:
             raise LoginFailed(self._completed["error"] or "the login failed", read_reason(self._completed))
 

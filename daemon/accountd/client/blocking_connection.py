@@ -11,23 +11,17 @@ import os
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from accountd.client.connecting import LONGEST_MESSAGE, introduce, open_connection
 from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, read_reason
+from accountd.client.incoming import Notification, NotTheProtocol, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from socket import socket
     from typing import Self
-
-
-class Notification(NamedTuple):
-    """What the daemon says unasked."""
-
-    method: str
-    params: dict[str, Any]
 
 
 class BlockingConnection:
@@ -176,26 +170,14 @@ class BlockingConnection:
     def _take(self, line: bytes | bytearray) -> None:
         """Sort one message in. What is not the protocol ends the connection: nothing after it can be trusted."""
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            raise self._lost("sent something that is not JSON; is it an accountd?") from None
-        match message:
-            case {"method": str(method), **rest} if "id" not in rest:
-                params = rest.get("params")
-                self._notifications.append(Notification(method, params if isinstance(params, dict) else {}))
-            case {"method": str()}:
-                pass  # a request of the daemon's: only clients that gave it tokens of their own are asked
-            case {"id": int(request_id), "result": dict()} | {
-                "id": int(request_id),
-                "error": {"code": int(), "message": str()},
-            }:
-                if request_id in self._unanswered:
-                    self._unanswered.remove(request_id)
-                    self._responses[request_id] = message
-            case {"id": None, "error": {"message": str(text)}}:
-                raise self._lost(f"could not read what it was sent: {text}")
-            case _:
-                raise self._lost("sent a message that is none of the protocol's; is it an accountd?")
+            message = parse_line(line)
+        except NotTheProtocol as error:
+            raise self._lost(str(error)) from None
+        if isinstance(message, Notification):
+            self._notifications.append(message)
+        elif message is not None and message["id"] in self._unanswered:
+            self._unanswered.remove(message["id"])
+            self._responses[message["id"]] = message
 
     def _lost(self, what: str) -> ConnectionLost:
         self.close()

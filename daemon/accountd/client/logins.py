@@ -11,13 +11,16 @@ from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgres
 from accountd.protocol.reasons import ErrorReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from accountd.protocol.account import BrowserLoginStarted, DeviceCodeLoginStarted
 
 
 class Login:
     """What both kinds have in common. Times are Unix seconds."""
+
+    id: str
+    """What the protocol calls it by: `Client.cancel_login`, `list_logins` and each notification of it."""
 
     progress: AccountLoginProgress
     """Where the login is, as far as the daemon has said."""
@@ -30,7 +33,9 @@ class Login:
         self.id = started.login_id
         self._cancel = cancel
         self._outcome: AccountLoginCompleted | ConnectionLost | None = None
+        self._steps: list[AccountLoginProgress] = []
         self._begun = trio.Event()
+        self._changed = trio.Event()
         self._ended = trio.Event()
 
     @property
@@ -57,6 +62,17 @@ class Login:
                 reason = told.reason if isinstance(told, ErrorReason) else None
                 raise LoginFailed(error or "the login failed", reason)
 
+    async def follow(self) -> AsyncIterator[AccountLoginProgress]:
+        """Give each step of the login, from its first; then end as `wait` does, or raise what it raises."""
+        taken = 0
+        while taken < len(self._steps) or not self.has_ended:
+            if taken == len(self._steps):
+                await self._changed.wait()
+            else:
+                taken += 1
+                yield self._steps[taken - 1]
+        await self.wait()
+
     async def cancel(self) -> bool:
         """Cancel it. True promises that nothing was stored and nothing will be.
 
@@ -75,10 +91,13 @@ class Login:
         """Take in what concerns this login."""
         if isinstance(told, AccountLoginProgress):
             self.progress = told
+            self._steps.append(told)
         elif self._outcome is None:
             self._outcome = told
             self._ended.set()
         self._begun.set()
+        self._changed.set()
+        self._changed = trio.Event()
 
 
 class DeviceCodeLogin(Login):

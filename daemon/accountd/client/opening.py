@@ -57,7 +57,7 @@ async def open_client(
     Unless it is `eager`, it is connected when something is asked for or followed. With `keepalive`, an answer is
     asked for each so many seconds, and a connection on which none comes for as long is ended.
     """
-    failure: Exception | None = None
+    failure: BaseException | None = None
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as endings:
             client = Client(
@@ -73,8 +73,10 @@ async def open_client(
                 if eager:
                     await client.ensure_connected()
                 yield client
-            except Exception as error:  # noqa: BLE001 - raised below, where no nursery makes a group of it
-                failure = error
+            except trio.Cancelled:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised below, where no nursery makes a group of it
+                failure = error  # a Ctrl-C, too, which whoever has called this catches by its name
         connections.cancel_scope.cancel()
     if failure is not None:
         raise failure

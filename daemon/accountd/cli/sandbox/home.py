@@ -90,7 +90,9 @@ def _is_left(path: Path) -> bool:
         if time.time() - found.st_mtime < _OLD:
             return False
         lock = os.open(path / paths.SANDBOX_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:  # it is of another make, or just being deleted
+    except FileNotFoundError:  # of another make; or made anew by the last words of a daemon that was just ending
+        return not (path / paths.CONFIG).exists()
+    except OSError:
         return False
     try:
         return try_lock(lock)
