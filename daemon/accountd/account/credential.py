@@ -63,6 +63,10 @@ class Keeper(Protocol):
         """Take note of what another program has stored in the place of this; say whom that concerns."""
         ...
 
+    def note_moved(self, record: AuthRecord) -> None:
+        """Take note that the login is in another workspace now."""
+        ...
+
     def note_refreshed(self) -> None:
         """Take note of other tokens of the same account."""
         ...
@@ -276,7 +280,16 @@ class Credential:
 
     def give_way(self, stored: AuthRecord | None) -> None:
         """Have what another program has stored in the place of this, and say so."""
+        if stored is not None and self._is_switch(stored):
+            self.move(stored)
+            return
         self.become(stored, to=self.keeper.find_audience(stored) if self.keeper is not None else None)
+
+    def move(self, record: AuthRecord) -> None:
+        """Have the same login in another workspace, and say so."""
+        if self.keeper is not None:
+            self.keeper.note_moved(record)
+        self.become(record)
 
     def _is_switch(self, record: AuthRecord | None) -> bool:
         """Say whether this is the login that there was, in another workspace: its refresh token is no better."""

@@ -220,7 +220,7 @@ class Workspaces:
                     self._check_policy(account_id)  # once more: it may have changed meanwhile
                     record = msgspec.structs.replace(record, chatgpt=switched)
                     await self._store.save(record)
-                    self._credential.become(record)
+                    self._credential.move(record)
                     self._routing.take(switched, workspace)
                     self._audit.note("workspace.switched", account=account_id)
                     reply(self._render(switched))

@@ -127,13 +127,21 @@ class AccountList(msgspec.Struct, frozen=True):
             return None
         return next((entry for entry in self.entries if entry.identity.is_same(identity)), None)
 
-    def with_record(self, record: AuthRecord, now: float) -> tuple[AccountList, Entry | None]:
-        """Return the list as a record tells it, and its entry; None for a record that nobody can use."""
+    def with_record(
+        self, record: AuthRecord, now: float, account_id: str | None = None
+    ) -> tuple[AccountList, Entry | None]:
+        """Return the list as a record tells it, and its entry; None for a record that nobody can use.
+
+        `account_id` is of whom it is, if the list cannot tell: a list that was not needed has no ids on disk.
+        """
         identity = identify(record)
         if identity is None:
             return self, None
-        owner = self.find_owner(record)
-        account_id = owner.id if owner is not None else make_id(identity, {each.id for each in self.entries})
+        owner = self.find_owner(record) or self.get(account_id)
+        if owner is not None:
+            account_id = owner.id
+        elif account_id is None:
+            account_id = make_id(identity, {each.id for each in self.entries})
         entry = owner.seen_in(record) if owner is not None else make_entry(account_id, identity, record, now)
         return self.with_entry(entry), entry
 

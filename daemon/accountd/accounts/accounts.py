@@ -130,12 +130,17 @@ class Accounts:
                 await self._open_or_sign_out(entry)
         self._is_implied = self.known.is_implied()
 
-    def _find_owner(self, record: AuthRecord | None) -> Entry | None:
+    def _find_owner(self, record: AuthRecord | None, account_id: str | None = None) -> Entry | None:
         """Return the entry of what is in auth.json, and have the list know it."""
         if record is None:
             return None
-        self.roster.list, entry = self.known.with_record(record, self._clock.now())
+        self.roster.list, entry = self.known.with_record(record, self._clock.now(), account_id)
         return entry
+
+    def _find_id(self, record: AuthRecord | None) -> str | None:
+        """Return the id by which an account is known here, whatever the disk has."""
+        entry = self.known.find_owner(record) if record is not None else None
+        return entry.id if entry is not None else None
 
     async def _adopt_orphans(self, active: AuthRecord | None) -> None:
         """Have records in the list that are not there: it may have been lost."""
@@ -173,8 +178,10 @@ class Accounts:
             await self._reread()
 
     async def _reread(self) -> None:
+        record = self.active.credential.record
+        account_id = self._find_id(record)
         self.roster.list = await self.roster.read()
-        self._set_active(self._find_owner(self.active.credential.record))
+        self._set_active(self._find_owner(record, account_id))
         for entry in self.known.entries:
             if entry.id != self.active_id and not entry.signed_out and entry.id not in self.roster:
                 await self._open_or_sign_out(entry)
@@ -182,10 +189,11 @@ class Accounts:
     async def update(self, change: Callable[[AccountList], AccountList]) -> None:
         """Change the list, which knows the active account in any case. Raises StorageError, and what it raises."""
         record = self.active.credential.record
+        account_id = self._find_id(record)
 
         def with_active(accounts: AccountList) -> AccountList:
             if record is not None:
-                accounts, _ = accounts.with_record(record, self._clock.now())
+                accounts, _ = accounts.with_record(record, self._clock.now(), account_id)
             return change(accounts)
 
         await self.roster.update(with_active)
@@ -308,8 +316,8 @@ class Accounts:
 
         def with_both(accounts: AccountList) -> AccountList:
             if leaving is not None:
-                accounts, _ = accounts.with_record(leaving, now)
-            accounts, entry = accounts.with_record(record, now)
+                accounts, _ = accounts.with_record(leaving, now, here)
+            accounts, entry = accounts.with_record(record, now, coming)
             if entry is not None:
                 accounts = accounts.with_entry(msgspec.structs.replace(entry, last_used_at=round(now)))
                 accounts = accounts.renamed(entry.id, alias) if alias is not None else accounts
@@ -445,6 +453,15 @@ class Accounts:
         self._settle_later(partial(self._settle, was, record if stored is not None else None, self.active_id))
         return Audience(was if stored is None else None, followers=True)
 
+    def note_moved(self, account_id: str | None, record: AuthRecord) -> None:
+        """Take note that an account's login is in another workspace now: it is still the same entry."""
+        entry, was_implied = self.known.get(account_id), self.known.is_implied()
+        if entry is None or account_id is None:
+            return
+        self.roster.list = self.known.with_entry(entry.seen_in(record))
+        if not was_implied:
+            self._settle_later(partial(self._settle_move, account_id, record))
+
     def note_refreshed(self, account_id: str | None) -> None:
         """Take note that an account's tokens are good: whoever else may have had them has not spent them."""
         credential = self.get(account_id).credential
@@ -465,6 +482,10 @@ class Accounts:
                     await self._to_settle[0]()
                 self._to_settle.popleft()
             self._wanted = trio.Event()
+
+    async def _settle_move(self, account_id: str, record: AuthRecord) -> None:
+        await self.update(lambda accounts: accounts.with_record(record, self._clock.now(), account_id)[0])
+        self.tell("switched", account_id)
 
     async def _settle_doubt(self, account_id: str) -> None:
         await self.update(lambda accounts: _in_doubt(accounts, account_id, doubtful=False))
@@ -511,6 +532,10 @@ class _KeeperOfActive:
         """See Keeper.find_audience."""
         return self._accounts.note_displaced(stored)
 
+    def note_moved(self, record: AuthRecord) -> None:
+        """See Keeper.note_moved."""
+        self._accounts.note_moved(self._accounts.active_id, record)
+
     def note_refreshed(self) -> None:
         """See Keeper.note_refreshed."""
         self._accounts.note_refreshed(self._accounts.active_id)
@@ -527,6 +552,10 @@ class _KeeperOfStored:
         """See Keeper.find_audience. There is none but those who mean it."""
         del stored
         return Audience(self._account_id)
+
+    def note_moved(self, record: AuthRecord) -> None:
+        """See Keeper.note_moved."""
+        self._accounts.note_moved(self._account_id, record)
 
     def note_refreshed(self) -> None:
         """See Keeper.note_refreshed."""
