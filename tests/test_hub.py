@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from accountd.hub import Hub, Notification
-from accountd.protocol.account import AccountLoginProgress, AccountUpdated
+from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgress, AccountUpdated
+from accountd.protocol.reasons import ErrorReason
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_every_subscription_hears_the_same_in_the_same_order() -> None:
@@ -60,3 +65,26 @@ def test_a_notification_of_our_own_kind_is_never_told_to_others() -> None:
         hub.publish(AccountUpdated(None, None))
         hub.publish(AccountUpdated(None, None), extension=True)
     assert [notification.extension for notification in heard] == [True, False, True]
+
+
+def test_a_subscription_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is a bug, which is logged."""
+    hub = Hub()
+    heard: list[Notification] = []
+    with hub.subscribe(lambda _: heard[0]), hub.subscribe(heard.append):  # type: ignore[arg-type]  # it fails
+        hub.publish(AccountUpdated(None, None))
+    assert len(heard) == 1
+    assert "a notification to one of the clients" in caplog.text
+
+
+def test_what_is_more_for_some_is_beside_what_is_for_all() -> None:
+    """Only where there is more; and whom it is for goes along."""
+    hub = Hub()
+    heard: list[Notification] = []
+    with hub.subscribe(heard.append):
+        hub.publish(AccountLoginCompleted("i", success=True), to="an audience")
+        hub.publish(AccountLoginCompleted("i", success=False, accountd=ErrorReason("loginDenied")))
+    plain, extended = heard
+    assert (plain.extended, plain.to) == (None, "an audience")
+    assert b"loginDenied" in (extended.extended or b"")
+    assert b"loginDenied" not in extended.payload

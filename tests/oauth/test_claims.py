@@ -47,7 +47,7 @@ def jwt(payload: object) -> Secret:
         ({AUTH: {"chatgpt_account_is_fedramp": "true"}}, NOTHING),
         ({"email": "", PROFILE: {"email": "c@d"}}, Claims("c@d", "unknown", None, None)),
         ({AUTH: {"chatgpt_user_id": "", "user_id": "v"}}, Claims(None, "unknown", "v", None)),
-        ({"email": "", AUTH: {"chatgpt_user_id": "", "chatgpt_account_id": ""}}, NOTHING),
+        ({"email": "", PROFILE: {"email": ""}, AUTH: {"user_id": "", "chatgpt_account_id": ""}}, NOTHING),
         ({}, NOTHING),
         ({"email": 5, PROFILE: "x", AUTH: ["x"]}, NOTHING),
         ({"email": None, PROFILE: None, AUTH: {"chatgpt_plan_type": 5, "chatgpt_user_id": {}}}, NOTHING),

@@ -63,6 +63,12 @@ def test_the_reason_is_the_first_class_that_says_something(error: AccountdError,
     assert find_reason(error) == reason
 
 
+def test_an_error_that_caused_itself_has_its_own_reason() -> None:
+    """Python lets one be raised from itself."""
+    error = LoginFailed("x")
+    assert find_reason(caused(error, error)) == "loginFailed"
+
+
 def test_only_who_declares_the_extension_is_told() -> None:
     """Others get what they always got, to the byte."""
     error = NotLoggedIn("nobody is logged in")

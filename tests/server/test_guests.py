@@ -10,9 +10,11 @@ import trio
 import trio.testing
 
 from accountd.config.limits import Limits
+from accountd.counters import GuestCounters
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.protocol.methods import TOKEN_NOTIFICATIONS
 from accountd.sandbox import Fault, Script
+from accountd.secret import Secret
 from accountd.server.connection import Connection
 from accountd.server.door import Door, make_token_door, share_room
 from accountd.server.guests import (
@@ -23,6 +25,7 @@ from accountd.server.guests import (
     MESSAGES_AT_ONCE,
     MESSAGES_PER_SECOND,
     REFRESH_INTERVAL,
+    Guest,
     Guests,
     Turnstile,
 )
@@ -99,6 +102,17 @@ async def test_a_guest_with_an_older_token_gets_the_present_one(autojump_clock: 
             assert refreshes(world) == 1
             assert await token_of(guest, FORCE) != present  # which it has by now
             assert refreshes(world) == 2
+
+
+@pytest.mark.parametrize(("is_due", "granted"), [(False, False), (True, True)])
+async def test_which_token_a_guest_has_is_not_what_another_was_handed(is_due: bool, granted: bool) -> None:
+    """So an older one brings no refresh, though the others have the present one; a refresh that is due is made."""
+    guests = Guests(Limits(), GuestCounters())
+    one, other = Guest(guests), Guest(guests)
+    one.note_token(Secret("old"))
+    other.note_token(Secret("present"))
+    assert one.may_refresh(Secret("present"), is_due=is_due) is granted
+    assert other.may_refresh(Secret("present"), is_due=False) is not granted  # the one refresh of these ten seconds
 
 
 async def test_the_main_door_refreshes_when_told_to(autojump_clock: trio.testing.MockClock) -> None:
