@@ -202,9 +202,11 @@ def codex_startup_lock(environ: Mapping[str, str]) -> str:
     return os.path.join(os.path.dirname(control_socket(environ)), STARTUP_LOCK)
 
 
-def agents_folder(environ: Mapping[str, str]) -> str:
-    """Return the folder for the sockets of the agents that fronts of this CODEX_HOME share."""
-    return os.path.join(runtime_folder(environ), f"{AGENTS}{_digest(os.path.realpath(codex_home(environ)))}")
+def agents_folder(environ: Mapping[str, str], account: str | None = None) -> str:
+    """Return the folder for the sockets of the agents that fronts of this CODEX_HOME share, for one account."""
+    home = os.path.realpath(codex_home(environ))
+    name = _digest(home if account is None else f"{home}\n{account.casefold()}")
+    return os.path.join(runtime_folder(environ), f"{AGENTS}{name}")
 
 
 def instance_lock(socket: str | os.PathLike[str]) -> str:

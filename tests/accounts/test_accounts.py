@@ -14,6 +14,7 @@ import trio.testing
 from accountd.accounts.listing import render_accounts
 from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, RefreshRefused, StorageError
+from accountd.protocol.prelude import render_prelude
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record, render_time
 from accountd.storage.file import FileStore
@@ -304,3 +305,27 @@ async def test_stock_clients_see_all_sessions_and_use_one_of_them() -> None:
             assert world.services.accounts.active_id == expected
         refused = await client.call("accountSession/switch", {"sessionId": "nobody", "accountId": "acct-2"})
         assert refused["error"]["message"] == "Only the active managed account session can be switched"
+
+
+async def test_a_bridge_binds_a_client_that_knows_nothing_of_it() -> None:
+    """It is shown that account whichever is active, hears of no switch, and reads as nobody once it is removed."""
+    async with open_two() as (world, home, work):
+        accounts = world.services.accounts
+        async with open_client(world.services, initialize=False) as client:
+            await client.stream.send_all(render_prelude(work))
+            assert await client.receive() == {"accountd": {"selectedId": work}}
+            await client.initialize()
+            status = await client.call("getAuthStatus", {"includeToken": True})
+            token = accounts.get(work).credential.login
+            assert token is not None
+            assert status["result"]["authToken"] == token.tokens.access_token.reveal()
+            await accounts.switch(work, lambda: None)
+            await accounts.switch(home, lambda: None)
+            await accounts.log_out(accounts.get(work), lambda: None)
+            assert (await client.receive())["params"]["authMode"] is None
+            status = await client.call("getAuthStatus", {"includeToken": True})
+            assert status["result"]["authMethod"] is None
+        async with open_client(world.services, initialize=False) as client:
+            await client.stream.send_all(render_prelude("nobody"))
+            refused = await client.receive()
+            assert refused["error"]["data"]["accountd"]["reason"] == "noSuchAccount"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from accountd.framing.base import Ended, Event, Message, Rejected, Reply
+from accountd.framing.base import Ended, Event, Message, Prelude, Rejected, Reply
 from accountd.framing.websocket import WebSocketFraming
 
 if TYPE_CHECKING:
@@ -60,5 +60,7 @@ def _answer(framing: WebSocketFraming, event: Event) -> bytes:
             return framing.send(complaint.encode())
         case Reply(data):
             return data
+        case Prelude():  # which no WebSocket has
+            return b""
         case Ended():
             return b""

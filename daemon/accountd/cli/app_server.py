@@ -49,6 +49,7 @@ example:
   accountd app-server
   accountd app-server --listen unix://$HOME/codex.sock
   codex --remote unix://$HOME/codex.sock
+  accountd app-server --account work
   accountd app-server --account-from unix:///run/user/1000/box.sock
 """
 
@@ -77,6 +78,9 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="URL",
         help="unix://PATH: have the account of a token socket, which may be another machine's, and start no daemon",
     )
+    parser.add_argument(
+        "--account", metavar="NAME", help="be for this account, whichever is active; else $ACCOUNTD_ACCOUNT"
+    )
     parser.set_defaults(run=run, ignores_unknown=True)
 
 
@@ -97,10 +101,14 @@ def run(args: argparse.Namespace) -> int:
     from accountd.front.launch import Launch
     from accountd.front.serve import Front, main
 
-    launch = Launch(os.environ, args.before, args.unknown, read_agent_program(os.environ))
     remote = args.account_from is not None
+    account = args.account or os.environ.get("ACCOUNTD_ACCOUNT") or None
+    if remote and args.account:
+        raise Failure("--account-from has the account of its socket; leave --account out", USAGE)
+    account = None if remote else account
+    launch = Launch(os.environ, args.before, args.unknown, read_agent_program(os.environ), account)
     path = _parse_account(args) if remote else socket_path(args)
-    front = Front(Path(path), launch, start=not args.no_start, remote=remote)
+    front = Front(Path(path), launch, start=not args.no_start, remote=remote, account=account)
     return main(front, [Path(place) for place in places])
 
 

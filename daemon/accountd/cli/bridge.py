@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from accountd.cli.connecting import open_daemon, socket_path
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.interrupts import Interrupts
+from accountd.client.errors import ClientError
+from accountd.client.prelude import say_prelude
 from accountd.errors import describe_os_error
 
 if TYPE_CHECKING:
@@ -35,7 +37,14 @@ def bridge_stdio(args: argparse.Namespace) -> int:
     """Relay between standard input and output and the daemon of the command line, as `run_bridge` does."""
     if sys.stdin is None:  # its number would go to the next file to be opened: the connection itself
         raise Failure("standard input is closed")
-    return run_bridge(open_daemon(args), socket_path(args))
+    connection = open_daemon(args)
+    if (account := args.account or os.environ.get("ACCOUNTD_ACCOUNT")) is not None:
+        try:
+            say_prelude(connection, account)
+        except ClientError as error:
+            connection.close()
+            raise Failure(str(error)) from error
+    return run_bridge(connection, socket_path(args))
 
 
 def run_bridge(connection: socket.socket, path: str | Path, *, stdin: int = 0, stdout: int = 1) -> int:

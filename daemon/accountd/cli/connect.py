@@ -21,7 +21,7 @@ Clients that start `codex app-server` start `accountd app-server` instead.
 
 examples:
   accountd connect < requests.ndjson
-  ssh build.example accountd connect
+  ssh build.example accountd connect --account work
 """
 
 
@@ -33,7 +33,9 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Relay between the daemon's socket and standard input and output.",
         epilog=_EPILOG,
     )
-    add_client_options(parser)
+    add_client_options(parser).add_argument(
+        "--account", metavar="NAME", help="mean this account, whichever is active; else $ACCOUNTD_ACCOUNT"
+    )
     parser.set_defaults(run=run)
 
 

@@ -13,6 +13,7 @@ import trio
 from accountd import paths
 from accountd.client.client import CONNECT_TIMEOUT, Client
 from accountd.client.connecting import introduce, open_connection
+from accountd.client.prelude import say_prelude
 
 if TYPE_CHECKING:
     import socket as sockets
@@ -28,17 +29,20 @@ async def connect(
     name: str = "accountd-client",
     title: str | None = None,
     start: bool = True,
+    account: str | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to the daemon of this environment, or at `socket`; where none listens, start one unless told not to.
 
-    `name` is who the daemon, and the issuer of a browser login, are told is asking; `title` is for people. Raises
-    NothingListens, with `start` DaemonNotStarted; DaemonUnreachable if it is another person's socket or may not be
-    opened; ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does; ConfigError if
-    this environment names no path.
+    `name` is who the daemon, and the issuer of a browser login, are told is asking; `title` is for people. With
+    `account` the connection means that one, by any of its names, whichever is active.
+
+    Raises NothingListens, with `start` DaemonNotStarted; DaemonUnreachable if it is another person's socket or may
+    not be opened; ConnectionLost or CallTimedOut if what listens there does not answer as a daemon does; CallFailed
+    for an account that there is not; ConfigError if this environment names no path.
     """
     path = Path(paths.socket_path(os.environ) if socket is None else socket)
     introduction = introduce(name, title)
-    async with open_client(path, partial(open_stream, path), introduction, start=start) as client:
+    async with open_client(path, partial(open_stream, path, account=account), introduction, start=start) as client:
         yield client
 
 
@@ -82,7 +86,7 @@ async def open_client(
         raise failure
 
 
-async def open_stream(path: Path, start: bool) -> trio.SocketStream:
+async def open_stream(path: Path, start: bool, *, account: str | None = None) -> trio.SocketStream:
     """Connect to the daemon at `path`, or to one that is started. Raises what `connect` does of a socket.
 
     It is opened in a thread: starting a daemon blocks. Whoever is cancelled meanwhile leaves none open.
@@ -92,12 +96,14 @@ async def open_stream(path: Path, start: bool) -> trio.SocketStream:
 
     def work() -> None:
         opened.append(open_connection(path, CONNECT_TIMEOUT, start=start))
+        if account is not None:
+            say_prelude(opened[0], account)
         if is_left:
             opened[0].close()
 
     try:
         await trio.to_thread.run_sync(work, abandon_on_cancel=True)
-    except trio.Cancelled:
+    except BaseException:
         is_left = True
         for connection in opened:
             connection.close()

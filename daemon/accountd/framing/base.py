@@ -37,7 +37,13 @@ class Ended(msgspec.Struct, frozen=True):
     complaint: str | None = None
 
 
-Event = Message | Reply | Rejected | Ended
+class Prelude(msgspec.Struct, frozen=True):
+    """A bridge has said for whom it speaks, before its client has said anything. What answers it is no message."""
+
+    line: bytes
+
+
+Event = Message | Reply | Rejected | Ended | Prelude
 
 
 class Framing(Protocol):

@@ -1,17 +1,26 @@
-"""Which framing a client speaks, from the first bytes that it sends."""
+"""Which framing a client speaks, from the first bytes that it sends; a bridge may have said a line before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from accountd.framing.base import MAX_MESSAGE, PORTION
+from accountd.framing.base import MAX_MESSAGE, PORTION, Prelude
 from accountd.framing.ndjson import NdjsonFraming
 from accountd.framing.websocket import WebSocketFraming
+from accountd.protocol.prelude import BEGINNING
 
 if TYPE_CHECKING:
     from accountd.framing.base import Event, Framing
 
 _UPGRADE: Final = b"GET "  # a WebSocket begins with an HTTP request (RFC 6455 section 4.1); JSON never does
+
+
+_LONGEST_PRELUDE: Final = 1024
+"""Bytes of the line of a bridge."""
+
+
+def _is_begun(beginning: bytes, data: bytes) -> bool:
+    return data.startswith(beginning) or beginning.startswith(data)
 
 
 def detect_framing(first: bytes, max_message: int = MAX_MESSAGE) -> Framing | None:
@@ -30,6 +39,7 @@ class DetectedFraming:
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._max_message = max_message
         self._first = b""
+        self._has_prelude = False
         self._framing: Framing | None = None
 
     @property
@@ -68,10 +78,21 @@ class DetectedFraming:
             return self._framing.receive(data)
         if not data:
             self._framing = NdjsonFraming()  # either would do: nothing follows its end
-            return self._framing.receive(data)
+            begun = self._framing.receive(self._first) if self._first.startswith(BEGINNING[:1]) else []
+            return begun + self._framing.receive(data)
         self._first += data
+        prelude: list[Event] = []
+        if not self._has_prelude and _is_begun(BEGINNING, self._first):
+            line, end, rest = self._first.partition(b"\n")
+            if not end and len(line) <= _LONGEST_PRELUDE:
+                return []
+            if end and line.startswith(BEGINNING):
+                self._has_prelude, self._first = True, rest
+                prelude = [Prelude(line)]
+        if not self._first:
+            return prelude
         self._framing = detect_framing(self._first, self._max_message)
-        return self._framing.receive(self._first) if self._framing is not None else []
+        return prelude + (self._framing.receive(self._first) if self._framing is not None else [])
 
     def send(self, payload: bytes) -> bytes:
         """See Framing.send."""

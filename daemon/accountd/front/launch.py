@@ -38,12 +38,16 @@ _log = logging.getLogger(__name__)
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """What a child is started with. `before` and `after` are the flags on both sides of the verb; see `command`."""
+    """What a child is started with. `before` and `after` are the flags on both sides of the verb; see `command`.
+
+    A child is for one account: for `account`, or else for the active one.
+    """
 
     environ: Mapping[str, str]
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     configured: str | None = None
+    account: str | None = None
 
     def render(self, program: str, socket: str) -> list[str]:
         """Write the command line of a child."""
@@ -67,7 +71,7 @@ async def open_private_child(launch: Launch, hear: Hear, nursery: trio.Nursery) 
 @asynccontextmanager
 async def open_shared_child(launch: Launch, hear: Hear, nursery: trio.Nursery) -> AsyncIterator[Child]:
     """Have a child for the block, which stays when the block is left. Raises AgentUnavailable."""
-    folder = _make_folder(paths.agents_folder(launch.environ))
+    folder = _make_folder(paths.agents_folder(launch.environ, launch.account))
     child = await _adopt(folder, paths.codex_home(launch.environ), hear, nursery)
     yield child or await _start(launch, folder, hear, nursery)
 

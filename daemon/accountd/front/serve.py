@@ -64,13 +64,15 @@ SIGNALLED: Final = 128
 class Front(msgspec.Struct, frozen=True):
     """The daemon at `path`, which is started where there is none if `start` is set, and how agents are run.
 
-    If the account is `remote`, `path` is a token socket.
+    If the account is `remote`, `path` is a token socket. With `account` all clients mean that one, and so does the
+    agent, whichever is active.
     """
 
     path: Path
     launch: Launch
     start: bool = True
     remote: bool = False
+    account: str | None = None
 
 
 async def run_on_stdio(front: Front) -> None:
@@ -154,7 +156,7 @@ def _open_account(front: Front) -> AbstractAsyncContextManager[Client | RemoteAc
     """Connect to whoever has the account, whom the feed asks. Raises ClientError, but for a remote one."""
     if front.remote:
         return open_remote_account(front.path)
-    return connect(front.path, name=OUR_NAME, title=_TITLE, start=front.start)
+    return connect(front.path, name=OUR_NAME, title=_TITLE, start=front.start, account=front.account)
 
 
 @asynccontextmanager
@@ -170,7 +172,16 @@ async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
                 feed = Feed(account, without_login=without_login, changed=report.change)
                 open_child = partial(open_shared_child if shared else open_private_child, front.launch, feed.answer)
                 agent = Agent(open_child, feed.feeding, ends_idle=shared)
-                sides = Sides(front.path, agent, feed, report, front.launch, start=front.start, remote=remote)
+                sides = Sides(
+                    front.path,
+                    agent,
+                    feed,
+                    report,
+                    front.launch,
+                    start=front.start,
+                    remote=remote,
+                    account=front.account,
+                )
                 nursery.start_soon(sides.look_for_program)
                 if not isinstance(account, RemoteAccount):
                     nursery.start_soon(supervise, "telling the daemon of it", report.follow, account, feed)

@@ -34,7 +34,7 @@ _CHOOSE_PROVIDER: Final = ("--oss", "--profile", "-p", "--local-provider")
 class Sides:
     """The two sides of every client's router. `start`: a daemon is started where none listens at `path`.
 
-    With `remote` there is that in place of a daemon.
+    With `remote` there is that in place of a daemon; with `account` that is meant, whichever is active.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Sides:
         *,
         start: bool,
         remote: RemoteAccount | None = None,
+        account: str | None = None,
     ) -> None:
         self.remote = remote
         self.agent = agent
@@ -55,6 +56,7 @@ class Sides:
         self._path = path
         self._launch = launch
         self._start = start
+        self._account = account
         self._program: Program | None = None
         self._is_program_known = trio.Event()
         flags = (*launch.before, *launch.after)
@@ -106,4 +108,4 @@ class Sides:
 
     async def open_daemon(self) -> trio.abc.Stream:
         """Connect to the daemon, started if there is none. Raises ClientError."""
-        return await open_daemon_stream(self._path, self._start)
+        return await open_daemon_stream(self._path, self._start, account=self._account)

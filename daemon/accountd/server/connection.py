@@ -20,7 +20,7 @@ import trio
 
 from accountd.config.limits import FIRST_MESSAGE
 from accountd.errors import InvalidRequest
-from accountd.framing.base import Ended, Message, Rejected, Reply
+from accountd.framing.base import Ended, Message, Prelude, Rejected, Reply
 from accountd.protocol.jsonrpc import Malformed, Request, Response, parse_message, render_error
 from accountd.protocol.methods import is_in_turn
 from accountd.server.dispatch import Dispatcher
@@ -193,6 +193,8 @@ class Connection:
                     self._accept(payload, requests)
                 case Reply(reply):
                     self._outbox.put(reply)
+                case Prelude(line):
+                    self._outbox.put(self._dispatcher.take_prelude(line))
                 case Rejected(complaint):
                     self._complain(None, InvalidRequest(complaint))
                 case Ended(complaint):

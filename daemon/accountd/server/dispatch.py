@@ -10,12 +10,16 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from accountd import paths
 from accountd.codex import user_agent
 from accountd.codex.methods import is_of_the_agent, render_refusal
 from accountd.errors import InvalidRequest, MethodNotFound, RequestError, RequestFailed
+from accountd.foreign_json import UNDECODABLE
 from accountd.logs import bind_fields
 from accountd.protocol.account import InitializeResponse, OfAccount
+from accountd.protocol.accounts import SelectAccountParams
 from accountd.protocol.jsonrpc import render_error, render_result
 from accountd.protocol.methods import METHODS, experimental_reason, find_method, parse_besides, parse_params
 from accountd.server.call import Call
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
     from accountd.server.session import Session
 
 _log = logging.getLogger(__name__)
+
+
+class _Prelude(msgspec.Struct):
+    accountd: SelectAccountParams
 
 
 class Dispatcher:
@@ -171,6 +179,20 @@ class Dispatcher:
         if self.selection.is_fixed:
             raise InvalidRequest("this socket is for one account")
         return Selection(self._services.accounts, self._services.accounts.known.find(name).id)
+
+    def take_prelude(self, line: bytes) -> bytes:
+        """Mean the account that a bridge names for its client. Return the line that answers it."""
+        try:
+            if self.selection.is_fixed or self._methods is not None:
+                raise InvalidRequest("this socket is for one account")
+            try:
+                wanted = msgspec.json.decode(line, type=_Prelude).accountd.account
+            except UNDECODABLE:
+                raise InvalidRequest("Invalid request: the line of a bridge names no account") from None
+            self.selection.select(self._services.accounts.known.find(wanted or "").id)
+        except RequestError as error:
+            return render_error(None, error, extension=True) + b"\n"
+        return msgspec.json.encode({"accountd": {"selectedId": self.selection.account_id}}) + b"\n"
 
     def _initialize(self, params: InitializeParams, reply: Callable[[Wire], None]) -> None:
         if self.session is not None:

@@ -51,7 +51,7 @@ function _shtab_accountd_using
 end
 
 set -g _shtab_accountd_commands login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help
-set -g _shtab_accountd_opts_with_value --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts
+set -g _shtab_accountd_opts_with_value --account --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts
 
 complete -c accountd -e
 complete -c accountd -f
@@ -109,6 +109,7 @@ complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -
 complete -c accountd -n '_shtab_accountd_using connect' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using connect' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using connect' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using connect' -l account -x -d 'mean this account, whichever is active; else $ACCOUNTD_ACCOUNT'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a app-server -d 'be a Codex app-server, with the daemon'"'"'s account'
 complete -c accountd -n '_shtab_accountd_using app-server' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using app-server' -l listen -x -d 'stdio://, which is the default; or unix://PATH, repeatable; unix:// alone is the socket at which plain `codex` looks'
@@ -116,6 +117,7 @@ complete -c accountd -n '_shtab_accountd_using app-server' -l stdio -d 'the same
 complete -c accountd -n '_shtab_accountd_using app-server' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using app-server' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 complete -c accountd -n '_shtab_accountd_using app-server' -l account-from -x -d 'unix://PATH: have the account of a token socket, which may be another machine'"'"'s, and start no daemon'
+complete -c accountd -n '_shtab_accountd_using app-server' -l account -x -d 'be for this account, whichever is active; else $ACCOUNTD_ACCOUNT'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a serve -d 'run the daemon in the foreground'
 complete -c accountd -n '_shtab_accountd_using serve' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using serve' -l listen -x -d 'unix://PATH, or stdio:// to serve one client (default: the socket of the service manager that starts this, else $ACCOUNTD_SOCKET, else the usual one)'

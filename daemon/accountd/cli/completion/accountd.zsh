@@ -48,6 +48,7 @@ _shtab_accountd_app_server_options=(
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
   "--account-from=[unix\:\/\/PATH\: have the account of a token socket, which may be another machine\'s, and start no daemon]:URL:"
+  "--account=[be for this account, whichever is active\; else \$ACCOUNTD_ACCOUNT]:NAME:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -65,6 +66,7 @@ _shtab_accountd_connect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  "--account=[mean this account, whichever is active\; else \$ACCOUNTD_ACCOUNT]:NAME:"
 )
 
 # guard to ensure default positional specs are added only once per session
