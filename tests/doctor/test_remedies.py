@@ -52,6 +52,11 @@ FAULTS: Final = [
     ("home.log", "install -D /dev/null codex/log/accountd.log; chown 4321:4321 codex/log/accountd.log"),
     ("home.log", "install -D /dev/null codex/log/accountd-audit.jsonl; chmod 0400 codex/log/*.jsonl"),
     ("home.log", "touch codex/log"),
+    ("home.log", "install -d -o 12345 codex/log; ln -s /dev/null codex/log/accountd.log"),
+    ("home.log", "ln -s ../nowhere codex/log"),
+    ("home.log", "chattr +i codex"),
+    ("home.disk", "chattr +i codex"),
+    ("auth.rehearsal", "rm codex/auth.lock; chattr +i codex"),
     ("home.log", "install -d -m 0500 -o 12345 codex/log"),
     ("home.disk", "chmod 0500 codex"),
     ("home.disk", "chown root:root codex; chmod 0755 codex"),
@@ -122,16 +127,20 @@ def machine(home: Path) -> Path:
 def test_the_remedy_mends_it(check: str, fault: str, machine: Path, look: Look) -> None:
     """Fault and remedy name the place; where two owners or modes are wrong, it takes two."""
 
-    def do(command: str) -> None:
-        subprocess.run(["sh", "-ec", f'sudo() {{ "$@"; }}; {command}'], cwd=machine, check=True)
+    def do(command: str) -> bool:
+        return (
+            subprocess.run(["sh", "-ec", f'sudo() {{ "$@"; }}; {command}'], cwd=machine, check=False).returncode
+            == 0
+        )
 
-    do(fault)
+    if not do(fault):
+        pytest.skip("this file system has no such fault")
     found = look(machine, check)
     assert found[0] != "ok"
     for _ in range(3):
         if found[0] != "ok":
             command = re.search(rf"`([^`]*{machine}[^`]*)`", found[2])
             assert command is not None, found
-            do(command[1])
+            assert do(command[1])
             found = look(machine, check)
     assert found[0] == "ok", found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -53,6 +55,18 @@ def file_of_another(home: Path) -> None:
     (home / "log").mkdir()
     (home / "log" / "accountd.log").write_text("")
     os.chown(home / "log" / "accountd.log", 65534, 65534)
+
+
+def test_what_no_command_mends_has_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a disk that is broken: there is always something to be said."""
+
+    def fail(_: str) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("accountd.files.own_folder.check_folder", fail)
+    found = find_own_folder(environ(tmp_path / "home", tmp_path))
+    assert found.fault is not None
+    assert found.fault.remedy == "make it one that can be written, if you can"
 
 
 @pytest.mark.parametrize("spoil", [not_a_folder, log_not_a_folder, log_of_another, file_of_another])

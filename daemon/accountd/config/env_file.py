@@ -55,13 +55,16 @@ _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """How some editors, and the shell of Windows, write a text."""
 
 
+_REMEDY: Final = "make it a file of yours that can be read"
+
+
 class EnvFile(NamedTuple):
     """What is taken of it. `fault` says why no more is, where there is one that cannot be used."""
 
     path: str
     values: Mapping[str, str]
     fault: str | None = None
-    remedy: str = "make it a file of yours that can be read"
+    remedy: str = ""
 
 
 def read_env_file(environ: Mapping[str, str]) -> EnvFile:
@@ -75,7 +78,7 @@ def read_env_file(environ: Mapping[str, str]) -> EnvFile:
         from accountd.files import remedy  # for a fault alone: the verbs read the file as they start
 
         fault, advice = f"{path} is not read: {remedy.find_reason(error)}", remedy.find_remedy(path, error)
-        return EnvFile(path, {}, fault, advice or EnvFile.remedy)
+        return EnvFile(path, {}, fault, advice or _REMEDY)
     values = parse_env_file(document.decode("utf-8-sig", "surrogateescape"), environ)
     taken = {name: value for name, value in values.items() if name in TAKEN and not _NO_TEXT.search(value)}
     if document.startswith(_UTF_16) or TAKEN & values.keys() - taken.keys():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accountd import paths
 from accountd.errors import describe_os_error
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_REMEDY: Final = "make it one that can be written, if you can"
+
+
 class Fault(NamedTuple):
     """Why a folder cannot be written. With `closed`, its owner or mode is why, and somebody can mend that."""
 
     problem: str
-    remedy: str = "make it one that can be written, if you can"
+    remedy: str
     closed: bool = False
 
 
@@ -69,7 +72,7 @@ def _find_fault(folder: str) -> Fault | None:
         from accountd.files.remedy import find_remedy  # for a fault alone: whoever starts a daemon comes here
 
         remedy, problem = find_remedy(place, error), f"{place} cannot be written: {describe_os_error(error)}"
-        return Fault(problem, remedy or Fault.remedy, closed=error.errno == errno.EACCES)
+        return Fault(problem, remedy or _REMEDY, closed=error.errno == errno.EACCES)
     return None
 
 

@@ -34,20 +34,20 @@ def find_remedy(path: str | os.PathLike[str], error: OSError) -> str | None:
         case errno.EROFS:
             return "set CODEX_HOME to a folder that can be written, or mount it so"
         case errno.EPERM:
-            return f"it or its folder is immutable: `sudo chattr -i -a {folder} {_quote(path)}`"
+            return _unlock(path)
         case errno.EACCES:
-            return find_permission(os.fspath(path.parent), os.fspath(path))
+            return find_permission(os.fspath(path.parent), os.fspath(path)) or _unlock(path)
         case errno.ENOSPC | errno.EDQUOT:
             return f"make room: `df -h {folder}` tells of the disk"
         case errno.ELOOP:
             return f"the link leads to itself: `rm {_quote(path)}`"
-        case errno.ENOENT if path.is_symlink():
+        case errno.ENOENT if os.path.islink(path):
             return f"it is a link to where nothing is: `mkdir -p {_quote(_find_target_folder(path))}`"
-        case errno.ENOTDIR if path.exists():
+        case errno.ENOTDIR if os.path.exists(path):
             return f"something else is in the place of a folder: {_move_away(path)}"
         case errno.ENOENT | errno.ENOTDIR:
             return f"see what {paths.tell(path.parent)} is"
-        case _ if isinstance(error, NoRegularFile):
+        case _ if isinstance(error, NoRegularFile) or error.errno == errno.ENXIO:  # of a pipe that nobody reads
             if not path.is_symlink() and (path.is_char_device() or path.is_block_device()):
                 return "it is a device, which a link of yours leads to: remove that"
             return f"something else is in its place: {_move_away(path)}"
@@ -58,8 +58,16 @@ def _move_away(path: Path) -> str:
     return f"`mv {_quote(path)} {_quote(path.with_name(f'{path.name}.old'))}`"
 
 
+def _unlock(path: Path) -> str:
+    there = Path(os.path.realpath(next(place for place in (path, *path.parents) if os.path.exists(place))))
+    places = (there,) if there.is_dir() else (there.parent, there)
+    return f"it or its folder is immutable: `sudo chattr -i -a {' '.join(map(_quote, places))}`"
+
+
 def _find_target_folder(path: Path) -> Path:
-    return path.parent.joinpath(path.readlink()).parent
+    """Give the folder that is missing: what the link leads to may be one itself."""
+    target = path.parent.joinpath(path.readlink())
+    return target if target.parent.is_dir() else target.parent
 
 
 def _quote(path: Path) -> str:
