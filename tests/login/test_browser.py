@@ -30,15 +30,16 @@ async def test_one_that_may_not_begin_is_refused_as_any_login_is() -> None:
             await start(world)
 
 
-async def test_a_browser_behind_a_forwarded_port_logs_in(autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.parametrize("host", ["ada-1455.app.example.dev", "localhost:9999", "127.0.0.1"])
+async def test_a_browser_behind_a_forwarded_port_logs_in(host: str, autojump_clock: trio.testing.MockClock) -> None:
     """The callback comes by the name that the port has there, and so does the look at how it went."""
     async with open_world() as world:
         started = await start(world)
         location = await approve(world, started)
-        answer = await follow(location, Host="ada-1455.app.example.dev")
+        answer = await follow(location, Host=host)
         assert (answer.status, answer.headers["location"]) == (303, "../success")
         assert (await world.wait_completion(started.id))["success"]
-        page = await get(started.port, "/success", Host="ada-1455.app.example.dev")
+        page = await get(started.port, "/success", Host=host)
         assert page.status == 200
         assert "You are signed in" in page.body
 

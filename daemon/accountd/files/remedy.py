@@ -36,7 +36,10 @@ def find_remedy(path: str | os.PathLike[str], error: OSError) -> str | None:
         case errno.EPERM:
             return _unlock(path)
         case errno.EACCES:
-            return find_permission(os.fspath(path.parent), os.fspath(path)) or _unlock(path)
+            place = path if os.path.isdir(path) else path.parent
+            is_closed = os.path.isdir(place) and not os.access(place, os.W_OK)
+            allow = find_permission(os.fspath(path.parent), os.fspath(path))
+            return allow or (_unlock(path) if is_closed else None)
         case errno.ENOSPC | errno.EDQUOT:
             return f"make room: `df -h {folder}` tells of the disk"
         case errno.ELOOP:
@@ -60,14 +63,14 @@ def _move_away(path: Path) -> str:
 
 def _unlock(path: Path) -> str:
     there = Path(os.path.realpath(next(place for place in (path, *path.parents) if os.path.exists(place))))
-    places = (there,) if there.is_dir() else (there.parent, there)
+    places = (there,) if os.path.isdir(there) else (there.parent, there)
     return f"it or its folder is immutable: `sudo chattr -i -a {' '.join(map(_quote, places))}`"
 
 
 def _find_target_folder(path: Path) -> Path:
     """Give the folder that is missing: what the link leads to may be one itself."""
     target = path.parent.joinpath(path.readlink())
-    return target if target.parent.is_dir() else target.parent
+    return target if os.path.isdir(target.parent) else target.parent
 
 
 def _quote(path: Path) -> str:

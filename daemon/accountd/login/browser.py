@@ -172,7 +172,9 @@ class BrowserAttempt:
 
     async def _redirect(self, host: str) -> Page:
         """Wait for the end of the login, and send the browser away from the address that has the code in it."""
-        is_forwarded = not is_loopback(host, self._port)
+        is_forwarded = not (
+            is_loopback(host, self._port) and host.endswith(f":{self._port}")
+        )  # else by another port
         if is_forwarded:
             self._forwarded.add(host)  # which has brought the state, and may have the page as well
         await self._ended.wait()
