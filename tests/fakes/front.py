@@ -72,6 +72,11 @@ class FakeFeed:
 
     wait_settled = sync
 
+    @property
+    def is_settling(self) -> bool:
+        """See Feed."""
+        return not self.gate.is_set()
+
     async def require_login(self, _child: Child) -> None:
         """See Feed."""
         if self.refusal is not None:

@@ -127,6 +127,24 @@ async def test_the_agent_has_a_change_before_the_client_hears_of_it(
         assert [message["id"] for message in agent.take()] == [8]
 
 
+async def test_what_waits_for_the_login_is_not_overtaken() -> None:
+    """Neither by a notification, which has nothing to wait for, nor by what comes when the agent has it."""
+    async with open_scene() as (scene, client):
+        await scene.introduce(client)
+        agent = await scene.open_agents(client)
+        said: list[dict[str, Any]] = [
+            {"id": 2, "method": "thread/list"},
+            {"method": "a/note"},
+            {"id": 3, "method": "model/list"},
+        ]
+        scene.feed.gate = trio.Event()
+        await client.say(*said[:2])
+        assert agent.take() == []
+        scene.feed.gate.set()
+        await client.say(said[2])
+        assert agent.take() == said
+
+
 async def test_with_a_provider_that_needs_no_login_the_agent_tells_of_the_account() -> None:
     """The client would show its sign-in screen otherwise."""
     async with open_scene() as (scene, client):

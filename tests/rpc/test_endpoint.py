@@ -216,10 +216,29 @@ async def test_a_full_outbox_stops_whoever_fills_it_and_nobody_is_cut(
         assert [len(data) > ROOM for data in sent] == [True, False]
 
 
-async def test_what_a_socket_takes_is_sent_at_once_and_the_rest_in_order() -> None:
+def open_socket(ours: socket.socket) -> trio.abc.Stream:
+    """Give the stream of a socket."""
+    return trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+
+
+def open_halves(ours: socket.socket) -> trio.abc.Stream:
+    """Give a stream of two halves, of which one has two halves itself."""
+    stream = open_socket(ours)
+    return trio.StapledStream(trio.StapledStream(stream, stream), stream)
+
+
+def open_descriptor(ours: socket.socket) -> trio.abc.Stream:
+    """Give the stream of a descriptor, as of standard output, and of another one that is read."""
+    return trio.StapledStream(trio.lowlevel.FdStream(ours.detach()), trio.testing.MemoryReceiveStream())
+
+
+@pytest.mark.parametrize("open_stream", [open_socket, open_halves, open_descriptor])
+async def test_what_is_taken_is_sent_at_once_and_the_rest_in_order(
+    open_stream: Callable[[socket.socket], trio.abc.Stream],
+) -> None:
     """Without a switch of tasks; what does not fit any more waits for its turn, from the middle of a message on."""
     ours, theirs = socket.socketpair()
-    endpoint = Endpoint(trio.SocketStream(trio.socket.from_stdlib_socket(ours)), NdjsonFraming(), lambda *_: None)
+    endpoint = Endpoint(open_stream(ours), NdjsonFraming(), lambda *_: None)
     messages = [b'{"method":"%d%b"}' % (number, b"x" * 9000) for number in range(200)]
     with theirs:
         async with trio.open_nursery() as nursery:

@@ -69,11 +69,25 @@ class AgentSide:
 
     async def pass_on(self, payload: bytes, request: Asked | None = None) -> None:
         """Pass on what the client says, after what it has said before. Waits while too much of that waits."""
+        if not self._waiting_bytes and self._pass_at_once(payload, request):
+            return
         while self._waiting_bytes > ROOM:
             self._has_left = trio.Event()
             await self._has_left.wait()
         self._waiting_bytes += len(payload)
         self._put.send_nowait((payload, request))
+
+    def _pass_at_once(self, payload: bytes, request: Asked | None) -> bool:
+        """Pass on what has nothing to wait for, which saves a switch of tasks; False, and it is not, if it has."""
+        if self._endpoint is None or not self._endpoint.has_room:
+            return False
+        if request is not None:
+            if request.method in NEEDS_LOGIN or self._sides.feed.is_settling:
+                return False
+            self._asked[request.id] = None
+        with suppress(ConnectionEnded):  # which all who wait are told
+            self._endpoint.send(payload)
+        return True
 
     async def wait_answered(self) -> None:
         """Wait until nothing waits, to be passed on or for its answer."""

@@ -136,9 +136,14 @@ class Feed:
         if scope.cancelled_caught:
             _log.warning("an agent has not been given the login within %g seconds", FEED_TIMEOUT)
 
+    @property
+    def is_settling(self) -> bool:
+        """Return True while an agent is being given a login."""
+        return self._turn.locked()
+
     async def wait_settled(self) -> None:
         """Return when no agent is being given a login; in BARRIER_TIMEOUT at most."""
-        if self._turn.locked():
+        if self.is_settling:
             with trio.move_on_after(BARRIER_TIMEOUT):
                 async with self._turn:
                     pass

@@ -79,8 +79,7 @@ class Endpoint:
         self._send_timeout = send_timeout
         self._room = room
         self._pending = Pending(prefix)
-        send_now = partial(_send_now, stream.socket) if isinstance(stream, trio.SocketStream) else None
-        self._outbox = Outbox(self._send_all, self._start_writer, send_now)
+        self._outbox = Outbox(self._send_all, self._start_writer, _find_send_now(stream))
         self._reading = trio.CancelScope()
         self._was_open = False
 
@@ -125,6 +124,11 @@ class Endpoint:
         if not data:
             raise ConnectionEnded("is not ready")
         self._outbox.put(data)
+
+    @property
+    def has_room(self) -> bool:
+        """Return True if `wait_room` would not wait."""
+        return self._outbox.has_room(self._room)
 
     async def wait_room(self) -> None:
         """Wait until there is room, or the connection ends."""
@@ -180,9 +184,18 @@ class Endpoint:
             raise trio.BrokenResourceError  # half a message may have left
 
 
-def _send_now(socket: trio.socket.SocketType, data: bytes) -> int:
-    """Write what the socket has room for; what is wrong with it, whoever waits for room will find out."""
+def _find_send_now(stream: trio.abc.SendStream) -> Callable[[bytes], int] | None:
+    """Find what writes to a stream as much as goes without waiting; None for one that is no descriptor."""
+    while isinstance(stream, trio.StapledStream):
+        stream = stream.send_stream
+    if isinstance(stream, trio.SocketStream):
+        return partial(_send_now, stream.socket.fileno)
+    return partial(_send_now, stream.fileno) if isinstance(stream, trio.lowlevel.FdStream) else None
+
+
+def _send_now(fileno: Callable[[], int], data: bytes) -> int:
+    """Write what there is room for; what is wrong with it, whoever waits for room will find out."""
     try:
-        return os.write(socket.fileno(), data)
+        return os.write(fileno(), data)
     except OSError:
         return 0

@@ -69,9 +69,13 @@ class Outbox:
         """Queue one message, of an outbox that takes any."""
         self.offer(data)
 
+    def has_room(self, size: int) -> bool:
+        """Return True if fewer bytes than that wait to leave, or the outbox is closed."""
+        return self._size < size or self._closed
+
     async def wait_room(self, size: int) -> None:
-        """Wait until fewer bytes than that wait to leave, or the outbox is closed."""
-        while self._size >= size and not self._closed:
+        """Wait until there is room for so many bytes."""
+        while not self.has_room(size):
             if self._has_room is None:
                 self._has_room, self._watched = trio.Event(), True
             await self._has_room.wait()
