@@ -86,6 +86,8 @@ autobahn: $(VENV)/.autobahn  ## hold the WebSocket framing to the Autobahn test 
 bench: $(VENV)/.development  ## write docs/performance.md's table; PEER=COMMAND, with {socket}, is measured beside it; ROUNDS=5
 	PYTHONPATH=contrib $(BIN)/python -m bench --into docs/performance.md \
 		$(if $(PEER),--peer "$(PEER)") $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(if $(PEER),PYTHONPATH=contrib $(BIN)/python -m bench.front --into docs/performance.md \
+		--codex $(firstword $(PEER)) $(if $(ROUNDS),--rounds $(ROUNDS)))
 
 .PHONY: flood
 flood: $(VENV)/.development  ## flood a daemon in every way, and write the second table of docs/performance.md; ONLY=WORD prints

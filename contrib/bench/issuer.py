@@ -88,7 +88,7 @@ async def _proxy(sandbox: Sandbox, stream: trio.SocketStream, context: ssl.SSLCo
     async with trio.SSLStream(stream, context, server_side=True, https_compatible=True) as tunnel:
         connection = h11.Connection(h11.SERVER)
         while (request := await _receive(connection, tunnel)) is not None:
-            await tunnel.send_all(_render(connection, await sandbox.respond(request)))
+            await _answer(connection, tunnel, await sandbox.respond(request))
             if connection.our_state is not h11.DONE:
                 return
             connection.start_next_cycle()
@@ -114,14 +114,19 @@ async def _receive(connection: h11.Connection, tunnel: trio.SSLStream[trio.Socke
                 return None
 
 
-def _render(connection: h11.Connection, response: Response) -> bytes:
-    headers = [*response.headers.items(), ("content-length", str(len(response.body)))]
-    events = (
-        h11.Response(status_code=response.status, headers=headers),
-        h11.Data(data=response.body),
-        h11.EndOfMessage(),
-    )
-    return b"".join(connection.send(event) or b"" for event in events)
+async def _answer(
+    connection: h11.Connection, tunnel: trio.SSLStream[trio.SocketStream], response: Response
+) -> None:
+    """Send a response, with its pieces as each comes to be."""
+    headers = [*response.headers.items()]
+    if response.pieces is None:  # pieces go in chunks, by which h11 says where they end
+        headers.append(("content-length", str(len(response.body))))
+    begun = connection.send(h11.Response(status_code=response.status, headers=headers)) or b""
+    for piece in response.pieces if response.pieces is not None else (response.body,):
+        await tunnel.send_all(begun + (connection.send(h11.Data(data=piece)) or b""))
+        await trio.sleep(response.pause)
+        begun = b""
+    await tunnel.send_all(begun + (connection.send(h11.EndOfMessage()) or b""))
 
 
 if __name__ == "__main__":

@@ -25,19 +25,20 @@ def measure(server: Server, seconds: float) -> Sample:
     when the next one comes, which takes a third of the time; either stays so for tenths of a second, or seconds.
     """
     client = server.connect()
-    _ask(client, seconds / 10)
-    taken = _ask(client, seconds)
+    frame = client.frame(READ)
+    ask_for(client, frame, READ_MARK, seconds / 10)
+    taken = ask_for(client, frame, READ_MARK, seconds)
     client.close()
     return {P50: statistics.median(taken), P99: statistics.quantiles(taken, n=100)[98]}
 
 
-def _ask(client: Wire, seconds: float) -> list[float]:
-    frame = client.frame(READ)
+def ask_for(client: Wire, frame: bytes, mark: bytes, seconds: float) -> list[float]:
+    """Send a frame, again as soon as a message with the mark has come, and give the microseconds of each."""
     taken: list[float] = []
     start = now = time.perf_counter()
     while now - start < seconds or len(taken) < 2:  # of one there are no quantiles
         asked = now
-        client.ask(frame, READ_MARK)
+        client.ask(frame, mark)
         now = time.perf_counter()
         taken.append((now - asked) * 1e6)
     return taken

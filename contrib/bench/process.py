@@ -39,6 +39,7 @@ class Server:
         self.kind = kind
         self.home = home
         self.ready = ready
+        self.pid = pid
         self._proc = Path(f"/proc/{pid}")
 
     def connect(self) -> Wire:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bench.goals import judge_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bench.figures import Role, Row, Spread
@@ -20,10 +20,12 @@ _HEAD: Final = (
 )
 
 
-def render(about: str, rows: Sequence[Row]) -> str:
+def render(
+    about: str, rows: Sequence[Row], judged: Callable[[Sequence[Row]], Sequence[str]] = judge_all, head: str = _HEAD
+) -> str:
     """Write what is between the markers."""
-    table = "\n".join([_HEAD, *map(_render_row, rows)])
-    return "\n\n".join([about, table, "\n".join(f"- {sentence}" for sentence in judge_all(rows))])
+    table = "\n".join([head, *map(_render_row, rows)])
+    return "\n\n".join([about, table, "\n".join(f"- {sentence}" for sentence in judged(rows))])
 
 
 def replace(document: Path, text: str, marker: str = BEGIN) -> None:

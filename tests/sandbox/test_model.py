@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -63,6 +64,15 @@ async def test_it_says_what_it_is_told(caller: Caller, items: list[dict[str, Any
     events = read_events(await ask(caller, *items))
     assert [event["delta"] for event in events[1:-1]] == deltas
     assert events[-1]["item"]["content"][0]["text"] == "".join(deltas)
+
+
+async def test_each_piece_may_be_its_time(caller: Caller) -> None:
+    """Of the clock that all processes of a machine share."""
+    begun = time.monotonic_ns()
+    events = read_events(await ask(caller, said_by_person("times 3")))
+    times = [int(event["delta"]) for event in events if "delta" in event]
+    assert len(times) == 3
+    assert begun <= times[0] <= times[1] <= times[2] <= time.monotonic_ns()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
     run COMMAND         has the shell tool run it; whether that is approved is the client's affair
     patch FILE          has apply_patch add a file
     deltas N [MS]       answers in N pieces, MS milliseconds apart
+    times N [MS]        likewise, each the time at which it leaves, in nanoseconds of the monotonic clock
     fail STATUS         is answered with that status, as often as it is tried
 
 It repeats whatever else it is told, and what a tool has said to it.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -36,7 +38,7 @@ _LONGEST_ECHO: Final = 1000  # characters of a tool's output that are repeated
 _MODEL: Final = {
     "slug": "sandbox",
     "display_name": "Sandbox",
-    "description": "Does as it is told: say, run, patch, deltas, fail",
+    "description": "Does as it is told: say, run, patch, deltas, times, fail",
     "default_reasoning_level": "medium",
     "supported_reasoning_levels": [{"effort": "medium", "description": "It does not think"}],
     "shell_type": "shell_command",
@@ -100,7 +102,7 @@ def answer(state: State, request: Request) -> Response:
         return render_coded_error(int(failure[1]), "sandbox_fault", "as it was told")
     tools = {str(tool.get("name") or tool.get("type")) for tool in asked.tools}
     spoken = _obey(text, tools) if output is None else _say(["The tool has answered: ", output])
-    pause = re.fullmatch(r"deltas \d+ (\d{1,5})", text) if output is None else None
+    pause = re.fullmatch(r"(?:deltas|times) \d+ (\d{1,5})", text) if output is None else None
     headers = {"content-type": "text/event-stream", "cache-control": "no-store", **render_limit_headers(state)}
     return Response(200, headers, pieces=_render(spoken), pause=int(pause[1]) / 1000 if pause else 0.0)
 
@@ -132,8 +134,9 @@ def _obey(text: str, tools: set[str]) -> Iterator[Event]:
         return _call("function_call", name=shell, arguments=arguments)
     if verb == "patch" and "apply_patch" in tools:
         return _call("custom_tool_call", name="apply_patch", input=_PATCH.format(file=rest), status="completed")
-    if pieces := re.fullmatch(r"(\d{1,6})(?: \d{1,5})?", rest if verb == "deltas" else ""):
-        return _say(f"{number} " for number in range(int(pieces[1])))
+    if pieces := re.fullmatch(r"(\d{1,6})(?: \d{1,5})?", rest if verb in ("deltas", "times") else ""):
+        numbers = range(int(pieces[1]))
+        return _say(f"{number if verb == 'deltas' else time.monotonic_ns()} " for number in numbers)
     return _say(["You said: ", text])
 
 
