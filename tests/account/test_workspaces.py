@@ -41,7 +41,7 @@ ACME = Workspace(account_id="account-acme", name="Acme", plan="team")
 BANK = Workspace(account_id="account-bank", sign_in=True, sso_connection="bank-okta")
 CHECK, SWITCH = "/backend-api/wham/accounts/check", "/backend-api/accounts/switch-workspace-token"
 SCRIPT = Script(approve_after_polls=0, workspaces=(ACME, BANK))
-OFFSETS = 200
+OFFSETS = 100
 """Moments in which something else begins, spread over a switch."""
 
 
@@ -294,7 +294,7 @@ async def start_at(moment: float, act: Callable[[], Awaitable[object]]) -> None:
 @pytest.mark.parametrize("first", ["switch", "refresh"])
 async def test_a_switch_and_a_refresh_end_in_one_login(first: str, autojump_clock: trio.testing.MockClock) -> None:
     """At whatever moment the one begins of the other: no refresh token comes twice, and none is lost."""
-    for offset in range(0, OFFSETS, 2):
+    for offset in range(OFFSETS):
         async with open_logged_in(SCRIPT) as world:
             world.transport.distance = 0.5
             both = [lambda: switch(world), lambda: world.refresher.refresh("forced")]

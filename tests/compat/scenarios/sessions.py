@@ -39,8 +39,11 @@ def _with_workspaces(issuer: Issuer) -> Json:
     return stored | {"tokens": stored["tokens"] | {"login_owner_id": "owner-1"}}
 
 
-def _client(world: World) -> Client:
-    client = world.client(capabilities={"experimentalApi": True})
+def _client(world: World, *, experimental: bool = True) -> Client:
+    """Connect a client that has heard who is logged in, if anybody is, however long the look-up for that takes."""
+    client = world.client(capabilities={"experimentalApi": experimental})
+    if (world.home / "auth.json").exists():
+        client.until("account/updated")
     client.drain()
     world.issuer.asked.clear()
     return client
@@ -118,9 +121,7 @@ def a_session_without_an_owner(world: World) -> None:
 @scenario(stored=_with_workspaces)
 def a_switch(world: World) -> None:
     """Another workspace without another login: one exchange, and but two members of auth.json are others."""
-    client, other = _client(world), world.client()
-    other.drain()
-    world.issuer.asked.clear()
+    client, other = _client(world), _client(world, experimental=False)
     before = _tokens(world)
     world.see(_switch(client))
     world.see_all(client, other)
@@ -212,9 +213,7 @@ def exchanges_that_fail(world: World) -> None:
 @scenario(stored=_with_workspaces)
 def a_workspace_that_cannot_be_looked_up(world: World) -> None:
     """The new workspace is looked up with the new token. Where that fails, one is where one was."""
-    client, other = _client(world), world.client()
-    other.drain()
-    world.issuer.asked.clear()
+    client, other = _client(world), _client(world, experimental=False)
     world.issuer.responses[CHECK] = [(0, {}), (500, {}), (0, {})]
     world.see(_switch(client))
     world.see_all(client, other)
@@ -226,8 +225,7 @@ def a_workspace_that_cannot_be_looked_up(world: World) -> None:
 @scenario(stored=_with_workspaces)
 def a_workspace_of_which_nothing_works(world: World) -> None:
     """Nor can one go back to where one was."""
-    client, other = _client(world), world.client()
-    other.drain()
+    client, other = _client(world), _client(world, experimental=False)
     world.issuer.responses[CHECK] = [(0, {}), (500, {}), (0, {})]
     world.issuer.responses[SWITCH] = [(0, {}), (500, {})]
     world.see(_switch(client))
@@ -350,9 +348,7 @@ def _approve(parameters: dict[str, str]) -> None:
 @scenario(stored=_with_workspaces, listens=True)
 def a_switch_with_a_sign_in(world: World) -> None:
     """A workspace that wants a sign-in of its own gets it in the browser, and the session stays what it is."""
-    client, other = _client(world), world.client()
-    other.drain()
-    world.issuer.asked.clear()
+    client, other = _client(world), _client(world, experimental=False)
     result = _switch(client, "acct-sso", allowBrowserLogin=True)["result"]
     world.see({"keys": sorted(result)})
     parameters = authorize_parameters(result["authUrl"])
