@@ -5,7 +5,7 @@
 # script that needs no more than a login is better off with `accountd login --json`.
 set -euo pipefail
 
-coproc daemon { accountd connect; }
+coproc daemon { trap "" INT; accountd connect; } # which has to outlive a Ctrl-C, to cancel the login
 ask() { printf '{"id":%s,"method":"%s","params":%s}\n' "$1" "$2" "$3" >&"${daemon[1]}"; }
 member() { [[ $line =~ \"$1\":\"([^\"]*)\" ]] && printf '%s' "${BASH_REMATCH[1]}"; }
 
@@ -14,7 +14,7 @@ ask 1 account/login/start '{"type":"chatgptDeviceCode"}'
 login=
 trap '[[ -z $login ]] || ask 3 account/login/cancel "{\"loginId\":\"$login\"}"' INT
 
-while read -r line <&"${daemon[0]}"; do
+while read -r line <&"${daemon[0]}" || (($? > 128)); do # a signal ends a read, and no more
     case $line in
         *'"id":1,'*'"result"'*)
             login=$(member loginId)

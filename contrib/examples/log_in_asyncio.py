@@ -25,5 +25,7 @@ async def main() -> None:
 
 try:
     asyncio.run(main())
+except KeyboardInterrupt:
+    sys.exit(130)
 except ClientError as error:
     sys.exit(f"It did not work: {error}")

@@ -23,5 +23,7 @@ def main() -> None:
 
 try:
     main()
+except KeyboardInterrupt:
+    sys.exit(130)
 except ClientError as error:
     sys.exit(f"It did not work: {error}")

@@ -27,5 +27,7 @@ async def main() -> None:
 
 try:
     trio.run(main)
+except KeyboardInterrupt:
+    sys.exit(130)
 except ClientError as error:
     sys.exit(f"It did not work: {error}")

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -60,6 +61,7 @@ def start(program: list[str], home: Path, folder: Path, **script: object) -> sub
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -104,3 +106,16 @@ def test_a_login_that_is_denied_is_said(program: list[str], home: Path) -> None:
     assert "device auth was denied" in err
     assert "Traceback" not in err
     assert process.returncode == 1
+
+
+def test_a_ctrl_c_cancels_the_login(program: list[str], home: Path) -> None:
+    """As a terminal sends it, to all that is there; the daemon is told, and there is no traceback."""
+    with start(program, home, EXAMPLES) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "The login is waiting\n":
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode in (1, 130)
+    assert "Traceback" not in err
+    assert "the login has been cancelled" in (home / "h" / paths.LOG).read_text()
