@@ -68,7 +68,7 @@ export class Client extends EventEmitter {
     this.#channel = channel;
     // Each in a turn of its own, so that whoever awaits an answer is there for what is said behind it.
     channel.onText = (text) => setImmediate(() => this.#take(JSON.parse(text)));
-    channel.onEnd = () => setImmediate(() => this.#end());
+    channel.onEnd = () => setImmediate(() => this.#end(new Error("the daemon has ended the connection")));
   }
 
   /**
@@ -93,8 +93,9 @@ export class Client extends EventEmitter {
     this.#channel.close();
   }
 
-  #end() {
-    for (const { reject } of this.#waiting.values()) reject(new Error("the daemon has ended the connection"));
+  /** @param {Error} error */
+  #end(error) {
+    for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
     this.emit("end");
   }
@@ -105,6 +106,7 @@ export class Client extends EventEmitter {
       if (message.id === undefined) this.emit(message.method, message.params);
       return; // only clients that gave the daemon tokens of their own are asked something
     }
+    if (message.id === null) return this.#end(new CallFailed(message.error)); // of no request, such as: too many clients
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.error) waiting?.reject(new CallFailed(message.error));

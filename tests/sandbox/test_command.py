@@ -189,15 +189,21 @@ def test_a_port_that_cannot_be_had_is_named() -> None:
     """A port in use, and a number that is none, are one line each."""
     with running() as (_, environ):
         port = environ["CODEX_APP_SERVER_LOGIN_ISSUER"].rpartition(":")[2]
-        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refused("--port", port)
+        for way in ((), ("--background",), ("--backg",)):
+            complaint = refused("--port", port, *way)
+            assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in complaint
     assert "--port must be" in refused("--port", "70000")
 
 
-def test_a_home_too_long_for_a_socket_is_refused_early(tmp_path: Path) -> None:
+def test_a_home_too_long_for_a_socket_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that no socket could have is refused before anything is made."""
     home = tmp_path / ("x" * 120)
     assert "too long" in refused("--home", str(home))
     assert not home.exists()
+    home.mkdir()
+    monkeypatch.setenv("TMPDIR", str(home))
+    assert "too long for a socket in it; set TMPDIR" in refused()
+    assert list(home.iterdir()) == []
 
 
 def test_a_shell_can_eval_it() -> None:

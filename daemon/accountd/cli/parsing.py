@@ -43,6 +43,12 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=min(_WIDTH, Screen.of(sys.stdout).width - 2))
 
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        """Name a command that is handed on, of which argparse shows three dots."""
+        if action.nargs == argparse.REMAINDER:
+            return f"[{action.metavar} ...]"
+        return super()._format_args(action, default_metavar)
+
     def add_argument(self, action: argparse.Action) -> None:
         """Count the indent of verbs, which argparse forgets: the longest would not fit its column."""
         super().add_argument(action)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from accountd.client.errors import ConnectionLost, LoginFailed, read_reason
 from accountd.client.incoming import Notification
+from accountd.client.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Self
 
     from accountd.client import results
@@ -77,16 +78,17 @@ class Login:
         if not self._outcome["success"]:
             raise LoginFailed(self._outcome["error"] or "the login failed", read_reason(self._outcome))
 
-    async def follow(self) -> AsyncIterator[results.AccountLoginProgress]:
+    def follow(self) -> Steps[results.AccountLoginProgress]:
         """Give each step of the login, from its first; then end as `wait` does, or raise what it raises."""
-        taken = 0
-        while taken < len(self._steps) or not self.has_ended:
-            if taken == len(self._steps):
-                await self._changed.wait()
-            else:
-                taken += 1
-                yield self._steps[taken - 1]
+        return Steps(self._next_step)
+
+    async def _next_step(self, number: int) -> results.AccountLoginProgress | None:
+        while number == len(self._steps) and not self.has_ended:
+            await self._changed.wait()
+        if number < len(self._steps):
+            return self._steps[number]
         await self.wait()
+        return None
 
     async def cancel(self) -> bool:
         """Cancel it. True promises that nothing was stored and nothing will be.

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from accountd.client.errors import ConnectionLost, LoginFailed
+from accountd.client.steps import Steps
 from accountd.protocol.account import AccountLoginCompleted, AccountLoginProgress
 from accountd.protocol.reasons import ErrorReason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from accountd.protocol.account import BrowserLoginStarted, DeviceCodeLoginStarted
 
@@ -62,16 +63,17 @@ class Login:
                 reason = told.reason if isinstance(told, ErrorReason) else None
                 raise LoginFailed(error or "the login failed", reason)
 
-    async def follow(self) -> AsyncIterator[AccountLoginProgress]:
+    def follow(self) -> Steps[AccountLoginProgress]:
         """Give each step of the login, from its first; then end as `wait` does, or raise what it raises."""
-        taken = 0
-        while taken < len(self._steps) or not self.has_ended:
-            if taken == len(self._steps):
-                await self._changed.wait()
-            else:
-                taken += 1
-                yield self._steps[taken - 1]
+        return Steps(self._next_step)
+
+    async def _next_step(self, number: int) -> AccountLoginProgress | None:
+        while number == len(self._steps) and not self.has_ended:
+            await self._changed.wait()
+        if number < len(self._steps):
+            return self._steps[number]
         await self.wait()
+        return None
 
     async def cancel(self) -> bool:
         """Cancel it. True promises that nothing was stored and nothing will be.

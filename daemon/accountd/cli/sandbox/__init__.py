@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accountd.cli.exits import USAGE, Failure
+from accountd.cli.sandbox.background import run_in_background
 from accountd.errors import ConfigError, describe_os_error
 from accountd.files.read import read_file
 
@@ -110,14 +111,14 @@ def run(args: argparse.Namespace) -> int:
     if command and (args.json or args.background):
         raise Failure("a command has the terminal to itself: leave --json and --background out", USAGE)
     script = _read_script(args)
-    if args.background:
-        from accountd.cli.sandbox.background import start_in_background
 
-        return start_in_background()
-    from accountd.cli.sandbox.course import Wishes, run_sandbox  # this takes trio, which no other verb waits for
+    def serve() -> int:
+        from accountd.cli.sandbox.course import Wishes, run_sandbox  # with trio, for which no other verb waits
 
-    wishes = Wishes(args.port, args.home, args.daemon or bool(command), args.json, command)
-    return run_sandbox(script, wishes)
+        wishes = Wishes(args.port, args.home, args.daemon or bool(command), args.json, command)
+        return run_sandbox(script, wishes)
+
+    return run_in_background(serve) if args.background else serve()
 
 
 def _read_script(args: argparse.Namespace) -> Script:

@@ -41,14 +41,19 @@ def open_home(folder: str | None) -> Iterator[Path]:
             yield made
         return
     home = Path(paths.expand(folder, where="--home"))
-    if len(os.fsencode(socket_of(home))) > _LONGEST_SOCKET_PATH:
-        raise Failure(f"{home}: too long for a socket in it; choose a shorter --home", USAGE)
+    _require_room(home, "choose a shorter --home")
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_real_home(home)
     except OSError as error:
         raise Failure(f"{home}: cannot be used: {describe_os_error(error)}") from error
     yield home
+
+
+def _require_room(home: Path, remedy: str) -> None:
+    """Raise Failure for a folder whose name leaves no room for a socket in it."""
+    if len(os.fsencode(socket_of(home))) > _LONGEST_SOCKET_PATH:
+        raise Failure(f"{home}: too long for a socket in it; {remedy}", USAGE)
 
 
 def socket_of(home: Path) -> Path:
@@ -63,6 +68,7 @@ def _make_home() -> Iterator[Path]:
     except OSError as error:
         raise Failure(f"no folder can be made for it: {describe_os_error(error)}; name one with --home") from error
     try:
+        _require_room(made, "set TMPDIR to a shorter one, or choose a --home")
         lock = os.open(made / paths.SANDBOX_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(NoLocks):
             try_lock(lock)
