@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from accountd.oauth.claims import parse_claims
+from accountd.oauth.device import EXPIRED_THERE
 from accountd.oauth.refresh import find_due_time
 from accountd.sandbox import Script
 from accountd.secret import Secret
@@ -54,7 +55,7 @@ async def test_a_clock_that_is_set_ends_no_login(jump: float, autojump_clock: tr
         if jump < 9 * 365 * DAY:
             assert completion["success"]
         else:  # the code has expired, by the issuer's clock, which is this one here
-            assert completion["error"] == "device auth timed out after 15 minutes"
+            assert completion["error"] == EXPIRED_THERE
         world.sandbox.script = Script(approve_after_polls=0)
         assert (await world.wait_completion(await world.start_device_login()))["success"]
 
