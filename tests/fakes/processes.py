@@ -50,6 +50,14 @@ class Daemon:
         return self.process.communicate(timeout=PATIENCE)[1]
 
 
+def run_verb(environ: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a verb of the command line to its end."""
+    command = [sys.executable, "-m", "accountd", *arguments]
+    return subprocess.run(
+        command, env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """Give the environment of a daemon, without what this machine may have set."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accountd.client.blocking import Client
-from fakes.processes import PORTS, daemon_pid
+from fakes.processes import PORTS, daemon_pid, run_verb
 from fakes.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon's pid as Linux tells it")
 
 Environ = dict[str, str]
-
-
-def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a verb to its end."""
-    command = [sys.executable, "-m", "accountd", *arguments]
-    return subprocess.run(
-        command, env=environ, input=stdin, capture_output=True, text=True, timeout=30, check=False
-    )
 
 
 @pytest.fixture
@@ -65,22 +57,22 @@ def sandbox(environ: Environ) -> Iterator[Callable[..., Environ]]:
 def test_a_login_from_its_code_to_its_logout(sandbox: Callable[..., Environ]) -> None:
     """The first verb starts the daemon; a code is approved; all verbs agree who is logged in, until nobody is."""
     environ = sandbox("--approve-after", "0")
-    assert run(environ, "status", "--no-start").returncode == 5
-    login = run(environ, "login")
+    assert run_verb(environ, "status", "--no-start").returncode == 5
+    login = run_verb(environ, "login")
     assert (login.returncode, login.stderr) == (0, "")
     last = login.stdout.splitlines()[-1]
     assert last.startswith("Logged in with ChatGPT as ")
-    assert run(environ, "status", "--no-start").stdout.splitlines()[0] == last
-    status = json.loads(run(environ, "status", "--json").stdout)
+    assert run_verb(environ, "status", "--no-start").stdout.splitlines()[0] == last
+    status = json.loads(run_verb(environ, "status", "--json").stdout)
     assert (status["loggedIn"], status["codexHome"]) == (True, environ["CODEX_HOME"])
-    assert run(environ, "logout").stdout == "Logged out.\n"
-    assert run(environ, "status").returncode == 3
+    assert run_verb(environ, "logout").stdout == "Logged out.\n"
+    assert run_verb(environ, "status").returncode == 3
 
 
 def test_a_person_at_a_terminal(sandbox: Callable[..., Environ]) -> None:
     """The page as a picture, the code through the terminal to its clipboard; then bars for what is used."""
     environ = sandbox("--approve-after", "0")
-    assert run(environ, "usage").returncode == 3
+    assert run_verb(environ, "usage").returncode == 3
     for arguments, environment, words in [
         (["login", "--qr", "--copy"], {"NO_COLOR": "", "SSH_TTY": "/dev/pts/1", "TMUX": "", "STY": ""}, "▀▀▀▀▀▀▀"),
         (["usage"], {}, f"  5 hours  {'█' * 8}{'░' * 11}  42% used\r\n"),
@@ -92,13 +84,13 @@ def test_a_person_at_a_terminal(sandbox: Callable[..., Environ]) -> None:
             terminal.close()
         assert words in terminal.screen
         assert ("\x1b]52;c;" in terminal.screen) is ("--copy" in arguments)
-    lines = run(environ, "usage").stdout.splitlines()
+    lines = run_verb(environ, "usage").stdout.splitlines()
     assert [line.partition(", resets")[0] for line in lines[:2]] == [
         "codex primary 42% used, window 300 min",
         "codex secondary 7% used, window 10080 min",
     ]
-    assert run(environ, "login", "--with-api-key", stdin="sk-1\n").returncode == 0
-    refused = run(environ, "usage")
+    assert run_verb(environ, "login", "--with-api-key", stdin="sk-1\n").returncode == 0
+    refused = run_verb(environ, "usage")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "accountd: chatgpt authentication required to read rate limits\n"
 
@@ -120,11 +112,11 @@ def test_a_login_in_a_browser(sandbox: Callable[..., Environ], loopback: None) -
         "with urllib.request.urlopen(url) as page:\n"
         f"    open({str(seen)!r}, 'w').write(page.url + chr(10) + page.read().decode())\n",
     )
-    login = run(environ, "login", "--browser")
+    login = run_verb(environ, "login", "--browser")
     assert (login.returncode, login.stderr) == (0, "")
     last = login.stdout.splitlines()[-1]
     assert last.startswith("Logged in with ChatGPT as ")
-    assert run(environ, "status", "--no-start").stdout.splitlines()[0] == last
+    assert run_verb(environ, "status", "--no-start").stdout.splitlines()[0] == last
     deadline = time.monotonic() + 10
     while not seen.exists() or "</html>" not in seen.read_text():
         assert time.monotonic() < deadline, "the browser saw no page"
@@ -148,11 +140,11 @@ def test_a_login_whose_client_is_killed(sandbox: Callable[..., Environ], loopbac
             assert time.monotonic() < deadline, "no browser was opened"
             time.sleep(0.01)
         process.kill()
-    assert run(environ, "status", "--no-start").returncode == 3
+    assert run_verb(environ, "status", "--no-start").returncode == 3
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(address.read_text(), timeout=10) as page:
         assert page.url in [f"http://127.0.0.1:{port}/success" for port in PORTS]
-    assert run(environ, "status", "--no-start").stdout.startswith("Logged in with ChatGPT as ")
+    assert run_verb(environ, "status", "--no-start").stdout.startswith("Logged in with ChatGPT as ")
 
 
 def test_a_login_by_paste(sandbox: Callable[..., Environ], loopback: None) -> None:
@@ -217,7 +209,7 @@ def test_sigterm_cancels_a_login_that_waits(sandbox: Callable[..., Environ]) -> 
         process.terminate()
         assert json.loads(process.stdout.read()) == {"event": "cancelled"}
     assert process.returncode == 143
-    assert run(environ, "status").returncode == 3
+    assert run_verb(environ, "status").returncode == 3
 
 
 def call_sandbox(environ: Environ, path: str, body: object = None) -> Any:
@@ -232,22 +224,22 @@ def call_sandbox(environ: Environ, path: str, body: object = None) -> Any:
 def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) -> None:
     """The same token in every form, a new one only on need; then a login that is refused is told by all verbs."""
     environ = sandbox("--approve-after", "0")
-    nobody = run(environ, "token")
+    nobody = run_verb(environ, "token")
     assert (nobody.returncode, nobody.stdout) == (3, "")
     assert nobody.stderr == "accountd: not logged in. Log in with `accountd login`.\n"
-    assert run(environ, "login").returncode == 0
+    assert run_verb(environ, "login").returncode == 0
 
-    token = json.loads(run(environ, "token", "--format", "json").stdout)
+    token = json.loads(run_verb(environ, "token", "--format", "json").stdout)
     assert (token["authMode"], token["chatgptAccountId"]) == ("chatgpt", "account-sandbox")
     assert 3000 < token["expiresAt"] - time.time() <= 3600
-    raw, env = run(environ, "token").stdout, run(environ, "token", "--format", "env").stdout
+    raw, env = run_verb(environ, "token").stdout, run_verb(environ, "token", "--format", "env").stdout
     assert raw == f"{token['token']}\n"
     assert env == f"export CHATGPT_ACCESS_TOKEN={raw}export CHATGPT_ACCOUNT_ID=account-sandbox\n"
     call_sandbox(environ, "/sandbox/script", {"token_lifetime": 7200})
-    assert run(environ, "token", "--min-valid", "50m").stdout == raw
-    newer = run(environ, "token", "--min-valid", "90m")
+    assert run_verb(environ, "token", "--min-valid", "50m").stdout == raw
+    newer = run_verb(environ, "token", "--min-valid", "90m")
     assert (newer.returncode, newer.stdout != raw) == (0, True)
-    too_long = run(environ, "token", "--min-valid", "3h")
+    too_long = run_verb(environ, "token", "--min-valid", "3h")
     assert (too_long.returncode, too_long.stdout) == (1, "")
     assert "no token can be had that is good for 10800 s" in too_long.stderr
 
@@ -256,16 +248,16 @@ def test_a_token_from_its_login_to_its_refusal(sandbox: Callable[..., Environ]) 
     with Client(environ["ACCOUNTD_SOCKET"]) as client:
         client.read_account(refresh=True)  # which a token that has just been issued is not by itself
     for min_valid in ("3h", "0"):
-        refused = run(environ, "token", "--min-valid", min_valid)
+        refused = run_verb(environ, "token", "--min-valid", min_valid)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)
         assert refused.stderr.startswith(
             "accountd: not logged in: the login that is stored here is no longer accepted ("
         )
-    status = run(environ, "status", "--json")
+    status = run_verb(environ, "status", "--json")
     assert status.returncode == 4
     assert {"loggedIn": False, "needsLogin": True}.items() <= json.loads(status.stdout).items()
-    assert run(environ, "login").returncode == 0
-    assert run(environ, "status").returncode == 0
+    assert run_verb(environ, "login").returncode == 0
+    assert run_verb(environ, "status").returncode == 0
     log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
     assert raw.strip() not in log
 
@@ -276,23 +268,23 @@ def test_a_login_that_is_forgotten_is_not_revoked(
 ) -> None:
     """A logout tells the issuer, and with `--forget` it does not; either way nobody is logged in here."""
     environ = sandbox("--approve-after", "0")
-    assert run(environ, "login").returncode == 0
-    logout = run(environ, "logout", *option)
+    assert run_verb(environ, "login").returncode == 0
+    logout = run_verb(environ, "logout", *option)
     assert (logout.returncode, logout.stderr) == (0, "")
     assert ("not revoked" in logout.stdout) is not revoked
     asked = [request["path"] for request in call_sandbox(environ, "/sandbox/requests")]
     assert ("/oauth/revoke" in asked) is revoked
-    assert run(environ, "status").returncode == run(environ, "token").returncode == 3
+    assert run_verb(environ, "status").returncode == run_verb(environ, "token").returncode == 3
     assert not (Path(environ["CODEX_HOME"]) / "auth.json").exists()
 
 
 def test_a_key_logs_in(environ: Environ) -> None:
     """An API key from stdin is stored, and is nowhere but in what `token` prints: not in the daemon's log."""
-    login = run(environ, "login", "--with-api-key", stdin="sk-secret-1\n")
+    login = run_verb(environ, "login", "--with-api-key", stdin="sk-secret-1\n")
     assert (login.returncode, login.stdout) == (0, "Logged in with an API key.\n")
-    status = run(environ, "status", "--json")
+    status = run_verb(environ, "status", "--json")
     assert json.loads(status.stdout)["authMode"] == "apikey"
-    assert run(environ, "token", "--min-valid", "24h", "--format", "header").stdout == (
+    assert run_verb(environ, "token", "--min-valid", "24h", "--format", "header").stdout == (
         "Authorization: Bearer sk-secret-1\n"
     )
     log = (Path(environ["CODEX_HOME"]) / "log" / "accountd.log").read_text()
@@ -310,9 +302,9 @@ def test_verbs_at_the_same_time_share_one_daemon(environ: Environ) -> None:
 
 def test_a_second_daemon_on_the_socket_says_so(environ: Environ) -> None:
     """`accountd serve` where one runs already is one line and exit code 1; the first goes on."""
-    run(environ, "status")
+    run_verb(environ, "status")
     pid = daemon_pid(environ["ACCOUNTD_SOCKET"])
-    second = run(environ, "serve")
+    second = run_verb(environ, "serve")
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
     assert "already in use" in second.stderr
@@ -324,6 +316,6 @@ def test_a_configuration_that_cannot_be_used_is_named(environ: Environ) -> None:
     home = Path(environ["CODEX_HOME"])
     home.mkdir()
     (home / "config.toml").write_text('\nforced_login_method = "magic"\n')
-    done = run(environ, "status")
+    done = run_verb(environ, "status")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (5, "", 1)
     assert f"{home}/config.toml:2: forced_login_method must be one of" in done.stderr

@@ -16,7 +16,7 @@ import accountd
 from accountd.cli import exits
 from accountd.client.blocking import Client
 from compat.issuer import serve_issuer
-from fakes.processes import PATIENCE, daemon_pid, wait_until_it_listens
+from fakes.processes import PATIENCE, daemon_pid, run_verb, wait_until_it_listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,22 +26,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the daemo
 Environ = dict[str, str]
 
 
-def run(environ: Environ, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a verb to its end."""
-    command = [sys.executable, "-m", "accountd", *arguments]
-    return subprocess.run(
-        command, env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
 def test_stop_and_restart(environ: Environ) -> None:
     """Each waits until the daemon has gone; what ends with it is said, and none is no error."""
     path = environ["ACCOUNTD_SOCKET"]
-    none = run(environ, "stop")
+    none = run_verb(environ, "stop")
     assert (none.returncode, none.stdout) == (0, f"No daemon listens on {path}.\n")
-    assert run(environ, "restart").stdout.startswith("Started accountd ")
+    assert run_verb(environ, "restart").stdout.startswith("Started accountd ")
     first = daemon_pid(Path(path))
-    again = run(environ, "restart")
+    again = run_verb(environ, "restart")
     second = daemon_pid(Path(path))
     assert again.returncode == 0
     assert [line.partition(", up")[0] for line in again.stdout.splitlines()] == [
@@ -49,16 +41,16 @@ def test_stop_and_restart(environ: Environ) -> None:
         f"Started accountd {accountd.__version__}, pid {second}",
     ]
     with Client(path):
-        stopped = run(environ, "stop")
+        stopped = run_verb(environ, "stop")
     assert (stopped.returncode, stopped.stderr) == (0, "accountd: with it ended 1 other client\n")
-    assert run(environ, "status", "--no-start").returncode == 5
+    assert run_verb(environ, "status", "--no-start").returncode == 5
 
 
 def test_one_of_a_service_manager_is_left_to_it(environ: Environ) -> None:
     """Its command is named: what anybody else ends, it would start anew."""
     with serving(environ, NOTIFY_SOCKET="/nowhere") as process:
         for verb in ("stop", "restart"):
-            refused = run(environ, verb)
+            refused = run_verb(environ, verb)
             assert (refused.returncode, refused.stdout) == (1, "")
             assert f"`systemctl --user {verb} accountd.service" in refused.stderr
         assert process.poll() is None
@@ -86,19 +78,19 @@ def test_a_person_names_a_proxy_and_tries_again(environ: Environ, tmp_path: Path
         environ.pop(name, None)
     with serve_issuer(tmp_path) as served:
         good = {"HTTPS_PROXY": served.proxy, "CODEX_CA_CERTIFICATE": str(served.ca_file)}
-        failed = run(environ | {"HTTPS_PROXY": "http://127.0.0.1:1"}, "login")
+        failed = run_verb(environ | {"HTTPS_PROXY": "http://127.0.0.1:1"}, "login")
         assert failed.returncode == 1
         assert "the proxy http://127.0.0.1:1 of HTTPS_PROXY: Connection refused" in failed.stderr
-        login = run(environ | good, "login")
+        login = run_verb(environ | good, "login")
         assert (login.returncode, login.stderr) == (
             0,
             "accountd: the daemon was started with another CODEX_CA_CERTIFICATE and HTTPS_PROXY: "
             "another one takes its place\n",
         )
-        assert run(environ | good, "logout").stderr == ""
-        run(environ, "stop")
+        assert run_verb(environ | good, "logout").stderr == ""
+        run_verb(environ, "stop")
         with serving(environ, HTTPS_PROXY="http://127.0.0.1:1"):
-            warned = run(environ | good, "login")
+            warned = run_verb(environ | good, "login")
             assert warned.returncode == 1
             assert "HTTPS_PROXY; somebody has started it by hand: `accountd restart`" in warned.stderr
 
@@ -126,28 +118,28 @@ def test_a_package_that_is_replaced_under_a_daemon(
             (package / "__init__.py").write_text('__version__ = "9.8.7"\n')
             status = client.call("accountd/status", {})
             assert (status["version"], status["installedVersion"]) == (accountd.__version__, "9.8.7")
-            assert "Daemon" in (shown := run(environ, "status").stdout)
+            assert "Daemon" in (shown := run_verb(environ, "status").stdout)
             assert "9.8.7 is installed now: `accountd restart`" in " ".join(shown.split())
             with pytest.raises(Exception, match=r"is 9\.8\.7 on the disk now, .*: `accountd restart`"):
                 client.login_device_code()
         _, log = process.communicate(timeout=PATIENCE)
         assert process.returncode == code
         assert "stopping, since accountd is 9.8.7 on the disk now" in log
-    assert run(environ, "status").returncode == 3
-    assert run(environ, "stop").returncode == 0
+    assert run_verb(environ, "status").returncode == 3
+    assert run_verb(environ, "stop").returncode == 0
 
 
 def test_a_home_has_one_daemon_unless_a_person_wants_more(environ: Environ) -> None:
     """A verb that has another path for it names the one that runs; `serve` may be a second, with a warning."""
     first = environ["ACCOUNTD_SOCKET"]
     elsewhere = {**environ, "ACCOUNTD_SOCKET": f"{first}-2"}
-    assert run(environ, "restart").returncode == 0
-    refused = run(elsewhere, "status")
+    assert run_verb(environ, "restart").returncode == 0
+    refused = run_verb(elsewhere, "status")
     assert (refused.returncode, refused.stdout) == (5, "")
     assert f"pid {daemon_pid(Path(first))}, listens on {first}, so no other one is started" in refused.stderr
     with serving(elsewhere) as process:
-        assert run(elsewhere, "status").returncode == 3
-        assert run(environ, "stop").returncode == 0
+        assert run_verb(elsewhere, "status").returncode == 3
+        assert run_verb(environ, "stop").returncode == 0
         process.terminate()
         process.wait(PATIENCE)
         assert process.stderr is not None
