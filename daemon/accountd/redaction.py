@@ -48,7 +48,7 @@ _SHAPES: Final = re.compile(
     r"|\b(?:rt|ac)[_.][\w.-]{16,}"  # a refresh token, an authorization code
     r"|\bbearer\s+(?P<bearer>[\w.~+/=-]{16,})"
     r"|(?:\b(?:access|refresh|id|subject)_token|\bcode|\bcode_verifier|\bclient_secret|\bdevice_auth_id)"
-    r"""["']?\s*[=:]\s*["']?(?P<value>[\w.~+/-]{16,})""",
+    r"""["']?\s*[=:]\s*["']?(?P<value>(?!/\w+/)[\w.~+/-]{16,})""",  # and not a path, behind `device code: `
     re.ASCII | re.IGNORECASE,
 )
 _ESCAPES: Final = re.compile(

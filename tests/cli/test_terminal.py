@@ -300,6 +300,13 @@ def test_what_ctrl_c_leaves_going_on_is_said(path: Path, run: type[Terminal]) ->
     ]
 
 
+def test_a_sentence_is_folded(path: Path, run: type[Terminal]) -> None:
+    """What a verb says for a person fits the terminal, whatever stream it is on."""
+    terminal = run("stop", columns=40)
+    assert terminal.wait() == 0
+    assert terminal.screen.splitlines() == ["No daemon listens on", f"{path}."]
+
+
 @pytest.mark.parametrize("arguments", [["help", "login"], ["help"], ["statsu"], ["status", "--jsno"]])
 def test_help_fits_a_narrow_terminal(arguments: list[str], run: type[Terminal]) -> None:
     """Paragraphs, options and errors are folded at words; only tables and examples keep their lines."""

@@ -122,6 +122,7 @@ def test_what_looks_like_a_token_is_not_told(text: str, told: str) -> None:
         "GET https://chatgpt.com/backend-api/wham/rate-limit-reset-credits/consume failed: 401 Unauthorized",
         "Bearer authentication is required; see the code of your organisation",
         "100% of \\ & < é 漢字 a%20b &amp; \\u",
+        "failed to request device code: /etc/ssl/certs/ca-certificates.crt, of SSL_CERT_FILE, cannot be read",
     ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:

@@ -8,7 +8,7 @@ from accountd.cli.exits import OK
 from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.options import add_client_options
 from accountd.cli.replacing import connect_for_network
-from accountd.cli.terminal import one_line, say
+from accountd.cli.terminal import one_line, tell
 from accountd.cli.waiting import waiting
 from accountd.client import faults
 from accountd.client.faults import find_fault
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         with waiting("the daemon, which asks the issuer to revoke the login", goes_on=left):
             client.logout(revoke=not args.forget)
         server = client.server
-    say(_describe_end(fault, forget=args.forget))
+    tell(_describe_end(fault, forget=args.forget))
     warn_of_foreign_servers(server)
     return OK
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from accountd.cli.connecting import connect, connect_again
 from accountd.cli.exits import OK, Failure
 from accountd.cli.options import add_socket_option
-from accountd.cli.terminal import say
+from accountd.cli.terminal import tell
 from accountd.client.errors import NothingListens
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         if status.get("startedBy") == SERVICE_MANAGER:
             raise Failure(f"{name_manager()} runs this daemon: restart it with `{manager_command('restart')}`")
         end_daemon(client.path, status)
-        say(f"Stopped {describe(status)}.")
+        tell(f"Stopped {describe(status)}.")
     with connect(args) as client:
-        say(f"Started {describe(read_status(client))}.")
+        tell(f"Started {describe(read_status(client))}.")
     return OK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from accountd.cli.connecting import connect_again, socket_path
 from accountd.cli.exits import OK
 from accountd.cli.options import add_socket_option
-from accountd.cli.terminal import complain, say
+from accountd.cli.terminal import complain, tell
 from accountd.client.errors import NothingListens
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
         with connect_again(args) as client:
             status = read_status(client)
     except NothingListens:
-        say(f"No daemon listens on {socket_path(args)}.")
+        tell(f"No daemon listens on {socket_path(args)}.")
         return OK
     end_daemon(client.path, status)
     if busy := describe_busy(status):
         complain(f"with it ended {busy}")
-    say(f"Stopped {describe(status)}.")
+    tell(f"Stopped {describe(status)}.")
     return OK

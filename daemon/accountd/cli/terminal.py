@@ -28,6 +28,11 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201  # stdout is what this command is for
 
 
+def tell(text: str) -> None:
+    """Write a sentence to stdout, for a person: on a terminal it is folded at words."""
+    say("\n".join(fold(one_line(text), Screen.of(sys.stdout).width)))
+
+
 def complain(text: str) -> None:
     """Write an error or a warning to stderr under the command's name: one line, or as many as a terminal needs."""
     write_error(f"accountd: {one_line(text)}")

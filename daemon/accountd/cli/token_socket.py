@@ -9,7 +9,7 @@ from accountd import paths
 from accountd.cli.connecting import connect
 from accountd.cli.exits import ERROR, OK, USAGE, Failure
 from accountd.cli.options import add_client_options
-from accountd.cli.terminal import complain, say
+from accountd.cli.terminal import complain, say, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     with connect(args) as client:
         if args.action == "close":
             client.close_token_socket()
-            say("Closed: containers are handed no more tokens.")
+            tell("Closed: containers are handed no more tokens.")
             return OK
         if args.action == "open":
             path = (
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             found = client.read_status().get("tokenSocket")
     if found is None:
-        say("There is no token socket; `accountd token-socket open` opens one.")
+        tell("There is no token socket; `accountd token-socket open` opens one.")
         return ERROR
     if found["trouble"] is not None:
         complain(f"containers cannot connect: {found['trouble']}")
