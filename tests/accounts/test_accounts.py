@@ -13,7 +13,7 @@ import trio.testing
 
 from accountd.accounts.listing import render_accounts
 from accountd.config.policy import Policy
-from accountd.errors import InvalidRequest, RefreshRefused, StorageError
+from accountd.errors import InvalidRequest, KeyringError, RefreshRefused, StorageError
 from accountd.protocol.prelude import render_prelude
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record, render_time
@@ -236,6 +236,18 @@ async def test_a_list_that_was_lost_is_made_anew() -> None:
     world.vault.list = b"rubbish"
     async with open_world(after=world) as later:
         assert states(later) == {work: "stored", home: "active"}
+
+
+async def test_a_keyring_that_fails_keeps_no_login_out() -> None:
+    """What it holds cannot be put away; the login that the person has approved is stored all the same."""
+
+    class Failing(MemoryStore):
+        async def load(self) -> AuthRecord | None:
+            raise KeyringError("the keyring fails")
+
+    async with open_world(store=Failing()) as world:
+        await add(world, HOME)
+        assert world.account.credential.record == HOME
 
 
 async def test_one_account_leaves_no_trace_of_others(tmp_path: Path) -> None:

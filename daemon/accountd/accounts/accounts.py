@@ -48,6 +48,7 @@ from accountd.accounts.identity import identify, is_same_login
 from accountd.accounts.roster import Roster
 from accountd.errors import (
     InvalidRequest,
+    KeyringError,
     LoginFailed,
     MalformedRecord,
     RefreshError,
@@ -370,7 +371,7 @@ class Accounts:
         credential = self.active.credential
         try:
             stored = await self.active.store.load()
-        except MalformedRecord:  # the store keeps it aside
+        except (MalformedRecord, KeyringError):  # the store keeps it aside, or `auto` takes the file instead
             return None, None
         if credential.is_newer_than(stored):
             stored = credential.record
