@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from accountd import __version__
 from accountd.codex.version import CODEX_VERSION
+from accountd.protocol.methods import SERVER_REQUESTS
 from accountd.protocol.schema import define_all, list_paths
-from accountd.protocol.schema.definitions import REF, find_references
+from accountd.protocol.schema.definitions import REF, find_references, name_of
 
 if TYPE_CHECKING:
     from accountd.protocol.schema.definitions import Schema
@@ -35,8 +36,7 @@ def render_types() -> str:
 def render_type_files() -> dict[str, str]:
     """Render a file for each type, by its path in the folder, and an index of each part as Codex has it."""
     definitions = define_all()
-    paths = {name: _place(name, path) for name, path in list_paths().items()}
-    paths = {name: paths.get(name, f"v2/{name}.ts") for name in sorted(definitions)}
+    paths = {name: posixpath.join(folder, f"{name}.ts") for name, folder in _place(definitions).items()}
     files: dict[str, str] = {}
     for name, path in paths.items():
         needed = sorted(find_references(definitions[name]) - {name})
@@ -53,9 +53,20 @@ def render_type_files() -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
-def _place(name: str, path: str) -> str:
-    """Say where Codex has a type: what is in v1 elsewhere is at the root."""
-    return f"{posixpath.dirname(path).removeprefix('v1')}/{name}.ts".removeprefix("/")
+def _place(definitions: dict[str, Schema]) -> dict[str, str]:
+    """Say in which folder Codex has each type. A part goes to what it is of, or to v2 if that is in several."""
+    asked = {name_of(each) for request in SERVER_REQUESTS for each in (request.params, request.result)}
+    placed = {name: posixpath.dirname(path).removeprefix("v1") for name, path in list_paths().items()}
+    placed |= dict.fromkeys(asked, "v2")
+    references = {name: find_references(schema) for name, schema in definitions.items()}
+    while parts := definitions.keys() - placed:
+        wholes = {part: {name for name, found in references.items() if part in found} - {part} for part in parts}
+        folders = {
+            part: {placed[name] for name in names} for part, names in wholes.items() if names <= placed.keys()
+        }
+        settled = {part: min(found) if len(found) == 1 else "v2" for part, found in folders.items()}
+        placed |= settled or dict.fromkeys(parts, "v2")  # the others refer to each other in a circle
+    return {name: placed[name] for name in sorted(definitions)}
 
 
 def _way(path: str, target: str) -> str:
