@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from fakes.processes import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 HELLO = {"clientInfo": {"name": "tests", "version": "1"}, "capabilities": {"experimentalApi": True}}
@@ -129,10 +129,15 @@ class Client:
 
 
 @contextmanager
-def running_front(environ: Mapping[str, str], *places: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running_front(
+    environ: Mapping[str, str],
+    *places: Path,
+    flags: Sequence[str] = (),
+    program: Sequence[str] = ("-m", "accountd"),
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `accountd app-server` on sockets, or on its pipes without any, for the block."""
     listen = [word for place in places for word in ("--listen", f"unix://{place}")]
-    command = [sys.executable, "-m", "accountd", "app-server", *listen]
+    command = [sys.executable, *program, "app-server", *flags, *listen]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=dict(environ), stdin=pipe, stdout=pipe, cwd="/") as process:
         try:

@@ -26,6 +26,17 @@ MODEL: Final = "/backend-api/codex/responses"
 APPROVED: Final = Script(approve_after_polls=0, interval=0)
 
 
+def find_agents(home: Path) -> list[int]:
+    """Find the agents of a home, npm's script among them, by the socket on their command lines."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"accountd" not in words and any(os.fsencode(home) in word for word in words):
+                found.append(int(process.name))
+    return found
+
+
 class Office:
     """A home with a daemon, a codex and a sandbox, and what has happened there."""
 
@@ -39,14 +50,8 @@ class Office:
         return self.clients[-1]
 
     def agents(self) -> list[int]:
-        """Find the processes of agents here, npm's script among them, by the socket on their command lines."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):  # it has ended
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                if b"accountd" not in words and any(os.fsencode(self.home) in word for word in words):
-                    found.append(int(process.name))
-        return found
+        """Find the processes of agents here."""
+        return find_agents(self.home)
 
     def wait_until_no_agent_runs(self) -> None:
         """Wait for the end of what a front has started."""
