@@ -137,7 +137,7 @@ async def test_a_new_agent_is_given_what_the_daemon_has(
 async def test_a_change_is_given_once(
     start: Start, then: ReadTokenResponse | CallFailed | None, asked: list[Any]
 ) -> None:
-    """However many have heard of it; and a login that is dead stays, or prompts would be sent without any."""
+    """However many have heard of it; a dead one stays, and with that, or a forbidden one, no prompt is sent."""
     feed, daemon, agent = await start(token("a1"))
     agent.asked.clear()
     daemon.held = then
@@ -145,7 +145,7 @@ async def test_a_change_is_given_once(
         for _ in range(3):
             nursery.start_soon(feed.sync)
     assert agent.asked == asked
-    assert feed.refusal == (str(then) if then is DEAD else None)
+    assert feed.refusal == (str(then) if isinstance(then, CallFailed) else None)
 
 
 async def test_an_agent_that_does_not_take_it_keeps_nobody_waiting(

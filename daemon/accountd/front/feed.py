@@ -65,10 +65,11 @@ RENEWAL_TIMEOUT: Final = 8.0
 _SAME_ANSWER: Final = 2.0
 """Seconds in which those who ask get the same token: threads whose requests were refused together."""
 
-_NOBODY: Final = frozenset(REASONS[kind] for kind in (NotLoggedIn, LoginMethodForbidden, WorkspaceForbidden))
-"""Reasons for which the agent has no login either: there is none, or policy does not permit the one there is."""
-
+_NOT_LOGGED_IN: Final = REASONS[NotLoggedIn]
+_FORBIDDEN: Final = frozenset(REASONS[kind] for kind in (LoginMethodForbidden, WorkspaceForbidden))
 _REFUSED: Final = REASONS[RefreshRefused]
+"""Reasons for which there is no token: there is no login, and the agent has none either; policy does not permit the
+one there is, which the agent is not left with; the issuer has refused it for good, and the agent keeps it."""
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Feed:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.refusal: str | None = None
-        """Why nothing can be had from the model: the login is dead, in Codex's words, or there is none; or None."""
+        """Why nothing can be had from the model: there is no login, or it is dead or forbidden; None if it can."""
         self._account = account
         self._without_login = without_login
         self._changed = changed
@@ -218,10 +219,12 @@ class Feed:
         try:
             answer = await self._account.read_token(min_valid=0)
         except CallFailed as error:
-            if error.reason in _NOBODY:
+            is_final = error.reason in (_REFUSED, *_FORBIDDEN)
+            self.refusal = str(error) if is_final else None
+            if error.reason == _NOT_LOGGED_IN:
                 self.refusal = self._without_login
-                return None
-            self.refusal = str(error) if error.reason == _REFUSED else None
-            raise
+            elif error.reason not in _FORBIDDEN:
+                raise
+            return None
         self.refusal = None
         return read_login(answer)
