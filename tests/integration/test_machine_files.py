@@ -1,4 +1,4 @@
-"""Codex's files in /etc/codex, which the daemon finds in a mount namespace where they are those of the test."""
+"""The files of the machine in /etc, which the daemon finds in a mount namespace where they are of the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from accountd.client.blocking import Client
 
-_MOUNTS = 'mount -t tmpfs none /etc && mkdir /etc/codex && mount --bind "$0" /etc/codex && exec "$@"'
+_MOUNTS = (
+    "mount -t tmpfs none /etc && mkdir /etc/codex /etc/accountd && "
+    'mount --bind "$0" /etc/codex && mount --bind "$0" /etc/accountd && exec "$@"'
+)
 
 
 @pytest.fixture
@@ -55,3 +58,15 @@ def test_the_administrators_word_holds(within: list[str], home: Path, tmp_path: 
         while client.call("configRequirements/read", {})["requirements"]["allowedLoginMethods"] != ["api"]:
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def test_settings_for_everybody(within: list[str], home: Path, tmp_path: Path) -> None:
+    """The proxy of the machine is used, and named by its setting; a person's limits go before the machine's."""
+    settings = '[network]\nproxy = "http://127.0.0.1:9"\n[limits]\nguest_connections = 9\nunknown = 1\n'
+    (tmp_path / "etc" / "accountd.toml").write_text(settings)
+    with running(home, under=within) as daemon, daemon.connect() as client:
+        assert client.read_status()["environment"]["network.proxy"] == "http://127.0.0.1:9"
+        with pytest.raises(CallFailed, match=r"the proxy http://127.0.0.1:9 of network.proxy"):
+            client.call("account/login/start", {"type": "chatgptDeviceCode"})
+        log = daemon.stop()
+    assert "/etc/accountd/accountd.toml:5: limits.unknown is not known" in log

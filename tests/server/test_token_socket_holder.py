@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from accountd.errors import InvalidRequest
-from accountd.listeners import make_token_socket
+from accountd.errors import InvalidRequest, SocketError
+from accountd.listeners import choose_listeners, make_token_socket
 from accountd.server.token_socket import TokenSocket
 from accountd.server.token_socket_holder import TokenSocketHolder
+from accountd.system.activation import Activated
 from accountd.system.unix_socket import is_live
 
 if TYPE_CHECKING:
@@ -64,3 +65,11 @@ async def test_what_stands_in_the_way_is_told(tmp_path: Path) -> None:
         with pytest.raises(InvalidRequest, match="give it a folder of its own"):
             await holder.open(tmp_path / "s")
         assert holder.current is before
+
+
+def test_no_daemon_starts_where_containers_are_given_a_folder(tmp_path: Path) -> None:
+    """The mark of a token socket stays when that is closed, and keeps the main socket of a daemon away."""
+    (tmp_path / "s.token").touch()
+    with pytest.raises(SocketError, match="cannot be in a folder that containers are given"):
+        choose_listeners(Activated(), tmp_path / "other", None, stdio=False, exit_when_idle=None)
+    choose_listeners(Activated(), tmp_path / "box" / "other", None, stdio=False, exit_when_idle=None)

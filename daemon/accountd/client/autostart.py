@@ -49,7 +49,7 @@ def open_or_start(path: str | Path, environ: Mapping[str, str], timeout: float) 
     if os.path.lexists(paths.token_mark(path)):
         raise DaemonNotStarted(
             f"nothing listens on {path}, where a daemon hands out tokens to containers: no other one is started "
-            "there; start that one again, with `accountd serve --token-socket`"
+            "there; `accountd token-socket open`, outside of the container, opens it again"
         )
     folder = find_own_folder(environ)
     log_path = Path(folder.log)
