@@ -41,7 +41,7 @@ ACME = Workspace(account_id="account-acme", name="Acme", plan="team")
 BANK = Workspace(account_id="account-bank", sign_in=True, sso_connection="bank-okta")
 CHECK, SWITCH = "/backend-api/wham/accounts/check", "/backend-api/accounts/switch-workspace-token"
 SCRIPT = Script(approve_after_polls=0, workspaces=(ACME, BANK))
-OFFSETS = 100
+OFFSETS = 40
 """Moments in which something else begins, spread over a switch."""
 
 
