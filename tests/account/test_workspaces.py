@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -96,13 +97,58 @@ async def test_a_switch_changes_the_access_token_and_the_workspace_alone(
         assert world.heard[2:] == [{"reply": "account-acme"}]  # there already, so nobody is asked, and nothing told
 
 
+@pytest.mark.parametrize(
+    ("account_id", "session", "words"),
+    [
+        (" ", "another", "accountId must not be empty"),
+        ("account-none", "another", "Only the active managed account session can be switched"),
+        ("account-none", None, "Login is restricted to workspace id(s)"),
+        ("account-away", None, "The selected workspace is unavailable"),
+        ("account-shut", None, "The selected workspace is unavailable"),
+        ("account\nodd", None, "The selected workspace is unavailable"),
+        ("account-state", None, "Sign in to switch government workspaces"),
+    ],
+)
+async def test_what_stands_in_the_way(
+    account_id: str, session: str | None, words: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The first of several things is told; what is wrong with a request, before anybody is asked."""
+    shut = Workspace(account_id="account-shut", deactivated=True)
+    state = Workspace(account_id="account-state", government=True)
+    script = msgspec.structs.replace(SCRIPT, workspaces=(shut, state, Workspace(account_id="account\nodd")))
+    async with open_logged_in(script) as world:
+        named = ("account-sandbox", "account-away", "account-shut", "account\nodd", "account-state")
+        world.services.policy.replace(Policy(workspaces=named))
+        with pytest.raises(InvalidRequest, match=re.escape(words)):
+            await switch(world, account_id, session=session, allow=True)
+        asked = [request.path for request in world.sandbox.requests if request.path == CHECK]
+        assert len(asked) == (account_id in named)
+        await world.start_device_login()
+        with pytest.raises(InvalidRequest, match=r"^Finish or cancel the current login"):
+            await switch(world, account_id, session=session)
+
+
+async def test_a_token_that_cannot_be_refreshed_is_still_exchanged(autojump_clock: trio.testing.MockClock) -> None:
+    """It may be good for a while; the refresh is tried once."""
+    async with open_logged_in(msgspec.structs.replace(SCRIPT, token_lifetime=10 * HOUR)) as world:
+        world.clock._offset += 9.95 * HOUR
+        faults = tuple(Fault(TOKEN, nth, 500) for nth in range(1, 9))
+        world.sandbox.script = msgspec.structs.replace(SCRIPT, faults=faults)
+        await switch(world)
+        assert stored_login(world).account_id == "account-acme"
+        assert refreshes(world) == 1
+
+
 async def test_a_due_token_is_refreshed_before_it_is_exchanged(autojump_clock: trio.testing.MockClock) -> None:
     """What the backend is asked with is good for a while."""
     async with open_logged_in(msgspec.structs.replace(SCRIPT, token_lifetime=10 * HOUR)) as world:
         world.clock._offset += 9.95 * HOUR
         assert world.refresher.is_due()
-        await switch(world)
+        assert await world.account.workspaces.read_session(look=False) is not None
         assert refreshes(world) == 1
+        world.clock._offset += 9.95 * HOUR
+        await switch(world)
+        assert refreshes(world) == 2
         assert stored_login(world).account_id == "account-acme"
 
 

@@ -155,7 +155,7 @@ class Workspaces:
         if not wanted.account_id.strip():
             raise InvalidRequest("accountId must not be empty")
         login = self._credential.managed_login
-        if login is None or login.session_id is None:
+        if login is None:
             raise InvalidRequest("Workspace switching requires a managed ChatGPT login")
         if wanted.session_id != login.session_id:
             raise InvalidRequest("Only the active managed account session can be switched")
