@@ -331,6 +331,25 @@ async def test_a_clients_own_tokens_are_not_switched(autojump_clock: trio.testin
             await switch(world)
 
 
+class Slow(MemoryStore):
+    """A store that takes a while to be written, under its lock, and is not done when it has the record."""
+
+    async def save(self, record: AuthRecord) -> None:
+        """See MemoryStore."""
+        assert self._lock.locked()
+        await super().save(record)
+        await trio.sleep(1)
+
+
+async def test_a_switch_that_is_being_stored_is_seen_through(autojump_clock: trio.testing.MockClock) -> None:
+    """Under the lock that other programs respect, and whoever leaves: what is stored is known, and answered."""
+    async with open_logged_in(SCRIPT, Slow()) as world:
+        with trio.move_on_after(0.5):
+            await switch(world)
+        assert where(login_of(world)) == where(stored_login(world)) == "account-acme"
+        assert world.heard[-1] == {"reply": "account-acme"}
+
+
 async def start_at(moment: float, act: Callable[[], Awaitable[object]]) -> None:
     """Do something after so many seconds."""
     await trio.sleep(moment)
