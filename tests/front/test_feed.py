@@ -28,10 +28,10 @@ ASKS = Asked("account/chatgptAuthTokens/refresh", 0, b"{}", b"")
 Start = Callable[[Any], Awaitable[tuple["Feed", "FakeDaemon", "FakeAgent"]]]
 
 
-def token(text: str, account_id: str | None = "acc") -> ReadTokenResponse:
+def token(text: str, account_id: str | None = "acc", owner: str | None = None) -> ReadTokenResponse:
     """Make what the daemon hands out; without an account it is a key."""
     mode, plan = ("chatgpt", "plus") if account_id else ("apikey", None)
-    return ReadTokenResponse(mode, text, None, account_id, plan)  # type: ignore[arg-type]  # both are literals
+    return ReadTokenResponse(mode, text, None, account_id, plan, owner)  # type: ignore[arg-type]  # both are literals
 
 
 class FakeDaemon:
@@ -42,21 +42,27 @@ class FakeDaemon:
         self.next = token("a2")
         self.refreshes = 0
         self.refresh_seconds = 0.1
+        self.others: dict[str, ReadTokenResponse] = {}
 
-    async def read_token(self, *, min_valid: int) -> ReadTokenResponse:
+    async def read_token(self, *, min_valid: int, account: str | None = None) -> ReadTokenResponse:
         """See Client."""
         assert min_valid == 0
         await trio.lowlevel.checkpoint()
+        if account is not None:
+            return self.others[account]
         if isinstance(self.held, ReadTokenResponse):
             return self.held
         raise self.held or CallFailed(-32600, "nobody is logged in", "notLoggedIn")
 
-    async def read_account(self, *, refresh: bool) -> None:
+    async def read_account(self, *, refresh: bool, account: str | None = None) -> None:
         """See Client."""
         assert refresh
         self.refreshes += 1
         await trio.sleep(self.refresh_seconds)
-        self.held = self.next
+        if account is not None:
+            self.others[account] = self.next
+        else:
+            self.held = self.next
 
 
 class FakeAgent:
@@ -70,6 +76,12 @@ class FakeAgent:
         self.gate.set()
         self.control = self
         self.socket, self.pid, self.version = "/s", 7, "0.171.0"
+        self.turns = 0
+
+    async def has_turns(self) -> bool:
+        """See Child."""
+        await trio.lowlevel.checkpoint()
+        return self.turns > 0
 
     async def ask(self, method: str, params: dict[str, object]) -> dict[str, object]:
         """See Child."""
@@ -280,3 +292,25 @@ async def test_two_agents_are_each_given_what_they_do_not_have(start: Start) -> 
         assert first.asked[1:] == second.asked
         assert [(each.pid, each.auth_mode) for each in feed.describe_agents()] == [(7, "chatgpt"), (8, "chatgpt")]
     assert [each.pid for each in feed.describe_agents()] == [7]
+
+
+async def test_a_switch_ends_no_turn(start: Start, autojump_clock: trio.testing.MockClock) -> None:
+    """An agent with turns keeps its account, and is renewed from that, until they are over; but for a logout."""
+    feed, daemon, agent = await start(token("a1", owner="home"))
+    agent.asked.clear()
+    agent.turns, daemon.held, daemon.next = 1, token("b1", "other", owner="work"), token("a2", owner="home")
+    daemon.others["home"] = token("a1", owner="home")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed.catch_up)
+        await feed.sync()
+        await trio.sleep(5)
+        await feed.answer(as_child(agent), ASKS)
+        assert agent.asked == []
+        assert agent.answers[-1]["result"]["accessToken"] == "a2"
+        agent.turns = 0
+        await trio.sleep(1)
+        assert [each["accessToken"] for each in agent.asked] == ["b1"]
+        agent.turns, daemon.held = 1, None
+        await feed.sync()
+        assert agent.asked[1:] == ["account/logout"]
+        nursery.cancel_scope.cancel()

@@ -126,7 +126,9 @@ class AccountReader:
         expiry = login.expires_at if login is not None else None
         self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
         account_id, plan = (login.account_id, login.plan) if login is not None else (None, None)
-        return ReadTokenResponse(record.mode, status.auth_token, expiry, account_id, plan)
+        return ReadTokenResponse(
+            record.mode, status.auth_token, expiry, account_id, plan, self._credential.audience.account_id
+        )
 
     def _is_short(self, min_valid: float) -> bool:
         left = self._refresher.seconds_left()

@@ -83,16 +83,22 @@ class Client:
 
     # who is logged in
 
-    async def read_account(self, *, refresh: bool = False) -> wire.GetAccountResponse:
-        """Ask who is logged in. With `refresh`, the token is refreshed first, whether or not it is due."""
-        return await self._call("account/read", {"refreshToken": refresh}, wire.GetAccountResponse)
+    async def read_account(self, *, refresh: bool = False, account: str | None = None) -> wire.GetAccountResponse:
+        """Ask who is logged in. With `refresh`, the token is refreshed first, whether or not it is due.
 
-    async def read_token(self, *, min_valid: int = 300) -> wire.ReadTokenResponse:
+        `account` is the account that is meant, by any of its names; else the connection's.
+        """
+        params = {"refreshToken": refresh} | _of(account)
+        return await self._call("account/read", params, wire.GetAccountResponse)
+
+    async def read_token(self, *, min_valid: int = 300, account: str | None = None) -> wire.ReadTokenResponse:
         """Get an access token, or the API key, that is good for at least `min_valid` seconds.
 
-        Raises CallFailed also if nobody is logged in, or no such token can be had. Keep it out of logs.
+        Raises CallFailed also if nobody is logged in, or no such token can be had. Keep it out of logs. `account`
+        is as in `read_account`.
         """
-        return await self._call("account/token/read", {"minValidSeconds": min_valid}, wire.ReadTokenResponse)
+        params = {"minValidSeconds": min_valid} | _of(account)
+        return await self._call("account/token/read", params, wire.ReadTokenResponse)
 
     async def read_auth_status(self) -> wire.GetAuthStatusResponse:
         """Ask how one is logged in, which is known also where `read_account` fails. Gives no token."""
@@ -318,3 +324,7 @@ def _parse(result: msgspec.Raw, wanted: type[ResultT]) -> ResultT:
         raise AnswerUnknown(
             f"the daemon answered with what this version does not know: {explain_decode_error(error)}"
         ) from None
+
+
+def _of(account: str | None) -> dict[str, object]:
+    return {"account": account} if account is not None else {}

@@ -69,6 +69,7 @@ class ReadTokenResponse(TypedDict):
     expiresAt: float | None
     chatgptAccountId: str | None
     planType: PlanType | None
+    accountId: str | None
 
 
 class AccountLoginProgress(TypedDict):

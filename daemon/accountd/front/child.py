@@ -41,6 +41,18 @@ Hear = Callable[["Child", Asked], Awaitable[None]]
 """Hears what a child asks of us: the child, and the request."""
 
 
+_TURNS: Final = "core.turns.active"
+
+
+class _Gauge(msgspec.Struct):
+    name: str
+    value: float
+
+
+class _Diagnostics(msgspec.Struct):
+    gauges: tuple[_Gauge, ...] = ()
+
+
 class Child(msgspec.Struct, frozen=True):
     """A child that is ready. `requires_openai_auth` is that of its model provider, by its whole configuration."""
 
@@ -55,6 +67,11 @@ class Child(msgspec.Struct, frozen=True):
     async def ask(self, method: str, params: Mapping[str, object]) -> Any:
         """Ask on the control connection. Raises AgentUnavailable for an error, an end, and no answer in time."""
         return await _ask(self.control, method, params)
+
+    async def has_turns(self) -> bool:
+        """Return True while a turn is under way, of any thread. Raises AgentUnavailable."""
+        told = msgspec.convert(await self.ask("server/diagnostics", {}), _Diagnostics, strict=False)
+        return any(gauge.value > 0 for gauge in told.gauges if gauge.name == _TURNS)
 
     async def require_lasting(self) -> None:
         """Raise AgentUnavailable for a child that was told to end: it goes on with its turns, and begins no other.

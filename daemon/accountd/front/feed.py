@@ -13,6 +13,9 @@ daemon's token is the answer if it is another one by now; else the last answer, 
 daemon is asked for a refresh, of which it makes one for all who ask. An error is an answer too, and comes at
 once: an agent that has none waits for a minute and a half.
 
+**A switch ends no turn.** An agent that is given a login of another account ends its turns. So one that has any is
+left with the account that it has, renewed from that, until it has none; a logout does not wait.
+
 **A login that is dead**, refused by the issuer for good, stays with the agent as it is. An agent that is logged out
 sends prompts without credentials.
 """
@@ -65,6 +68,9 @@ RENEWAL_TIMEOUT: Final = 8.0
 _SAME_ANSWER: Final = 2.0
 """Seconds in which those who ask get the same token: threads whose requests were refused together."""
 
+_TURNS_PAUSE: Final = 0.5
+"""Seconds between two looks whether an agent still has turns, while it is to have another account."""
+
 _NOT_LOGGED_IN: Final = REASONS[NotLoggedIn]
 _FORBIDDEN: Final = frozenset(REASONS[kind] for kind in (LoginMethodForbidden, WorkspaceForbidden))
 _REFUSED: Final = REASONS[RefreshRefused]
@@ -98,6 +104,7 @@ class Feed:
         self._turn = trio.Lock()
         self._renewing = trio.Lock()
         self._answered = -math.inf
+        self._postponed = trio.Event()
 
     def describe_agents(self) -> tuple[AgentStatus, ...]:
         """Tell of each agent how it is logged in, by what it has been given."""
@@ -124,6 +131,14 @@ class Feed:
         async for _ in self._account.notifications():
             await self.sync()
         raise AssertionError("notifications do not end")
+
+    async def catch_up(self) -> NoReturn:
+        """Give agents what was postponed, once their turns are over, until cancelled."""
+        while True:
+            await self._postponed.wait()
+            await trio.sleep(_TURNS_PAUSE)
+            self._postponed = trio.Event()
+            await self.sync()
 
     async def sync(self) -> None:
         """Return once the agents have the login that the daemon has; in FEED_TIMEOUT at most. Raises nothing."""
@@ -186,11 +201,14 @@ class Feed:
         async with self._renewing:
             given = self._given.get(child.socket)
             try:
-                wanted = await self._read()
+                wanted, owner = await self._read(), None
+                if given is not None and given.is_of_another(wanted):
+                    owner = given.owner
+                    wanted = await self._read(owner)
                 is_news = wanted is not None and given is not None and wanted != given.login
                 if not is_news and trio.current_time() - self._answered > _SAME_ANSWER:
-                    await self._account.read_account(refresh=True)
-                    wanted = await self._read()
+                    await self._account.read_account(refresh=True, account=owner)
+                    wanted = await self._read(owner)
             except ClientError as error:
                 raise RequestFailed(f"no other token can be had: {error}") from error
             if wanted is None or wanted.mode == "apikey":
@@ -209,15 +227,18 @@ class Feed:
             if not await given.has_login():
                 self.refusal = str(error)
             return
+        if given.is_of_another(wanted) and await given.child.has_turns():
+            self._postponed.set()
+            return
         if await given.give(wanted):
             self._changed()
             what = "no login" if wanted is None else "another token"
             _log.info("agent %d has been given %s", given.child.pid, what)
 
-    async def _read(self) -> Login | None:
-        """Ask the daemon for its login. Raises ClientError, also for one that is dead."""
+    async def _read(self, owner: str | None = None) -> Login | None:
+        """Ask the daemon for its login, or another account's. Raises ClientError, also for one that is dead."""
         try:
-            answer = await self._account.read_token(min_valid=0)
+            answer = await self._account.read_token(min_valid=0, account=owner)
         except CallFailed as error:
             is_final = error.reason in (_REFUSED, *_FORBIDDEN)
             self.refusal = str(error) if is_final else None

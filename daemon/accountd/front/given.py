@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Login(msgspec.Struct, frozen=True):
-    """An API key, or an access token with what goes with it."""
+    """An API key, or an access token with what goes with it. `owner` is which account of the daemon's it is of."""
 
     token: Secret
     account_id: str | None
     plan: str | None
+    owner: str | None = None
 
     @property
     def mode(self) -> AuthMode:
@@ -47,7 +48,7 @@ class Login(msgspec.Struct, frozen=True):
 
 def read_login(answer: ReadTokenResponse) -> Login:
     """Take what the daemon has handed out for a login."""
-    return Login(Secret(answer.token), answer.chatgpt_account_id, answer.plan_type)
+    return Login(Secret(answer.token), answer.chatgpt_account_id, answer.plan_type, answer.account_id)
 
 
 class Given:
@@ -60,6 +61,15 @@ class Given:
         self.child = child
         self.login: Login | msgspec.UnsetType | None = msgspec.UNSET
         self.is_torn = False
+
+    @property
+    def owner(self) -> str | None:
+        """The account of the daemon's that the agent's login is of."""
+        return self.login.owner if isinstance(self.login, Login) else None
+
+    def is_of_another(self, wanted: Login | None) -> bool:
+        """Return True if the agent has a login, and this is one of another account."""
+        return wanted is not None and None not in (self.owner, wanted.owner) and self.owner != wanted.owner
 
     async def give(self, wanted: Login | None) -> bool:
         """Give the agent a login, or none; False if it has it. Raises AgentUnavailable if it does not take it."""

@@ -64,13 +64,13 @@ class RemoteAccount:
         self._client = client
         self._known: dict[str, Any] = {}
 
-    async def read_token(self, *, min_valid: int = 300) -> ReadTokenResponse:
+    async def read_token(self, *, min_valid: int = 300, account: str | None = None) -> ReadTokenResponse:
         """See Client."""
-        return await self._reach().read_token(min_valid=min_valid)
+        return await self._reach().read_token(min_valid=min_valid, account=account)
 
-    async def read_account(self, *, refresh: bool = False) -> GetAccountResponse:
+    async def read_account(self, *, refresh: bool = False, account: str | None = None) -> GetAccountResponse:
         """See Client."""
-        return await self._reach().read_account(refresh=refresh)
+        return await self._reach().read_account(refresh=refresh, account=account)
 
     async def ask(self, method: str, params: Mapping[str, object]) -> object:
         """Ask what a client asks; the answer of READS is the last known while there is no other.

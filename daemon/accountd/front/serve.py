@@ -186,6 +186,7 @@ async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
                 if not isinstance(account, RemoteAccount):
                     nursery.start_soon(supervise, "telling the daemon of it", report.follow, account, feed)
                 nursery.start_soon(supervise, "feeding the agent", feed.follow)
+                nursery.start_soon(supervise, "feeding the agent when its turns are over", feed.catch_up)
                 nursery.start_soon(supervise, "having an agent", agent.serve)
                 yield sides
                 nursery.cancel_scope.cancel()

@@ -327,7 +327,8 @@ class ReadTokenParams(Wire, frozen=True):
 class ReadTokenResponse(Wire, frozen=True):
     """What to send as a bearer. `expires_at` is Unix seconds; null for an API key, or a token that does not say.
 
-    The account id and the plan are those of a ChatGPT login.
+    `chatgpt_account_id` and the plan are those of a ChatGPT login; `account_id` is the account's own, as in
+    `accountd/accounts/list`, and null to a client that cannot call that.
     """
 
     auth_mode: AuthMode
@@ -335,6 +336,7 @@ class ReadTokenResponse(Wire, frozen=True):
     expires_at: float | None
     chatgpt_account_id: str | None
     plan_type: PlanType | None
+    account_id: str | None = None
 
 
 # account/store/read: ours

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, assert_never
 
+import msgspec
+
 from accountd.errors import InvalidRequest, RequestFailed, StorageError
 from accountd.login.device_code import DeviceCodeFlow
 from accountd.login.intent import read_intent
@@ -204,7 +206,7 @@ async def account_token_read(call: Call[wire.ReadTokenParams]) -> None:
         call.params.min_valid_seconds, may_refresh=partial(_may_refresh, call)
     )
     _note_hand_out(call)
-    call.reply(token)
+    call.reply(token if call.guest is None else msgspec.structs.replace(token, account_id=None))
 
 
 Handler = Callable[[Call[Any]], Awaitable[None] | None]
