@@ -13,7 +13,7 @@ import shtab
 
 _FILE = shtab.FILE | {"bash": "_accountd_files", "fish": "(__fish_complete_path (__accountd_value))"}
 _FOLDER = shtab.DIRECTORY | {"bash": "_accountd_dirs", "fish": "(__fish_complete_directories (__accountd_value))"}
-_PATHS = {"PATH": _FILE, "FILE": _FILE, "DIR": _FOLDER}
+_PATHS = {"PATH": _FILE, "FILE": _FILE, "DIR": _FOLDER, "FOLDER": _FOLDER}
 """What a metavar says of its value: the command line calls a path by one of these names, and nothing else so."""
 
 _ADDED = {

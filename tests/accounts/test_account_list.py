@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from accountd.accounts.account_list import AccountList, find_pin, parse_list, render_list
+from accountd.accounts.account_list import AccountList, parse_list, render_list
 from accountd.accounts.identity import identify, is_same_login
 from accountd.errors import AmbiguousAccount, InvalidRequest, NoSuchAccount, StorageError
 from accountd.secret import Secret
@@ -111,15 +111,6 @@ def test_what_is_no_list_is_refused(document: bytes) -> None:
     """Rubbish, and that of a later version, which must not be written over by ours."""
     with pytest.raises(StorageError):
         parse_list(document)
-
-
-@pytest.mark.parametrize(
-    ("folder", "found"),
-    [("/a/b/c", "/a/b"), ("/a/bc", "/a"), ("/a", "/a"), ("/", None), ("/x/a/b", None)],
-)
-def test_the_nearest_folder_above_counts(folder: str, found: str | None) -> None:
-    """By whole names of folders."""
-    assert find_pin(["/a", "/a/b"], folder) == found
 
 
 def test_nobody_is_known_by_nothing() -> None:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
         (
             ("unreadableRecord", "/a: no"),
             "what is stored cannot be read, so it is not known who is logged in: /a: no",
-            6,
+            7,
         ),
         (
             ("keyringLocked", "unlock it"),
             "what is stored cannot be read, so it is not known who is logged in: unlo",
-            6,
+            7,
         ),
         (("refreshFailed", "500"), "the access token has expired, and could not be refreshed: 500", 1),
         (

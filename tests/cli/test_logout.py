@@ -19,7 +19,7 @@ def test_it_logs_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The daemon is asked, and the person is told."""
     with AppServer(path, {"account/logout": {}}) as server:
         assert main(["logout"]) == 0
-        assert server.methods == ["accountd/status", "account/logout"]
+        assert server.methods == ["accountd/status", "accountd/accounts/list", "account/logout"]
     assert capsys.readouterr() == ("Logged out.\n", "")
 
 
@@ -27,7 +27,7 @@ def test_it_forgets(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With `--forget` the daemon is asked for that instead, and the person is told what was not done."""
     with AppServer(path, {"account/forget": {}}) as server:
         assert main(["logout", "--forget"]) == 0
-        assert server.methods == ["accountd/status", "account/forget"]
+        assert server.methods == ["accountd/status", "accountd/accounts/list", "account/forget"]
     assert capsys.readouterr() == ("Logged out on this machine; the login was not revoked.\n", "")
 
 

@@ -51,7 +51,7 @@ def test_the_help_lists_verbs_and_exit_codes(capsys: pytest.CaptureFixture[str])
     assert err == ""
     assert all(f"    {verb} " in out for verb in VERBS)
     codes = [line.split()[0] for line in out.partition("exit codes:\n")[2].splitlines()]
-    assert codes == ["0", "1", "2", "3", "4", "5", "6", "75", "130"]
+    assert codes == ["0", "1", "2", "3", "4", "5", "6", "7", "75", "130"]
     assert max(map(len, out.splitlines())) <= 80
 
 

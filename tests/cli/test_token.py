@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.cli import main, token
+from accountd.cli.selecting import Selected, Wish
 from fakes.app_server import AppServer, Message, Refusal
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def test_a_token_is_asked_for(
     """One request, for as long as is wanted, five minutes unless it is said; the token is all that is printed."""
     with AppServer(path, {"account/token/read": CHATGPT}) as server:
         assert main(["token", *arguments]) == 0
-        assert server.methods == ["account/token/read"]
+        assert server.methods == ["accountd/accounts/list", "account/token/read"]
         assert server.params("account/token/read") == {"minValidSeconds": seconds}
     assert capsys.readouterr() == ("eyJ0.eyJ1.c2ln\n", "")
 
@@ -102,14 +103,15 @@ def test_json_has_all_members(path: Path, capsys: pytest.CaptureFixture[str], an
     """`--format json` is one object on a line, with the members that the daemon gave and null where it has none."""
     with AppServer(path, {"account/token/read": {**answer, "somethingNew": 1}}):
         assert main(["token", "--format", "json"]) == 0
-    assert json.loads(capsys.readouterr().out) == answer
+    assert json.loads(capsys.readouterr().out) == {**answer, "accountId": None}
 
 
 @pytest.mark.process
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
 def test_a_shell_that_evals_it_has_the_key(text: str) -> None:
     """Whatever is in a key, the shell takes it for a value and nothing else."""
-    lines = token._FORMATS["env"](cast("ReadTokenResponse", {**API_KEY, "token": text}))
+    answer = cast("ReadTokenResponse", {**API_KEY, "token": text})
+    lines = token._FORMATS["env"](answer, Selected(Wish("active")))
     command = ["sh", "-c", 'eval "$1"; printf %s "$OPENAI_API_KEY"', "sh", lines]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]})
     assert (done.stdout, done.stderr) == (text, "")
@@ -131,7 +133,7 @@ def test_no_second_line_is_smuggled_in(
         assert main(["token", "--format", "json"]) == 0
         out = capsys.readouterr().out
         assert out.isascii()
-        assert json.loads(out) == answer
+        assert json.loads(out) == {**answer, "accountId": None}
 
 
 @pytest.mark.parametrize(

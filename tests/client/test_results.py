@@ -10,9 +10,17 @@ import pytest
 
 from accountd.client import results
 from accountd.codex.plans import PlanType
-from accountd.protocol import account, usage
+from accountd.protocol import account, accounts, sessions, usage
 
-FOR_THE_TYPE_CHECKER = {"PlanType": PlanType, "RoutingOverride": account.RoutingOverride}
+MODULES = (account, usage, accounts, sessions)
+
+FOR_THE_TYPE_CHECKER = {
+    "PlanType": PlanType,
+    "RoutingOverride": account.RoutingOverride,
+    "AuthMode": account.AuthMode,
+    "State": accounts.State,
+    "WorkspaceKind": sessions.WorkspaceKind,
+}
 """What the dicts import for it alone."""
 
 DICTS = [value for value in vars(results).values() if is_typeddict(value)]
@@ -20,7 +28,7 @@ DICTS = [value for value in vars(results).values() if is_typeddict(value)]
 
 def struct_of(described: Any) -> Any:
     """Find the Struct of the same name."""
-    found = vars(account).get(described.__name__) or vars(usage).get(described.__name__)
+    found = next((vars(m)[described.__name__] for m in MODULES if described.__name__ in vars(m)), None)
     assert found is not None, described
     return found
 

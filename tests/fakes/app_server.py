@@ -32,6 +32,7 @@ class Refusal(NamedTuple):
     code: int
     message: str
     reason: str | None = None
+    candidates: tuple[str, ...] = ()
 
 
 class Raw(NamedTuple):
@@ -180,7 +181,8 @@ class AppServer:
             case Refusal():
                 error: Message = {"code": answer.code, "message": answer.message}
                 if answer.reason is not None:
-                    error["data"] = {"accountd": {"reason": answer.reason}}
+                    more = {"candidates": list(answer.candidates)} if answer.candidates else {}
+                    error["data"] = {"accountd": {"reason": answer.reason, **more}}
                 connection.sendall(_line({"id": request_id, "error": error}))
             case Raw():
                 connection.sendall(answer.data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import trio
 
-from accountd.client.blocking import ANSWER_TIMEOUT
+from accountd.client.blocking_connection import ANSWER_TIMEOUT
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Sandbox
 from accountd.storage.base import parse_record

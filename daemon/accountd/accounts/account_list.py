@@ -17,8 +17,6 @@ from accountd.errors import AmbiguousAccount, InvalidRequest, NoSuchAccount, Sto
 from accountd.foreign_json import Undecodable, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from accountd.storage.base import AuthRecord, Mode
 
 _VERSION: Final = 1
@@ -221,9 +219,3 @@ def render_list(accounts: AccountList) -> bytes:
     """Write the document of the list."""
     document = _Document(_VERSION, accounts.revision, accounts.entries, accounts.pins)
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
-
-
-def find_pin(pins: Iterable[str], folder: str) -> str | None:
-    """Return the longest pinned folder that is this one or above it; both are real paths."""
-    above = [each for each in pins if folder == each or folder.startswith(each.rstrip("/") + "/")]
-    return max(above, key=len, default=None)

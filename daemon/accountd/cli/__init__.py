@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from accountd import __version__
-from accountd.cli.exits import DOCUMENTATION, ERROR, INTERRUPTED, NO_DAEMON, USAGE, Failure
+from accountd.cli.exits import DOCUMENTATION, ERROR, INTERRUPTED, NO_ACCOUNT, NO_DAEMON, USAGE, Failure
 from accountd.cli.parsing import Parser
 from accountd.cli.terminal import complain
 from accountd.codex.version import CODEX_VERSION
@@ -30,6 +30,8 @@ VERBS = (
     "token",
     "token-socket",
     "watch",
+    "accounts",
+    "switch",
     "socket",
     "connect",
     "app-server",
@@ -109,6 +111,10 @@ def _run_verb(args: argparse.Namespace) -> int:
     try:
         return _try_verb(args)
     except Failure as failure:
+        if failure.code == NO_ACCOUNT:
+            from accountd.cli.selecting import tell_refusal  # as below
+
+            tell_refusal(args, failure)
         if failure.code != ERROR or failure.reason is None or "asks_network" not in args:
             raise
         from accountd.cli.replacing import explain_failure  # for those that fail
@@ -127,7 +133,9 @@ def _try_verb(args: argparse.Namespace) -> int:
     except DaemonUnreachable as error:
         raise Failure(str(error), NO_DAEMON) from error
     except CallFailed as error:
-        raise Failure(str(error), reason=error.reason) from error
+        from accountd.cli.selecting import refuse  # which a verb may have no use for
+
+        raise refuse(error) from error
     except (ClientError, AccountdError) as error:
         raise Failure(str(error)) from error
 

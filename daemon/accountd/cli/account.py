@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accountd.cli.exits import ERROR, NEEDS_LOGIN, NOT_LOGGED_IN, UNREADABLE, Failure
 from accountd.cli.terminal import one_line
 from accountd.client import faults
-from accountd.client.blocking import ANSWER_TIMEOUT
+from accountd.client.blocking_connection import ANSWER_TIMEOUT
 from accountd.client.errors import CallFailed, ClientError
 from accountd.client.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from accountd.cli.selecting import Selected
     from accountd.client.blocking import Client
 
 _INTERNAL_ERROR = -32603
@@ -73,11 +74,11 @@ def find_fault(account: Account, status: Mapping[str, Any] | None) -> Fault | No
     return fault
 
 
-def render_headline(account: Account, fault: Fault | None) -> str:
+def render_headline(account: Account, fault: Fault | None, selected: Selected) -> str:
     """Say in one sentence who is logged in, or why the login that there is cannot be used."""
     if fault is None or account.unneeded:
         return account.headline()
-    words = one_line(fault.describe())
+    words = one_line(fault.describe(selected.login))
     return words[0].upper() + words[1:]
 
 
@@ -90,15 +91,17 @@ def choose_exit(fault: Fault) -> int:
     return NEEDS_LOGIN if fault.reason == faults.REFUSED else ERROR
 
 
-def explain_failure(client: Client, error: CallFailed) -> Failure:
+def explain_failure(client: Client, error: CallFailed, selected: Selected) -> Failure:
     """Say why a verb that needs the login has failed: because of the login, as `accountd status` says, or else."""
+    whose = f"{selected.describe()}: " if selected.is_told else ""
     try:
         fault = faults.find_fault(client.read_status())
     except ClientError:  # of a daemon of an older version, for one
         fault = Fault(error.reason) if error.reason in (faults.NOT_LOGGED_IN, faults.REFUSED) else None
     if fault is None:
-        return Failure(error.message, reason=error.reason)
-    return Failure(one_line(fault.describe()), choose_exit(fault), fault.reason)
+        return Failure(f"{whose}{error.message}", reason=error.reason)
+    words = f"{whose}{one_line(fault.describe(selected.login))}"
+    return Failure(words, choose_exit(fault), fault.reason)
 
 
 def read_account(client: Client, timeout: float = ANSWER_TIMEOUT) -> Account:

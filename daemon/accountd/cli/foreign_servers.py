@@ -19,3 +19,10 @@ def warn_of_foreign_servers(daemon: Mapping[str, Any]) -> None:
     if found:
         who, remedy = describe_foreign(found)
         complain(f"warning: {who} had read the login before, and may go on with that: {remedy}")
+
+
+def name_foreign_servers(home: str) -> str:
+    """Name those of a CODEX_HOME, each with its pid; nothing where there is none."""
+    from accountd.system import foreign_servers  # as above
+
+    return "; ".join(f"{each.name}, pid {each.pid}" for each in foreign_servers.find_foreign_servers(home))

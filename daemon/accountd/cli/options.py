@@ -1,4 +1,4 @@
-"""The options that the verbs which use the daemon have in common. What they mean is in `connecting`."""
+"""The options that verbs which use the daemon have in common; `connecting` and `selecting` say what they mean."""
 
 from __future__ import annotations
 
@@ -26,3 +26,14 @@ def add_client_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
         "--no-start", action="store_true", help="do not start a daemon if none is running; exit with 5 instead"
     )
     return group
+
+
+def add_account_option(parser: argparse._ActionsContainer, *, by_folder: bool = True) -> None:
+    """Give a verb the option that says which account it means."""
+    folder = "that of the nearest pinned folder, else " if by_folder else ""
+    parser.add_argument(
+        "--account",
+        metavar="NAME",
+        help="which account: by its alias, its id, its email or email/workspace (default: $ACCOUNTD_ACCOUNT, "
+        f"else {folder}the active one)",
+    )

@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
         """Exit with 2. Called by argparse, whose message repeats values."""
         for pattern, words in _REWORDED.items():
             message = re.sub(pattern, words, message)
-        verb = self.prog.partition(" ")[2]
+        verb = self.prog.partition(" ")[2].partition(" ")[0]
         write_error(f"{self.prog}: {one_line(message)}")
         if verb:
             self.print_usage(sys.stderr)

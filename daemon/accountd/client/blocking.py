@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from accountd import paths
-from accountd.client.blocking_connection import BlockingConnection
+from accountd.client.blocking_accounts import AccountsConnection
+from accountd.client.blocking_connection import ANSWER_TIMEOUT
 from accountd.client.errors import CallTimedOut, ClientError, Interrupted, LoginFailed, read_reason
 from accountd.client.incoming import Notification
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from accountd.client import results
 
 __all__ = ("BrowserLogin", "Client", "DeviceCodeLogin", "Notification", "connect")
-
-ANSWER_TIMEOUT: Final = 90.0
-"""Seconds for answers that may have to wait for the issuer or the backend."""
 
 _BEGINNING: Final = 1.0
 """Seconds for a login that is just beginning to be heard of by whoever waits for it no more."""
@@ -57,7 +55,7 @@ def connect(
     return Client(path, name=name, title=title, timeout=timeout, start=start)
 
 
-class Client(BlockingConnection):
+class Client(AccountsConnection):
     """A connection with a method for each thing to ask, and logins as blocks."""
 
     def read_account(self, *, refresh: bool = False, timeout: float = ANSWER_TIMEOUT) -> results.GetAccountResponse:
@@ -93,9 +91,13 @@ class Client(BlockingConnection):
         """Have it hand out no more tokens there."""
         self.call("accountd/tokenSocket/close", {})
 
-    def logout(self, *, revoke: bool = True) -> None:
-        """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer."""
-        self.call("account/logout" if revoke else "account/forget", {}, ANSWER_TIMEOUT)
+    def logout(self, *, revoke: bool = True, account: str | None = None) -> None:
+        """Log out, for every client of the daemon; unless told not to, revoke the login at the issuer.
+
+        Of the account that this connection means, or of the one that is named; no other takes its place.
+        """
+        named = {"account": account} if account is not None else {}
+        self.call("account/logout" if revoke else "account/forget", named, ANSWER_TIMEOUT)
 
     def read_rate_limits(self) -> results.GetAccountRateLimitsResponse:
         """Ask how much of its limits the account has used."""

@@ -11,10 +11,17 @@ import os
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from accountd.client.connecting import LONGEST_MESSAGE, introduce, open_connection
-from accountd.client.errors import CallFailed, CallTimedOut, ConnectionLost, Interrupted, read_reason
+from accountd.client.errors import (
+    CallFailed,
+    CallTimedOut,
+    ConnectionLost,
+    Interrupted,
+    read_candidates,
+    read_reason,
+)
 from accountd.client.incoming import Notification, NotTheProtocol, parse_line
 
 if TYPE_CHECKING:
@@ -22,6 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from socket import socket
     from typing import Self
+
+ANSWER_TIMEOUT: Final = 90.0
+"""Seconds for answers that may have to wait for the issuer or the backend."""
 
 
 class BlockingConnection:
@@ -99,7 +109,8 @@ class BlockingConnection:
         response = self._responses.pop(request_id)
         if "error" in response:
             error = response["error"]
-            raise CallFailed(error["code"], error["message"], read_reason(error.get("data")))
+            data = error.get("data")
+            raise CallFailed(error["code"], error["message"], read_reason(data), read_candidates(data))
         result: dict[str, Any] = response["result"]
         return result
 

@@ -13,6 +13,13 @@ ClientError
 Interrupted is no failure: the caller's own `interrupt` became readable.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ClientError(Exception):
     """Any failure that this library foresees. The message is one for a person."""
@@ -42,13 +49,15 @@ class CallFailed(ClientError):
     """The daemon's error: `code` is JSON-RPC's, `message` what the daemon says.
 
     `reason` is what to decide by: one of those in docs/protocol.md, or a newer one; None of a server that has none.
+    `candidates` are the names of which each means one account, where the one that was given means several.
     """
 
-    def __init__(self, code: int, message: str, reason: str | None = None) -> None:
+    def __init__(self, code: int, message: str, reason: str | None = None, candidates: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.reason = reason
+        self.candidates = candidates
 
 
 class AnswerUnknown(ClientError):
@@ -76,3 +85,11 @@ def read_reason(data: object) -> str | None:
         case {"accountd": {"reason": str(reason)}}:
             return reason
     return None
+
+
+def read_candidates(data: object) -> list[str]:
+    """Return the names in the `data` of an error of which each means one account; none if none are given."""
+    match data:
+        case {"accountd": {"candidates": [*names]}}:
+            return [name for name in names if isinstance(name, str)]
+    return []

@@ -43,14 +43,17 @@ class Fault(NamedTuple):
     reason: str
     words: str | None = None
 
-    def describe(self) -> str:
-        """Say in one sentence what is so, and what to do; it begins with a small letter."""
+    def describe(self, login: str = "accountd login") -> str:
+        """Say in one sentence what is so, and what to do; it begins with a small letter.
+
+        `login` is the command by which one logs in.
+        """
         if self.reason == NOT_LOGGED_IN:
-            return "not logged in. Log in with `accountd login`."
+            return f"not logged in. Log in with `{login}`."
         if self.reason == REFUSED:
             why = f" ({self.words.rstrip('.')})" if self.words else ""
             refused = f"the login that is stored here is no longer accepted{why}"
-            return f"not logged in: {refused}. Log in again with `accountd login`."
+            return f"not logged in: {refused}. Log in again with `{login}`."
         if self.reason in FORBIDDEN:
             return f"not logged in: what is stored is not permitted here. {self.words}"
         if self.reason in UNREADABLE:

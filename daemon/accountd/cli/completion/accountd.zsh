@@ -10,6 +10,7 @@
 
 _shtab_accountd_commands() {
   local _commands=(
+    accounts:'list the accounts, name them, and pin folders to them'
     app-server:'be a Codex app-server, with the daemon'"'"'s account'
     completion:'print what a shell completes this command with'
     connect:'connect standard input and output to the daemon'
@@ -25,12 +26,24 @@ _shtab_accountd_commands() {
     socket:'print the path of the daemon'"'"'s socket'
     status:'say who is logged in'
     stop:'end the daemon'
+    switch:'have another account be the active one'
     token:'print an access token that is good for a while'
     token-socket:'open a socket for containers, or close it'
     usage:'show how much of the rate limits is used'
     watch:'say what happens to the account and to logins'
   )
   _describe 'accountd commands' _commands
+}
+
+_shtab_accountd_accounts_commands() {
+  local _commands=(
+    pin:'have a folder, and all below it, mean an account'
+    pins:'list the folders that are pinned'
+    remove:'forget an account that is not active, also one that is signed out'
+    rename:'give an account an alias'
+    unpin:'have a folder mean no account of its own any more'
+  )
+  _describe 'accountd accounts commands' _commands
 }
 
 _shtab_accountd_options=(
@@ -40,6 +53,69 @@ _shtab_accountd_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_defaults_added=0
+
+_shtab_accountd_accounts_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--json[print one JSON object instead]"
+  "--refresh[ask the backend what the workspaces are called]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_defaults_added=0
+
+_shtab_accountd_accounts_pin_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  ":the account:"
+  ":the folder (default\: this one):_files -/"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_pin_defaults_added=0
+
+_shtab_accountd_accounts_pins_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_pins_defaults_added=0
+
+_shtab_accountd_accounts_remove_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  "--revoke[end its login at the issuer as well]"
+  ":the account:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_remove_defaults_added=0
+
+_shtab_accountd_accounts_rename_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  ":the account:"
+  ":what it is called from now on:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_rename_defaults_added=0
+
+_shtab_accountd_accounts_unpin_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  ":the folder (default\: this one):_files -/"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_unpin_defaults_added=0
 
 _shtab_accountd_app_server_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -83,7 +159,7 @@ _shtab_accountd_doctor_defaults_added=0
 
 _shtab_accountd_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":the verb to explain:(login logout status usage token token-socket watch socket connect app-server serve stop restart service sandbox schema doctor completion help)"
+  ":the verb to explain:(login logout status usage token token-socket watch accounts switch socket connect app-server serve stop restart service sandbox schema doctor completion help)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -107,6 +183,8 @@ _shtab_accountd_login_defaults_added=0
 _shtab_accountd_logout_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--forget[log out on this machine only\: do not revoke the login at the issuer]"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else the active one)]:NAME:"
+  "--all[log every account out, and forget it]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -188,6 +266,7 @@ _shtab_accountd_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--format=[for people, for programs, or for Prometheus]:format:(text json prometheus)"
   "--json[print one JSON object instead]"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -203,10 +282,22 @@ _shtab_accountd_stop_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_stop_defaults_added=0
 
+_shtab_accountd_switch_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--workspace=[another workspace of it, by its name or id]:WORKSPACE:"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  ":the account:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_switch_defaults_added=0
+
 _shtab_accountd_token_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--min-valid=[how long it must be good for at least, at most 24h\: 90, 90s, 5m, 1h (default\: 5m)]:TIME:"
   "--format=[how to print it\: raw, json, env, header, curl (default\: raw)]:X:(raw json env header curl)"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -228,6 +319,8 @@ _shtab_accountd_token_socket_defaults_added=0
 _shtab_accountd_usage_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object instead]"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--all[of every account, in the order of \`accountd accounts\`]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -238,6 +331,7 @@ _shtab_accountd_usage_defaults_added=0
 _shtab_accountd_watch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object for each event]"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -264,6 +358,7 @@ _shtab_accountd() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_accountd-$line[1]:"
       case $line[1] in
+        accounts) _shtab_accountd_accounts ;;
         app-server) _arguments -C -s $_shtab_accountd_app_server_options ;;
         completion) _arguments -C -s $_shtab_accountd_completion_options ;;
         connect) _arguments -C -s $_shtab_accountd_connect_options ;;
@@ -279,10 +374,38 @@ _shtab_accountd() {
         socket) _arguments -C -s $_shtab_accountd_socket_options ;;
         status) _arguments -C -s $_shtab_accountd_status_options ;;
         stop) _arguments -C -s $_shtab_accountd_stop_options ;;
+        switch) _arguments -C -s $_shtab_accountd_switch_options ;;
         token) _arguments -C -s $_shtab_accountd_token_options ;;
         token-socket) _arguments -C -s $_shtab_accountd_token_socket_options ;;
         usage) _arguments -C -s $_shtab_accountd_usage_options ;;
         watch) _arguments -C -s $_shtab_accountd_watch_options ;;
+      esac
+  esac
+}
+
+_shtab_accountd_accounts() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->accounts'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_accountd_accounts_defaults_added )); then
+    if (( ${_shtab_accountd_accounts_options[(I)${(q)one_or_more}*]} +          ${_shtab_accountd_accounts_options[(I)${(q)remainder}*]} +          ${_shtab_accountd_accounts_options[(I)${(q)default}]} == 0 )); then
+      _shtab_accountd_accounts_options+=(': :_shtab_accountd_accounts_commands' '*::: :->accounts')
+    fi
+    _shtab_accountd_accounts_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_accountd_accounts_options
+
+  case $state in
+    accounts)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_accountd_accounts-$line[1]:"
+      case $line[1] in
+        pin) _arguments -C -s $_shtab_accountd_accounts_pin_options ;;
+        pins) _arguments -C -s $_shtab_accountd_accounts_pins_options ;;
+        remove) _arguments -C -s $_shtab_accountd_accounts_remove_options ;;
+        rename) _arguments -C -s $_shtab_accountd_accounts_rename_options ;;
+        unpin) _arguments -C -s $_shtab_accountd_accounts_unpin_options ;;
       esac
   esac
 }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from accountd.cli.account import choose_exit
 from accountd.cli.connecting import connect, socket_path
 from accountd.cli.exits import NOT_LOGGED_IN, OK, Failure
-from accountd.cli.options import add_client_options
+from accountd.cli.options import add_account_option, add_client_options
+from accountd.cli.selecting import is_named, select
 from accountd.cli.status.report import print_json, print_text
 from accountd.cli.status.told import ask, ask_daemon, look_at_store
 from accountd.cli.terminal import say
@@ -23,7 +24,7 @@ _FORMATS = ("text", "json", "prometheus")
 
 _EPILOG = """\
 Exits with 0 if somebody is logged in, with 3 if nobody is, with 4 if a login
-is stored that is no longer accepted (needsLogin, with --json), with 6 if what
+is stored that is no longer accepted (needsLogin, with --json), with 7 if what
 is stored cannot be read, and with 1 if its token has expired and cannot be
 refreshed for now. With --json, `reason` has a word for each of these. With
 --format prometheus it is 0 in each of these cases.
@@ -57,6 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
     form.add_argument(
         "--json", dest="format", action="store_const", const="json", help="print one JSON object instead"
     )
+    add_account_option(parser)
     add_client_options(parser)
     parser.set_defaults(run=run)
 
@@ -65,11 +67,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the status; the exit code says whether somebody is logged in."""
     if args.format == "prometheus":
         with connect(args) as client:
+            select(client, args)
             return _print_metrics(client)
+    selected = None
     try:
         with connect(args) as client:
-            told = ask_daemon(client)
+            selected = select(client, args)
+            told = ask_daemon(client, selected)
     except CallTimedOut as error:
+        if is_named(args) or not (selected is None or selected.is_active):
+            raise  # what is read then is the active account's
         told = look_at_store(socket_path(args), str(error))
     (print_json if args.format == "json" else print_text)(told)
     if told.trouble is not None:

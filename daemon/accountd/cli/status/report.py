@@ -14,10 +14,8 @@ from accountd.cli.terminal import Screen, describe_duration, fold, one_line, say
 from accountd.client import faults
 
 if TYPE_CHECKING:
-    from accountd.cli.account import Account
     from accountd.cli.status.app_server import AppServer
     from accountd.cli.status.told import Told
-    from accountd.client.faults import Fault
 
 _LABELS = 12
 """Columns before what they stand for."""
@@ -34,8 +32,9 @@ def print_json(told: Told) -> None:
         "protocolVersion": told.protocol,
         "store": told.store,
     }
+    facts["account"] = told.selected.as_json()
     if fault is not None:
-        facts |= {"loggedIn": False, "reason": fault.reason, "problem": fault.describe()}
+        facts |= {"loggedIn": False, "reason": fault.reason, "problem": fault.describe(told.selected.login)}
     if told.trouble is not None:
         facts["daemonError"] = told.trouble
     facts["appServers"] = [server.as_json() for server in _find_app_servers(told)]
@@ -47,6 +46,7 @@ def print_text(told: Told) -> None:
     """Print a headline, and a row for each thing that there is to say."""
     store, daemon = told.store, told.daemon
     rows = {
+        "Account": told.selected.describe() if told.selected.is_told else None,
         "Plan": told.account.plan,
         "Workspace": told.account.workspace,
         "Token": _describe_expiry(told.expires_at),
@@ -63,21 +63,22 @@ def print_text(told: Told) -> None:
         "Clock": daemon and _describe_clock(daemon.get("clockAhead")),
         "Environment": _describe_environment(daemon),
     }
-    _print(told.account, told.fault, rows)
+    _print(told, rows)
 
 
 def _find_app_servers(told: Told) -> list[AppServer]:
     return [] if told.home is None else find_app_servers(told.home, (told.daemon or {}).get("appServers") or ())
 
 
-def _print(account: Account, fault: Fault | None, rows: dict[str, Any]) -> None:
+def _print(told: Told, rows: dict[str, Any]) -> None:
+    account, fault = told.account, told.fault
     screen = Screen.of(sys.stdout)
     style = screen.style
     if account.unneeded or (fault is not None and fault.reason == faults.NOT_LOGGED_IN):
         paint = style.yellow
     else:
         paint = style.green if fault is None else style.red
-    for line in fold(render_headline(account, fault), screen.width):
+    for line in fold(render_headline(account, fault, told.selected), screen.width):
         say(style.bold(paint(line)))
     say()
     for name, value in rows.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accountd import paths
 from accountd.cli.account import Account, find_fault, read_account
 from accountd.cli.exits import Failure
+from accountd.cli.selecting import Selected, Wish
 from accountd.cli.waiting import waiting
 from accountd.client import faults
 from accountd.client.errors import CallFailed, CallTimedOut
@@ -34,6 +35,7 @@ class Told(NamedTuple):
 
     account: Account
     fault: Fault | None
+    selected: Selected
     socket: str
     home: str | None
     store: Mapping[str, Any] | None
@@ -43,7 +45,7 @@ class Told(NamedTuple):
     trouble: str | None = None
 
 
-def ask_daemon(client: Client) -> Told:
+def ask_daemon(client: Client, selected: Selected) -> Told:
     """Ask a daemon for all of it, and wait a while for whom that has to ask. Raises what Client raises."""
     home = client.server.get("codexHome")
     home = home if isinstance(home, str) else None
@@ -63,12 +65,15 @@ def ask_daemon(client: Client) -> Told:
         if fault is None and expires_at is not None and expires_at <= time.time():
             fault = Fault(faults.UNREACHABLE, account.trouble)
     account = account._replace(trouble=account.trouble or credential.get("workspaceError"))
-    if account.trouble and not account.email and account.mode == "chatgpt" and home is not None:
+    if account.trouble and not account.email and account.mode == "chatgpt" and selected.account is not None:
+        account = account._replace(email=selected.account["email"], plan=selected.account["planType"])
+    elif account.trouble and not account.email and account.mode == "chatgpt" and home is not None:
         with suppress(AccountdError):  # then less is known
             found = _read_stored(home).account
             account = account._replace(email=found.email, plan=found.plan)
     fault = fault or find_fault(account, daemon)
-    return Told(account, fault, str(client.path), home, store, daemon, version[1] if version else None, expires_at)
+    protocol = version[1] if version else None
+    return Told(account, fault, selected, str(client.path), home, store, daemon, protocol, expires_at)
 
 
 def look_at_store(socket: str, trouble: str) -> Told:
@@ -78,7 +83,8 @@ def look_at_store(socket: str, trouble: str) -> Told:
         found = _read_stored(home)
     except AccountdError as error:
         raise Failure(f"{trouble}; {error}") from error
-    return Told(found.account, found.fault, socket, home, found.store, expires_at=found.expires_at, trouble=trouble)
+    whose, store, expires_at = Selected(Wish("active")), found.store, found.expires_at
+    return Told(found.account, found.fault, whose, socket, home, store, expires_at=expires_at, trouble=trouble)
 
 
 def _read_stored(home: str) -> Stored:

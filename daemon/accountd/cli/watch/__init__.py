@@ -8,7 +8,8 @@ from accountd.cli.account import read_account
 from accountd.cli.connecting import connect, connect_again
 from accountd.cli.exits import SIGNALLED
 from accountd.cli.interrupts import Interrupts
-from accountd.cli.options import add_client_options
+from accountd.cli.options import add_account_option, add_client_options
+from accountd.cli.selecting import select
 from accountd.cli.watch.report import JsonReport, TextReport
 from accountd.client import faults
 from accountd.client.errors import CallFailed, ConnectionLost, Interrupted, NothingListens
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from accountd.cli.parsing import Subparsers
+    from accountd.cli.selecting import Selected
     from accountd.cli.watch.report import Report
     from accountd.client.blocking import Client
     from accountd.client.faults import Fault
@@ -28,12 +30,16 @@ _RETRY_DELAYS = (0.1, 5.0)
 """Seconds between two looks for a daemon that has gone, at first and at last; nobody tells of one that comes."""
 
 _EPILOG = """\
+It is about the active account, whichever that is, unless one is named, or the
+folder is pinned to one.
+
 It begins with who is logged in and which logins are under way, whoever began
 them. It goes on across a restart of the daemon, which it does not start again.
 Ctrl-C ends it.
 
 With --json, each line is one object: "at" (Unix seconds), "event", and
-  account       who is logged in, as `accountd status --json` says it
+  account       who is logged in, as `accountd status --json` says it; with
+                account, if it is one that was named, or a folder's
   login         loginId, type, state, startedAt, expiresAt, retries, retryCause
   completed     loginId, success, error, reason
   connected     the daemon is there again
@@ -54,6 +60,7 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=_EPILOG,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each event")
+    add_account_option(parser)
     add_client_options(parser)
     parser.set_defaults(run=run)
 
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
                 try:
                     with client:
                         client.interrupt = interrupts.readable
-                        _follow(client, report)
+                        _follow(client, report, select(client, args, follows=True))
                 except ConnectionLost:
                     report.disconnected()
                 client = _wait_for_daemon(args, interrupts)
@@ -77,9 +84,10 @@ def run(args: argparse.Namespace) -> int:
             return SIGNALLED + interrupts.take()
 
 
-def _follow(client: Client, report: Report) -> None:
+def _follow(client: Client, report: Report, selected: Selected) -> None:
     """Say what is, then what comes. Raises ConnectionLost or Interrupted, sooner or later."""
-    _tell_account(client, report)
+    report.selected(selected)
+    _tell_account(client, report, selected)
     for login in client.list_logins():
         report.progress(login["progress"])
     while True:
@@ -89,17 +97,17 @@ def _follow(client: Client, report: Report) -> None:
             case ("account/login/completed", params):
                 report.completed(params)
             case ("account/updated", params) if params.get("reason") is None:  # else nothing has happened
-                _tell_account(client, report)
+                _tell_account(client, report, selected)
 
 
-def _tell_account(client: Client, report: Report) -> None:
+def _tell_account(client: Client, report: Report, selected: Selected) -> None:
     try:
         account = read_account(client)
         fault = _find_fault(client)
     except CallFailed as error:
         report.trouble(error.message)
     else:
-        report.account(account, fault)
+        report.account(account, fault, selected)
 
 
 def _find_fault(client: Client) -> Fault | None:

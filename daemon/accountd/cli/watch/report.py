@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from accountd.cli.account import Account
+    from accountd.cli.selecting import Selected
     from accountd.client.faults import Fault
     from accountd.client.results import AccountLoginProgress
 
@@ -27,9 +28,14 @@ _INDENT = len("23:59:59  ")
 class TextReport:
     """Lines that begin with the time of day; on a terminal, what does not fit goes on below."""
 
-    def account(self, account: Account, fault: Fault | None) -> None:
+    def selected(self, selected: Selected) -> None:
+        """Say which account is watched, and why, unless it is whichever is active."""
+        if selected.wish.name is not None:
+            self._say(f"Account {selected.describe()}.")
+
+    def account(self, account: Account, fault: Fault | None, selected: Selected) -> None:
         """Say who is logged in, or why the login that there is cannot be used."""
-        self._say(render_headline(account, fault))
+        self._say(render_headline(account, fault, selected))
 
     def trouble(self, error: str) -> None:
         """Say why it is not known who is logged in."""
@@ -66,10 +72,14 @@ class TextReport:
 class JsonReport:
     """One JSON object a line."""
 
-    def account(self, account: Account, fault: Fault | None) -> None:
+    def selected(self, selected: Selected) -> None:
+        """Say nothing: it is told with the account."""
+
+    def account(self, account: Account, fault: Fault | None, selected: Selected) -> None:
         """Give the account, and why it cannot be used, as `status --json` does."""
-        problem = {} if fault is None else {"reason": fault.reason, "problem": fault.describe()}
-        self._event("account", account.as_json() | problem)
+        problem = {} if fault is None else {"reason": fault.reason, "problem": fault.describe(selected.login)}
+        whose = {"account": selected.as_json()} if selected.wish.name is not None else {}
+        self._event("account", account.as_json() | problem | whose)
 
     def trouble(self, error: str) -> None:
         """Give an account that is not known."""
