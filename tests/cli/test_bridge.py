@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
@@ -20,6 +21,7 @@ import pytest
 from accountd.cli import exits
 from accountd.cli.bridge import run_bridge
 from accountd.cli.exits import Failure
+from fakes.app_server import INITIALIZED
 from fakes.terminal import read_exactly
 
 if TYPE_CHECKING:
@@ -70,6 +72,18 @@ def listener(path: Path) -> Iterator[socket.socket]:
         yield sock
 
 
+def answer_look(listener: socket.socket) -> None:
+    """Answer a bridge that looks which account is meant, as a daemon does that has no list."""
+    looking, _ = listener.accept()
+    with looking, looking.makefile("rwb") as lines:
+        for line in iter(lines.readline, b""):
+            if (request := json.loads(line)).get("id") is not None:
+                is_first = request["method"] == "initialize"
+                end = {"result": INITIALIZED} if is_first else {"error": {"code": -32600, "message": "no"}}
+                lines.write(json.dumps({"id": request["id"], **end}).encode() + b"\n")
+                lines.flush()
+
+
 @contextlib.contextmanager
 def connected(listener: socket.socket, **streams: Any) -> Iterator[Bridge]:
     """Start a bridge, on pipes if nothing else is said, and accept its connection."""
@@ -77,6 +91,7 @@ def connected(listener: socket.socket, **streams: Any) -> Iterator[Bridge]:
     process: subprocess.Popen[bytes]
     with subprocess.Popen(CONNECT, **(pipes | streams)) as process:
         try:
+            answer_look(listener)
             daemon, _ = listener.accept()
             with daemon:
                 daemon.settimeout(PATIENCE)

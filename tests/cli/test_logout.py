@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from accountd.cli import main
 from accountd.system import foreign_servers
 from accountd.system.foreign_servers import ForeignServer
-from fakes.app_server import AppServer, Refusal
+from fakes.accounts import HOME, SHOP, WORK, list_account, script_accounts
+from fakes.app_server import AppServer, Message, Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +68,43 @@ def test_who_goes_on_with_the_login_is_named(
     told = "accountd: warning: an app-server (pid 7) had read the login before, and may go on with that: "
     remedy = "restart the client that has started it, or end it there\n"
     assert capsys.readouterr() == ("Logged out.\n", told + remedy)
+
+
+def test_it_says_whose_login_has_ended_and_that_nobody_takes_its_place(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The active account, or one that is named; a pinned folder makes no difference."""
+    work = {**WORK, "pins": ["/"]}
+    with AppServer(path, script_accounts(HOME, work) | {"accountd/status": {}, "account/logout": {}}) as server:
+        assert main(["logout"]) == 0
+        assert server.params("accountd/accounts/select") == {"account": HOME["id"]}
+        assert capsys.readouterr().out.splitlines() == [
+            "Logged out. It was home@example.com in Home, home (active).",
+            "No other account takes its place; `accountd switch NAME` has one of these in use: work.",
+        ]
+        monkeypatch.setenv("ACCOUNTD_ACCOUNT", "work")
+        assert main(["logout"]) == 0
+        assert server.params("accountd/accounts/select") == {"account": "work"}
+    assert capsys.readouterr().out == "Logged out. It was work@example.com in Work, work (ACCOUNTD_ACCOUNT).\n"
+
+
+def test_every_account_is_logged_out(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The active one last, those that are signed out are forgotten, and one that fails keeps none of the others."""
+
+    def answer(params: Message) -> Message | Refusal:
+        return Refusal(-32603, "logout failed: no") if params["account"] == WORK["id"] else {}
+
+    out = list_account("dddddd", "gone", "signedOut")
+    script = script_accounts(HOME, WORK, SHOP, out)
+    with AppServer(path, script | {"account/logout": answer, "accountd/accounts/remove": {}}) as server:
+        assert main(["logout", "--all"]) == 1
+        asked = [r["params"]["account"] for r in server.requests if r["method"] == "account/logout"]
+        assert asked == [WORK["id"], SHOP["id"], HOME["id"]]
+        assert server.params("accountd/accounts/remove") == {"account": "dddddd", "revoke": False}
+    told, error = capsys.readouterr()
+    assert told.splitlines() == [
+        "Logged out: shop@example.com in Shop, `shop`.",
+        "Logged out: gone@example.com in Gone, `gone`.",
+        "Logged out: home@example.com in Home, `home`.",
+    ]
+    assert error == "accountd: work: logout failed: no\n"

@@ -126,7 +126,7 @@ def test_ctrl_c_before_there_is_a_code(is_answered: bool, path: Path, run: type[
     """While the code is being fetched, Ctrl-C cancels too: a login that begins after all is cancelled by its id."""
     cancelled = Then({"status": "canceled"}, (NOT_COMPLETED,))
     script: Script = {"account/login/start": None, "account/login/cancel": cancelled}
-    answer = json.dumps({"id": 3, "result": STARTED}).encode() + b"\n"
+    answer = json.dumps({"id": 4, "result": STARTED}).encode() + b"\n"
     with AppServer(path, script) as server:
         terminal = run("login")
         server.wait_for("account/login/start")
@@ -176,7 +176,12 @@ def test_ctrl_c_while_an_address_is_typed(path: Path, run: type[Terminal]) -> No
         terminal.wait_for("http://127.0.")
         terminal.type("\x03")
         assert terminal.wait() == 130
-    assert server.methods == ["accountd/status", "account/login/start", "account/login/cancel"]
+    assert server.methods == [
+        "accountd/status",
+        "accountd/accounts/list",
+        "account/login/start",
+        "account/login/cancel",
+    ]
     assert terminal.screen.endswith("> http://127.0.^C\r\nLogin cancelled.\r\n")
 
 
@@ -219,7 +224,7 @@ def test_a_person_who_has_nothing_to_paste(path: Path, run: type[Terminal]) -> N
         terminal.wait_for("too late")
         server.notify(*COMPLETED)
         assert terminal.wait() == 0
-        assert server.methods[1] == "account/login/start"
+        assert server.methods[2] == "account/login/start"
         assert "account/login/submitCallback" not in server.methods
 
 

@@ -44,6 +44,8 @@ def script_accounts(*accounts: Message) -> Script:
 
     def select(params: Message) -> Answer:
         name = params["account"]
+        if name is None:
+            return {"selectedId": None}
         if name == "ada@example.com":
             names = tuple(each["alias"] for each in accounts)
             return Refusal(-32600, f'"{name}" may be {", ".join(names)}', "ambiguousAccount", names)

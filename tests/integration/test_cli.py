@@ -319,3 +319,62 @@ def test_a_configuration_that_cannot_be_used_is_named(environ: Environ) -> None:
     done = run_verb(environ, "status")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (5, "", 1)
     assert f"{home}/config.toml:2: forced_login_method must be one of" in done.stderr
+
+
+def test_a_home_and_a_work_account(sandbox: Callable[..., Environ], tmp_path: Path) -> None:
+    """Added, pinned, meant by a command and by a client that knows nothing of it, switched, logged out."""
+    environ = sandbox("--approve-after", "0")
+
+    def verb(*arguments: str, code: int = 0, **more: str) -> str:
+        done = run_verb({**environ, **more}, *arguments)
+        assert done.returncode == code, done
+        return done.stdout
+
+    def be(name: str) -> None:
+        claims = {"email": "ada@example.com", "user_id": "user-ada", "account_id": f"ws-{name}"}
+        script = json.dumps({"claims": claims}).encode()
+        urllib.request.urlopen(f"{environ['CODEX_APP_SERVER_LOGIN_ISSUER']}/sandbox/script", script).close()
+
+    be("home")
+    verb("login")
+    assert "Here:" in verb("accounts")
+    be("work")
+    told = verb("login", "--keep-active", "--as", "work")
+    assert told.splitlines()[-1] == "It is kept as `work`; `accountd switch work` has it in use."
+    verb("accounts", "rename", "ada@example.com/ws-home", "home")
+    listed = json.loads(verb("accounts", "--json"))
+    home, work = listed["accounts"]
+    assert (listed["activeId"], home["alias"], work["state"]) == (home["id"], "home", "stored")
+    verb("status", "--account", "ada@example.com", code=6)
+
+    folder = tmp_path / "acme"
+    (folder / "shop").mkdir(parents=True)
+    verb("accounts", "pin", "work", str(folder))
+    there = [
+        "sh",
+        "-c",
+        f'cd "$0" && exec "{sys.executable}" -m accountd token --format json',
+        str(folder / "shop"),
+    ]
+    token = json.loads(subprocess.run(there, env=environ, capture_output=True, check=True).stdout)
+    assert (token["accountId"], token["chatgptAccountId"]) == (work["id"], "ws-work")
+    token = json.loads(verb("token", "--format", "json"))
+    assert (token["accountId"], token["chatgptAccountId"]) == (home["id"], "ws-home")
+    every = json.loads(verb("usage", "--all", "--json"))["accounts"]
+    assert [(each["id"], each["error"]) for each in every] == [(home["id"], None), (work["id"], None)]
+    asked = [
+        {"id": 1, "method": "initialize", "params": {"clientInfo": {"name": "stock", "version": "1"}}},
+        {"id": 2, "method": "account/read", "params": {}},
+    ]
+    lines = "".join(f"{json.dumps(message)}\n" for message in asked)
+    told = run_verb({**environ, "ACCOUNTD_ACCOUNT": "work"}, "connect", stdin=lines).stdout
+    assert json.loads(told.splitlines()[-1])["result"]["workspaceRouting"]["chatgptAccountId"] == "ws-work"
+
+    assert verb("switch", "work").startswith("Now in use: ada@example.com in ws-work")
+    assert json.loads(verb("status", "--json"))["account"]["because"] == "active"
+    be("home")  # who is anybody else than work
+    verb("login", "--account", "work", code=1)
+    assert verb("logout", "--account", "home").startswith("Logged out. It was ada@example.com in ws-home, home")
+    assert verb("logout") == "Logged out.\n"
+    verb("status", code=3)
+    assert verb("accounts").startswith("There is no account.")

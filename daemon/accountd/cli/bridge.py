@@ -17,10 +17,10 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from accountd.cli.connecting import open_daemon, socket_path
+from accountd.cli import selecting
+from accountd.cli.connecting import connect, open_daemon, socket_path
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.interrupts import Interrupts
-from accountd.client.errors import ClientError
 from accountd.client.prelude import say_prelude
 from accountd.errors import describe_os_error
 
@@ -37,13 +37,16 @@ def bridge_stdio(args: argparse.Namespace) -> int:
     """Relay between standard input and output and the daemon of the command line, as `run_bridge` does."""
     if sys.stdin is None:  # its number would go to the next file to be opened: the connection itself
         raise Failure("standard input is closed")
+    with connect(args) as client:
+        selected = selecting.select(client, args, follows=True)
+    selecting.tell_person(selected)
     connection = open_daemon(args)
-    if (account := args.account or os.environ.get("ACCOUNTD_ACCOUNT")) is not None:
+    if selected.account is not None:
         try:
-            say_prelude(connection, account)
-        except ClientError as error:
+            say_prelude(connection, selected.account["id"])
+        except BaseException:  # Ctrl-C, too, leaves nothing open; and it goes on
             connection.close()
-            raise Failure(str(error)) from error
+            raise
     return run_bridge(connection, socket_path(args))
 
 

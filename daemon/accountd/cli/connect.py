@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.cli.options import add_client_options
+from accountd.cli.options import add_account_option, add_client_options
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +16,9 @@ Bytes go to the daemon and come back as they are: a JSON message on each line,
 or a WebSocket, as the client begins. When standard input ends, what has been
 asked is still answered. If the daemon closes first, this says so on stderr
 and exits with 1.
+
+With an account that is named, or a folder that is pinned to one, the client is
+given that one, whichever is active, and need not know of it.
 
 Clients that start `codex app-server` start `accountd app-server` instead.
 
@@ -33,9 +36,8 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Relay between the daemon's socket and standard input and output.",
         epilog=_EPILOG,
     )
-    add_client_options(parser).add_argument(
-        "--account", metavar="NAME", help="mean this account, whichever is active; else $ACCOUNTD_ACCOUNT"
-    )
+    add_account_option(parser)
+    add_client_options(parser)
     parser.set_defaults(run=run)
 
 

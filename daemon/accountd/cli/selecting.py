@@ -189,6 +189,8 @@ def render_error(failure: Failure) -> dict[str, Any]:
 
 
 def tell_refusal(args: argparse.Namespace, failure: Failure) -> None:
-    """Tell a program that has asked for JSON what a person is told on stderr."""
+    """Tell a program that has asked for JSON what a person is told on stderr, unless it is told of events."""
+    if "has_events" in args:
+        return
     if getattr(args, "json", False) or getattr(args, "format", None) == "json":
         say(json.dumps(render_error(failure)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from accountd.cli.accounts.changes import find_account
@@ -12,7 +11,7 @@ from accountd.cli.exits import NO_ACCOUNT, OK, Failure
 from accountd.cli.foreign_servers import name_foreign_servers
 from accountd.cli.options import add_client_options
 from accountd.cli.selecting import describe_who, label, read_accounts
-from accountd.cli.terminal import Screen, fold, one_line, say
+from accountd.cli.terminal import one_line, tell
 from accountd.cli.waiting import waiting
 
 if TYPE_CHECKING:
@@ -79,9 +78,8 @@ def run(args: argparse.Namespace) -> int:
         texts.append(
             f"Programs that read auth.json themselves keep the old account until they restart ({reading})."
         )
-    width = Screen.of(sys.stdout).width
-    for line in (line for text in texts for line in fold(text, width)):
-        say(line)
+    for text in texts:
+        tell(text)
     return OK
 
 

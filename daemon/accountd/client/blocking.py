@@ -109,27 +109,27 @@ class Client(AccountsConnection):
         answer = self.call("account/usage/read", {"threadId": thread_id}, ANSWER_TIMEOUT)
         return cast("results.GetAccountTokenUsageResponse", answer)
 
-    def login_device_code(self) -> DeviceCodeLogin:
-        """Begin a login with a code that is typed into a browser anywhere.
+    def login_device_code(self, wishes: results.LoginWishes | None = None) -> DeviceCodeLogin:
+        """Begin a login with a code that is typed into a browser anywhere; `wishes` say what becomes of it.
 
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where codes are not offered, for one.
         """
-        started, progress = self._start_login({"type": "chatgptDeviceCode"})
+        started, progress = self._start_login({"type": "chatgptDeviceCode", **_wish(wishes)})
         return DeviceCodeLogin(self, cast("results.DeviceCodeLoginStarted", started), progress)
 
-    def login_browser(self) -> BrowserLogin:
-        """Begin a login with a browser of this machine, which the caller opens.
+    def login_browser(self, wishes: results.LoginWishes | None = None) -> BrowserLogin:
+        """Begin a login with a browser of this machine, which the caller opens; `wishes` say what becomes of it.
 
         Use it as a context manager: leaving the block cancels it. A login that was waiting is replaced. Raises
         CallFailed where no port is free, for one.
         """
-        started, progress = self._start_login({"type": "chatgpt"})
+        started, progress = self._start_login({"type": "chatgpt", **_wish(wishes)})
         return BrowserLogin(self, cast("results.BrowserLoginStarted", started), progress)
 
-    def login_api_key(self, key: str) -> None:
+    def login_api_key(self, key: str, wishes: results.LoginWishes | None = None) -> None:
         """Log in with an API key, at once. The key is not tried."""
-        self.call("account/login/start", {"type": "apiKey", "apiKey": key}, ANSWER_TIMEOUT)
+        self.call("account/login/start", {"type": "apiKey", "apiKey": key, **_wish(wishes)}, ANSWER_TIMEOUT)
 
     def list_logins(self) -> list[results.LoginUnderWay]:
         """Ask which logins are under way, whoever began them."""
@@ -140,7 +140,7 @@ class Client(AccountsConnection):
         answer = self.call("account/login/cancel", {"loginId": login_id}, ANSWER_TIMEOUT)
         return bool(answer["status"] == "canceled")
 
-    def _start_login(self, params: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _start_login(self, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Start a login, and give the answer and the first step."""
         asked = self.send("account/login/start", params)
         started: dict[str, Any] | None = None
@@ -164,6 +164,10 @@ class Client(AccountsConnection):
                 self.cancel_login(started["loginId"])
         finally:
             self.interrupt = interrupt
+
+
+def _wish(wishes: results.LoginWishes | None) -> dict[str, Any]:
+    return {"accountd": wishes} if wishes else {}
 
 
 def _is_of(login_id: str, told: Notification) -> bool:

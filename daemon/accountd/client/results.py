@@ -103,6 +103,14 @@ class DeviceCodeLoginStarted(TypedDict):
     userCode: str
 
 
+class LoginWishes(TypedDict, total=False):
+    """See protocol.account.LoginWishes."""
+
+    activate: bool
+    alias: str | None
+    account: str | None
+
+
 class LoginUnderWay(TypedDict):
     """See protocol.account.LoginUnderWay."""
 

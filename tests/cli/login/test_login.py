@@ -172,7 +172,8 @@ def test_whose_place_a_login_takes_is_told(
     """Who is logged in before is the first line, for a person; who is nobody is not told."""
     start = {"type": "apiKey"} if arguments else begin(STARTED, completed())
     script: Script = {"account/login/start": start, **WHO}
-    first = "Logged in with ChatGPT as dev@example.com. The new login will take its place."
+    kept = "if that is of another account, this one is kept (`accountd accounts`)"
+    first = f"Logged in with ChatGPT as dev@example.com. The new login will be in use instead; {kept}."
     for mode, told in (("chatgpt", True), (None, False)):
         pipe_in(monkeypatch, b"sk-1")
         with AppServer(path, {**script, "accountd/status": {"credential": {"mode": mode}}}):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.cli import main
+from fakes.accounts import HOME, SHOP, WORK, script_accounts
 from fakes.app_server import AppServer, Message, Refusal, Script
 
 if TYPE_CHECKING:
@@ -148,3 +149,45 @@ def test_json_on_a_terminal_is_json(path: Path, run: type[Terminal]) -> None:
         terminal = run("usage", "--json", columns=20, NO_COLOR="")
         assert terminal.wait() == 0
     assert json.loads(terminal.screen)["limits"] == LIMITS
+
+
+def test_the_limits_of_all_are_in_the_order_of_the_list(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is left of them; one that fails does not fail the others, and says what to do. Exit code 0."""
+
+    def answer(params: Message) -> Message | Refusal:
+        match params["account"]:
+            case account_id if account_id == SHOP["id"]:
+                return Refusal(-32600, "chatgpt authentication required to read rate limits", "refreshRefused")
+            case account_id if account_id == WORK["id"]:
+                return Refusal(-32603, "failed to fetch codex rate limits: 503", "remoteRefused")
+        return LIMITS
+
+    with AppServer(path, script_accounts(WORK, SHOP, HOME) | {"account/rateLimits/read": answer}):
+        assert main(["usage", "--all", "--json"]) == 0
+        login = "Log in again with `accountd login --account shop`."
+        assert json.loads(capsys.readouterr().out) == {
+            "accounts": [
+                {
+                    "id": "bbbbbb",
+                    "alias": "work",
+                    "limits": None,
+                    "error": "failed to fetch codex rate limits: 503",
+                },
+                {
+                    "id": "cccccc",
+                    "alias": "shop",
+                    "limits": None,
+                    "error": f"not logged in: the login that is stored here is no longer accepted. {login}",
+                },
+                {"id": "aaaaaa", "alias": "home", "limits": LIMITS, "error": None},
+            ]
+        }
+        assert main(["usage", "--all"]) == 0
+        assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+            ["work", "error"],
+            ["shop", "error"],
+            ["home", "codex"],
+            ["home", "plan"],
+        ]
+    with AppServer(path, script_accounts(WORK, SHOP) | {"account/rateLimits/read": answer}):
+        assert main(["usage", "--all"]) == 1

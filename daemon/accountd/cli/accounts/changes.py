@@ -9,7 +9,7 @@ from accountd import paths
 from accountd.cli.connecting import connect
 from accountd.cli.exits import OK, Failure
 from accountd.cli.selecting import describe_who, label, read_accounts, refuse
-from accountd.cli.terminal import one_line, say
+from accountd.cli.terminal import one_line, say, tell
 from accountd.cli.waiting import waiting
 from accountd.client.errors import CallFailed
 
@@ -38,7 +38,7 @@ def _rename(args: argparse.Namespace) -> int:
     with connect(args) as client:
         account = find_account(client, args.name)
         client.rename_account(account["id"], args.alias)
-    say(f"{describe_who(account)} is called `{args.alias.casefold()}` now.")
+    tell(f"{describe_who(account)} is called `{args.alias.casefold()}` now.")
     return OK
 
 
@@ -53,7 +53,7 @@ def _remove(args: argparse.Namespace) -> int:
     had_login = account["state"] != "signedOut" and account["authMode"] != "apikey"
     left = "" if args.revoke or not had_login else " Its login was not revoked."
     pins = f" No folder means it any more: {one_line(', '.join(account['pins']))}." if account["pins"] else ""
-    say(f"Removed {describe_who(account)}, `{label(account)}`.{left}{pins}")
+    tell(f"Removed {describe_who(account)}, `{label(account)}`.{left}{pins}")
     return OK
 
 
@@ -66,7 +66,7 @@ def _pin(args: argparse.Namespace) -> int:
     with connect(args) as client:
         account = find_account(client, args.name)
         client.write_pin(paths.tell(folder), account["id"])
-    say(f"{one_line(folder)}, and all below it, means {describe_who(account)}, `{label(account)}`.")
+    tell(f"{one_line(folder)}, and all below it, means {describe_who(account)}, `{label(account)}`.")
     return OK
 
 
@@ -77,7 +77,7 @@ def _unpin(args: argparse.Namespace) -> int:
         if folder not in pins:
             raise Failure(f"{folder} is not pinned; `accountd accounts pins` lists what is")
         client.write_pin(folder, None)
-    say(f"{one_line(folder)} means no account of its own any more.")
+    tell(f"{one_line(folder)} means no account of its own any more.")
     return OK
 
 
@@ -88,7 +88,7 @@ def _list_pins(args: argparse.Namespace) -> int:
     for folder, name in pins:
         say(f"{one_line(folder)}  {name}")
     if not pins:
-        say("No folder is pinned. `accountd accounts pin NAME FOLDER` pins one.")
+        tell("No folder is pinned. `accountd accounts pin NAME FOLDER` pins one.")
     return OK
 
 

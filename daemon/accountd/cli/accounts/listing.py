@@ -12,7 +12,7 @@ from accountd.cli.accounts.table import render_table
 from accountd.cli.connecting import connect
 from accountd.cli.exits import NO_ACCOUNT, OK, Failure
 from accountd.cli.selecting import VARIABLE, Selected, decide, here, refuse, render_error
-from accountd.cli.terminal import Screen, complain, fold, say
+from accountd.cli.terminal import Screen, complain, say, tell
 from accountd.cli.waiting import waiting
 from accountd.client.errors import CallFailed
 
@@ -71,5 +71,4 @@ def _print(listed: ListAccountsResponse, selected: Selected | Failure) -> None:
     for line in render_table(listed["accounts"], time.time(), screen):
         say(line)
     if isinstance(selected, Selected):
-        for line in fold(f"Here: {selected.describe()}", screen.width):
-            say(line)
+        tell(f"Here: {selected.describe()}")

@@ -8,7 +8,7 @@
 _shtab_accountd_accounts_subparsers=(rename remove pin unpin pins)
 _shtab_accountd_subparsers=(login logout status usage token token-socket watch accounts switch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
-_shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --qr --copy --json --socket --no-start)
+_shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --keep-active --as --account --qr --copy --json --socket --no-start)
 _shtab_accountd_logout_option_strings=(-h --help --forget --account --all --socket --no-start)
 _shtab_accountd_status_option_strings=(-h --help --format --json --account --socket --no-start)
 _shtab_accountd_usage_option_strings=(-h --help --json --account --all --socket --no-start)
@@ -23,7 +23,7 @@ _shtab_accountd_accounts_pins_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_accounts_option_strings=(-h --help --json --refresh --socket --no-start)
 _shtab_accountd_switch_option_strings=(-h --help --workspace --socket --no-start)
 _shtab_accountd_socket_option_strings=(-h --help --socket --no-start)
-_shtab_accountd_connect_option_strings=(-h --help --socket --no-start --account)
+_shtab_accountd_connect_option_strings=(-h --help --account --socket --no-start)
 _shtab_accountd_app_server_option_strings=(-h --help --listen --stdio --socket --no-start --account-from --account)
 _shtab_accountd_serve_option_strings=(-h --help --listen --token-socket --log-level --log-format --no-audit-log --exit-when-idle --on-demand)
 _shtab_accountd_stop_option_strings=(-h --help --socket)
@@ -81,6 +81,7 @@ _shtab_accountd_login___help_nargs=0
 _shtab_accountd_login___browser_nargs=0
 _shtab_accountd_login___with_api_key_nargs=0
 _shtab_accountd_login___no_browser_nargs=0
+_shtab_accountd_login___keep_active_nargs=0
 _shtab_accountd_login___qr_nargs=0
 _shtab_accountd_login___copy_nargs=0
 _shtab_accountd_login___json_nargs=0

@@ -51,7 +51,7 @@ function _shtab_accountd_using
 end
 
 set -g _shtab_accountd_commands login logout status usage token token-socket watch accounts 'accounts rename' 'accounts remove' 'accounts pin' 'accounts unpin' 'accounts pins' switch socket connect app-server serve stop restart service sandbox schema doctor completion help
-set -g _shtab_accountd_opts_with_value --account --account-from --approve-after --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts --workspace
+set -g _shtab_accountd_opts_with_value --account --account-from --approve-after --as --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts --workspace
 
 complete -c accountd -e
 complete -c accountd -f
@@ -63,6 +63,9 @@ complete -c accountd -n '_shtab_accountd_using login' -s h -l help -d 'show this
 complete -c accountd -n '_shtab_accountd_using login' -l browser -d 'log in with a browser on this machine, without a code'
 complete -c accountd -n '_shtab_accountd_using login' -l with-api-key -d 'log in with an OpenAI API key, read from stdin'
 complete -c accountd -n '_shtab_accountd_using login' -l no-browser -d 'with --browser: open none, only print the address'
+complete -c accountd -n '_shtab_accountd_using login' -l keep-active -d 'add the account, and leave the one that is active as it is'
+complete -c accountd -n '_shtab_accountd_using login' -l as -x -d 'what the account is called from now on'
+complete -c accountd -n '_shtab_accountd_using login' -l account -x -d 'log this account in again; anybody else, or elsewhere, is refused'
 complete -c accountd -n '_shtab_accountd_using login' -l qr -d 'show the page'"'"'s address as a QR code too'
 complete -c accountd -n '_shtab_accountd_using login' -l copy -d 'copy the code to the clipboard'
 complete -c accountd -n '_shtab_accountd_using login' -l json -d 'print one JSON object for each event'
@@ -148,9 +151,9 @@ complete -c accountd -n '_shtab_accountd_using socket' -l socket -xka "(__fish_c
 complete -c accountd -n '_shtab_accountd_using socket' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a connect -d 'connect standard input and output to the daemon'
 complete -c accountd -n '_shtab_accountd_using connect' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using connect' -l account -x -d 'which account: by its alias, its id, its email or email/workspace (default: $ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)'
 complete -c accountd -n '_shtab_accountd_using connect' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
 complete -c accountd -n '_shtab_accountd_using connect' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
-complete -c accountd -n '_shtab_accountd_using connect' -l account -x -d 'mean this account, whichever is active; else $ACCOUNTD_ACCOUNT'
 complete -c accountd -n '_shtab_accountd_using; and test $_shtab_accountd_npos -eq 0' -a app-server -d 'be a Codex app-server, with the daemon'"'"'s account'
 complete -c accountd -n '_shtab_accountd_using app-server' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using app-server' -l listen -x -d 'stdio://, which is the default; or unix://PATH, repeatable; unix:// alone is the socket at which plain `codex` looks'

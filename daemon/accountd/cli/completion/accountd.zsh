@@ -140,9 +140,9 @@ _shtab_accountd_completion_defaults_added=0
 
 _shtab_accountd_connect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
-  "--account=[mean this account, whichever is active\; else \$ACCOUNTD_ACCOUNT]:NAME:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -170,6 +170,9 @@ _shtab_accountd_login_options=(
   "--browser[log in with a browser on this machine, without a code]"
   "--with-api-key[log in with an OpenAI API key, read from stdin]"
   "--no-browser[with --browser\: open none, only print the address]"
+  "--keep-active[add the account, and leave the one that is active as it is]"
+  "--as=[what the account is called from now on]:ALIAS:"
+  "--account=[log this account in again\; anybody else, or elsewhere, is refused]:NAME:"
   "--qr[show the page\'s address as a QR code too]"
   "--copy[copy the code to the clipboard]"
   "--json[print one JSON object for each event]"

@@ -18,6 +18,11 @@ The login belongs to the daemon: it serves every client on this machine.
 Ctrl-C and SIGTERM cancel it (exit code 130 or 143). If they come too late,
 because it has just been completed, this says so and exits with 0.
 
+It adds an account: a person in a workspace. The same one again takes the place
+of its older login; another one is the active account from then on, and the one
+before is kept, as `accountd accounts` lists it. With --account, the issuer is
+told whom to expect. A pinned folder and $ACCOUNTD_ACCOUNT make no difference.
+
 With --browser, the browser must reach this machine at the end. Where it does
 not, as over SSH, paste the address that it ends on: on a terminal it is asked
 for. A browser is opened if there is one here: the one that $BROWSER names, or
@@ -34,7 +39,8 @@ With --json, each event is one object on a line: "started" with loginId,
 expiresIn (seconds) and verificationUrl and userCode, or authUrl and
 browserOpened; "progress" with state (exchanging, committing, or waiting with
 retries and retryCause, if the issuer is in trouble); then "completed" with
-success and the account, or the error and its reason, or "cancelled"; or
+success and the account, whose id in `accountd accounts` is accountId, or the
+error and its reason, or "cancelled"; or
 "lost" with an error, if the daemon could not tell how it ended. The last
 three end it; a login that cannot begin is "completed" without a start. It
 asks for no address; a program that has one hands it in with
@@ -44,6 +50,7 @@ examples:
   accountd login
   accountd login --qr --copy
   accountd login --browser
+  accountd login --keep-active --as work
   accountd login --with-api-key < key.txt
 """
 
@@ -64,12 +71,19 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--no-browser", action="store_true", help="with --browser: open none, only print the address"
     )
+    parser.add_argument(
+        "--keep-active", action="store_true", help="add the account, and leave the one that is active as it is"
+    )
+    parser.add_argument("--as", dest="alias", metavar="ALIAS", help="what the account is called from now on")
+    parser.add_argument(
+        "--account", metavar="NAME", help="log this account in again; anybody else, or elsewhere, is refused"
+    )
     parser.add_argument("--qr", action="store_true", help="show the page's address as a QR code too")
     parser.add_argument("--copy", action="store_true", help="copy the code to the clipboard")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each event")
     parser.add_argument("strays", nargs="*", help=SUPPRESS)  # taken, to be refused without repeating them
     add_client_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, has_events=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,17 +9,18 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from accountd.cli.account import Account, read_account
+from accountd.cli.account import Account
 from accountd.cli.exits import ERROR, OK, SIGNALLED, Failure
 from accountd.cli.terminal import complain
 from accountd.cli.waiting import waiting
 from accountd.client.blocking import BrowserLogin, DeviceCodeLogin
-from accountd.client.errors import CallFailed, CallTimedOut, ClientError, Interrupted, LoginFailed
+from accountd.client.errors import CallFailed, CallTimedOut, Interrupted, LoginFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.interrupts import Interrupts
+    from accountd.cli.login.added import Added
     from accountd.cli.login.paste import PasteReader
     from accountd.cli.login.report import Report
     from accountd.client.blocking import Client, Login
@@ -47,9 +48,15 @@ class Course:
     """One login of one connection. `paste` takes the addresses that a person pastes while it waits."""
 
     def __init__(
-        self, client: Client, report: Report, interrupts: Interrupts, paste: PasteReader | None = None
+        self,
+        client: Client,
+        report: Report,
+        interrupts: Interrupts,
+        added: Added,
+        paste: PasteReader | None = None,
     ) -> None:
         self._client = client
+        self._added = added
         self._report = report
         self._interrupts = interrupts
         self._paste = paste
@@ -79,7 +86,7 @@ class Course:
             except LoginFailed as error:
                 self._report.failed(str(error), error.reason)
                 return ERROR
-        self._report.logged_in(who(self._client, Account("chatgpt")))
+        self._report.logged_in(self._added.find(Account("chatgpt")), self._added)
         return OK
 
     def _wait_for_end(self, login: Login) -> None:
@@ -138,15 +145,5 @@ class Course:
                 text = "the daemon knows this login no more; see `accountd status` for what became of it"
                 raise Failure(text) from end
             return exit_code
-        self._report.logged_in(who(self._client, Account("chatgpt")), too_late=True)
+        self._report.logged_in(self._added.find(Account("chatgpt")), self._added, too_late=True)
         return OK
-
-
-def who(client: Client, known: Account) -> Account:
-    """Ask who is logged in now. The login is complete, so that this fails does not make it fail."""
-    try:
-        return read_account(client)
-    except ClientError as error:
-        return known._replace(trouble=str(error))
-    except Interrupted:
-        return known._replace(trouble="not waited for")

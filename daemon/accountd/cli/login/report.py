@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.cli.account import Account
+    from accountd.cli.login.added import Added
     from accountd.client.blocking import BrowserLogin, DeviceCodeLogin
     from accountd.client.errors import ClientError
     from accountd.client.results import AccountLoginProgress
@@ -61,7 +62,8 @@ class TextReport:
     def replaces(self, account: Account) -> None:
         """Say who is logged in now, if anybody is."""
         if account.mode is not None:
-            self._tell(f"{account.headline()} The new login will take its place.")
+            kept = "if that is of another account, this one is kept (`accountd accounts`)"
+            self._tell(f"{account.headline()} The new login will be in use instead; {kept}.")
 
     def show_code(self, login: DeviceCodeLogin) -> None:
         """Say what there is to do with a code, and within which time."""
@@ -139,7 +141,7 @@ class TextReport:
         """Say that there is nothing more to do."""
         self._tell("Thank you. The login is being finished.")
 
-    def logged_in(self, account: Account, *, too_late: bool = False) -> None:
+    def logged_in(self, account: Account, added: Added, *, too_late: bool = False) -> None:
         """Say who is logged in now; `too_late` if the person would rather have cancelled it."""
         if too_late:
             self._tell("Too late to cancel: the login was already complete. `accountd logout` undoes it.")
@@ -147,6 +149,8 @@ class TextReport:
         words = f"Logged in. {account.headline()}" if account.unneeded else account.headline()
         for line in fold(words, self._screen.width):
             say(style.bold(style.green(line)))
+        if (note := added.describe()) is not None:
+            self._tell(note)
 
     def failed(self, error: str, reason: str | None) -> None:
         """Say why nobody new is logged in."""
@@ -222,9 +226,9 @@ class JsonReport:
 
     took_paste = accepted_paste = ask_for_paste
 
-    def logged_in(self, account: Account, *, too_late: bool = False) -> None:
+    def logged_in(self, account: Account, added: Added, *, too_late: bool = False) -> None:
         """Give the account; `tooLate` if the program had sent a signal to cancel."""
-        self._event("completed", success=True, tooLate=too_late, **account.as_json())
+        self._event("completed", success=True, tooLate=too_late, **account.as_json(), **added.as_json())
 
     def failed(self, error: str, reason: str | None) -> None:
         """Give the daemon's words and its reason."""

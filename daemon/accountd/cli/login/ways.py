@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from accountd.cli.account import Account, read_account
 from accountd.cli.exits import OK, SIGNALLED, USAGE, Failure
 from accountd.cli.foreign_servers import warn_of_foreign_servers
 from accountd.cli.interrupts import Interrupts
-from accountd.cli.login.course import Course, Way, who
+from accountd.cli.login.added import Added, read_wishes
+from accountd.cli.login.course import Course, Way
 from accountd.cli.login.report import JsonReport, Report, TextReport
 from accountd.cli.replacing import connect_for_network
 from accountd.cli.waiting import waiting
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from accountd.cli.ending import Status
     from accountd.client.blocking import BrowserLogin
+    from accountd.client.results import LoginWishes
 
 _CODE = Way(Client.login_device_code, closed="deviceCodesDisabled", instead="accountd login --browser")
 _BROWSER = Way(Client.login_browser, closed="portUnavailable", instead="accountd login")
@@ -38,9 +41,13 @@ def log_in(args: argparse.Namespace) -> int:
         key = _read_api_key() if args.with_api_key else None
         client, status = connect_for_network(args)
         with client:
-            if report.tells_replaced:
+            added, wishes = Added(client, args), read_wishes(args)
+            if report.tells_replaced and not args.keep_active and args.account is None:
                 _tell_replaced(client, status, report)
-            code = _log_in(args, client, report) if key is None else _log_in_with_key(client, report, key)
+            if key is None:
+                code = _log_in(args, client, report, added, wishes)
+            else:
+                code = _log_in_with_key(client, report, added, key, wishes)
             server = client.server
     except (Failure, ClientError, AccountdError) as failure:
         report.left(failure)
@@ -48,33 +55,35 @@ def log_in(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         report.left(None)
         raise
-    if code == OK:
+    if code == OK and not args.keep_active:
         warn_of_foreign_servers(server)
     return code
 
 
 def _tell_replaced(client: Client, status: Status, report: Report) -> None:
-    """Say who is logged in now, whom the login will replace; that this cannot be told is no reason to stop."""
+    """Say who is logged in now, before another one is; that this cannot be told is no reason to stop."""
     if (status.get("credential") or {}).get("mode") is None:
         return
     with suppress(CallFailed, CallTimedOut), waiting("the daemon, which looks up who is logged in"):
         report.replaces(read_account(client))
 
 
-def _log_in_with_key(client: Client, report: Report, key: Secret) -> int:
+def _log_in_with_key(client: Client, report: Report, added: Added, key: Secret, wishes: LoginWishes) -> int:
     with waiting("the daemon, which stores the key", goes_on="the key may be stored; `accountd status` tells"):
-        client.login_api_key(key.reveal())
-    report.logged_in(who(client, Account("apikey")))
+        client.login_api_key(key.reveal(), wishes)
+    report.logged_in(added.find(Account("apikey")), added)
     return OK
 
 
-def _log_in(args: argparse.Namespace, client: Client, report: Report) -> int:
+def _log_in(args: argparse.Namespace, client: Client, report: Report, added: Added, wishes: LoginWishes) -> int:
     with Interrupts() as interrupts:
         client.interrupt = interrupts.readable
         try:
             if args.browser:
-                return _log_in_with_browser(client, report, interrupts, may_open=not args.no_browser)
-            return Course(client, report, interrupts).run(_CODE, report.show_code)
+                way = _BROWSER._replace(start=partial(Client.login_browser, wishes=wishes))
+                return _log_in_with_browser(client, report, interrupts, added, way, may_open=not args.no_browser)
+            code = _CODE._replace(start=partial(Client.login_device_code, wishes=wishes))
+            return Course(client, report, interrupts, added).run(code, report.show_code)
         except Interrupted:  # for the second time
             text = "left without waiting for the daemon; see `accountd status` for what became of the login"
             raise Failure(text, SIGNALLED + interrupts.take()) from None
@@ -97,14 +106,22 @@ def _copy(code: str) -> str:
     return "The code was sent to the terminal's clipboard; not every terminal takes it."
 
 
-def _log_in_with_browser(client: Client, report: Report, interrupts: Interrupts, *, may_open: bool) -> int:
+def _log_in_with_browser(
+    client: Client,
+    report: Report,
+    interrupts: Interrupts,
+    added: Added,
+    way: Way[BrowserLogin],
+    *,
+    may_open: bool,
+) -> int:
     from accountd.cli.login.paste import PasteReader  # threads and terminals are for this way alone
 
     def show(login: BrowserLogin) -> None:
         report.show_page(login, no_browser=_open_browser(login.url) if may_open else "")
 
     paste = PasteReader(interrupts.wake) if report.asks else None
-    return Course(client, report, interrupts, paste).run(_BROWSER, show)
+    return Course(client, report, interrupts, added, paste).run(way, show)
 
 
 def _can_paste() -> bool:
