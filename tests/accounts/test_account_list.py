@@ -88,10 +88,10 @@ def test_one_account_needs_no_list() -> None:
     """Until it has a name or a folder of its own, or there is another."""
     one = list_of(HOME)
     account_id = one.entries[0].id
-    assert one.is_implied()
-    assert list_of().is_implied()
+    assert one.is_implied(HOME)
+    assert list_of().is_implied(None)
     for more in (one.renamed(account_id, "a"), one.pinned("/a", account_id), list_of(HOME, WORK)):
-        assert not more.is_implied()
+        assert not more.is_implied(HOME)
 
 
 def test_what_is_written_is_read_and_has_no_secret() -> None:

@@ -11,17 +11,18 @@ import pytest
 import trio
 import trio.testing
 
+from accountd.accounts.displaced import A_REQUEST
 from accountd.accounts.listing import render_accounts
 from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, KeyringError, RefreshRefused, StorageError
 from accountd.protocol.prelude import render_prelude
 from accountd.secret import Secret
 from accountd.storage.base import api_key_record, render_time
-from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
-from accountd.storage.vault import FileVault, MemoryVault
+from accountd.storage.vault import MemoryVault
 from fakes import records
 from fakes.client import open_client
+from fakes.household import open_files
 from fakes.world import World, open_world
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ async def test_who_was_logged_out_by_another_program_stays_in_the_list() -> None
     async with open_two() as (world, home, work):
         assert isinstance(world.store, MemoryStore)
         await world.services.accounts.update(lambda known: known.renamed(home, "home"))
+        world.clock.jump(A_REQUEST)
         world.store.record = None
         await world.account.store_watch.reload()
         await trio.testing.wait_all_tasks_blocked()
@@ -252,7 +254,7 @@ async def test_a_keyring_that_fails_keeps_no_login_out() -> None:
 
 async def test_one_account_leaves_no_trace_of_others(tmp_path: Path) -> None:
     """Neither a folder nor a list: not for a login, a new one of the same account, a logout, and the next."""
-    store, vault = FileStore(tmp_path), FileVault(tmp_path, lambda _: MemoryStore())
+    store, vault = open_files(tmp_path)
     async with open_world(store=store, vault=vault) as world:
         await add(world, HOME)
         await add(world, log_in("user-1", "acct-1"))
@@ -264,14 +266,13 @@ async def test_one_account_leaves_no_trace_of_others(tmp_path: Path) -> None:
 
 async def test_two_accounts_on_the_disk(tmp_path: Path) -> None:
     """Records and list are the owner's alone; when one of the two is logged out, nothing is left of the list."""
-    folder = tmp_path / "accountd" / "accounts"
-    vault = FileVault(tmp_path, lambda account_id: FileStore(folder, f"{account_id}.json"))
+    store, vault = open_files(tmp_path)
 
     def find(pattern: str) -> dict[str, int]:
         found = (each for each in tmp_path.glob(pattern) if each.suffix != ".lock")
         return {each.relative_to(tmp_path).as_posix(): each.stat().st_mode & 0o777 for each in found}
 
-    async with open_two(store=FileStore(tmp_path), vault=vault) as (world, _, work):
+    async with open_two(store=store, vault=vault) as (world, _, work):
         assert find("*") == {"accountd": 0o700, "auth.json": 0o600}
         assert find("accountd/*") == {"accountd/accounts": 0o700, "accountd/accounts.json": 0o600}
         assert find("accountd/accounts/*") == {f"accountd/accounts/{work}.json": 0o600}

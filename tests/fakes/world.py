@@ -184,7 +184,7 @@ async def open_world(
     when they are asked for, and not ahead of time.
     """
     if after is not None:
-        world = World(after.sandbox, after.store, after.vault, after.clock, answer_for or {})
+        world = World(after.sandbox, store or after.store, vault or after.vault, after.clock, answer_for or {})
     else:
         clock = TestClock()
         sandbox = Sandbox(script, now=clock.now)

@@ -9,6 +9,8 @@ import trio
 import wsproto
 from wsproto import events
 
+from accountd.hub import Audience
+
 if TYPE_CHECKING:
     from fakes.client import MemoryStream
     from model.witnesses import History
@@ -163,6 +165,7 @@ class Client:
     def check(self, history: History) -> None:
         """Hold that what was heard is what was published, without a gap; and to its end, by one that is here."""
         told = [each for each in history.told if self.extension or not each.extension]
+        told = [each for each in told if not isinstance(each.to, Audience) or each.to.followers]
         wanted = [(self.extension and each.extended) or each.payload for each in told]
         count = len(self.heard)
         ends = [len(wanted)] if self._is_told_all and not self.is_gone else range(count, len(wanted) + 1)

@@ -210,7 +210,8 @@ class Account:
             finally:
                 with trio.CancelScope(shield=True):
                     await self.store.delete()
-                    self._audit.note("logout", mode=record.mode if record is not None else None)
+                    mode = record.mode if record is not None else None
+                    self._audit.note("logout", mode=mode, account=credential.known_as)
                     credential.become(None, announce)
 
     @asynccontextmanager

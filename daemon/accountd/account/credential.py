@@ -59,6 +59,11 @@ def _spent(login: ChatgptLogin) -> Secret:
 class Keeper(Protocol):
     """Who is told of what becomes of a credential by itself: the collection of accounts, which keeps a list."""
 
+    @property
+    def known_as(self) -> str | None:
+        """The id of the account, for the audit log; None while there is one account alone."""
+        ...
+
     def find_audience(self, stored: AuthRecord | None) -> Audience:
         """Take note of what another program has stored in the place of this; say whom that concerns."""
         ...
@@ -90,6 +95,7 @@ class Credential:
         self.audience = Audience(followers=True)
         self.is_at_rest = False
         self.is_doubtful = False
+        self.is_retired = False
         self._refused: tuple[Secret, RefreshRefused] | None = None  # the refresh token that was
         self._unsaved: AuthRecord | None = None  # what the store has, while it would not take what is newer
         self._changed = trio.Event()
@@ -155,7 +161,7 @@ class Credential:
     def due_time(self) -> float | None:
         """When the token should be refreshed, in Unix seconds; None if there is none that could be."""
         login = self.login
-        if login is None or self.external is not None or self.find_refusal(login) is not None:
+        if login is None or self.external is not None or self.is_retired or self.find_refusal(login) is not None:
             return None
         return self._due_time
 
@@ -167,14 +173,24 @@ class Credential:
     def upkeep_time(self) -> float | None:
         """When the token is refreshed ahead of time: as it is due; at rest so seldom that the login does not end.
 
-        One that may have been spent elsewhere is left alone at rest: nobody needs to know.
+        One that may have been spent elsewhere is left alone: nobody needs to know.
         """
+        record = self.record
+        if record is None or self.is_spared or self.due_time is None:
+            return None
         if not self.is_at_rest:
             return self.due_time
-        record = self.record
-        if record is None or self.is_doubtful or self.due_time is None:
-            return None
         return find_due_time(None, record.last_refresh)
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether it is refreshed only for who needs its token: it may be spent elsewhere, and is not active."""
+        return self.is_doubtful and not self.audience.followers
+
+    @property
+    def known_as(self) -> str | None:
+        """See Keeper.known_as."""
+        return self.keeper.known_as if self.keeper is not None else None
 
     def rest(self, *, at_rest: bool) -> None:
         """Have the credential kept ready for those who mean it, or, while nobody does, be kept alone."""
@@ -209,6 +225,11 @@ class Credential:
     def note_unsaved(self, stored: AuthRecord | None) -> None:
         """Remember what the store kept instead of the credential; None once it has taken that."""
         self._unsaved = stored
+
+    def retire(self) -> None:
+        """Be what was known of a login that is elsewhere by now: for reads under way, and refreshed no more."""
+        self.is_retired, self._unsaved = True, None
+        self._wake()
 
     def hold(self, record: AuthRecord | None) -> None:
         """Have this credential, and say nothing. A failure leaves what there was."""
@@ -279,11 +300,20 @@ class Credential:
             self._hub.publish(AccountUpdated(None, None), extension=True, to=to or self.audience)
 
     def give_way(self, stored: AuthRecord | None) -> None:
-        """Have what another program has stored in the place of this, and say so."""
-        if stored is not None and self._is_switch(stored):
-            self.move(stored)
-            return
-        self.become(stored, to=self.keeper.find_audience(stored) if self.keeper is not None else None)
+        """Have what another program has stored in the place of this, and say so.
+
+        While a client's own tokens are in use, nobody would see a difference.
+        """
+        to: Audience | None = None
+        if self.keeper is not None and stored is not None and self._is_switch(stored):
+            self.keeper.note_moved(stored)
+        elif self.keeper is not None:
+            to = self.keeper.find_audience(stored)
+        if self.is_external:
+            self._unsaved = None
+            self.hold(stored)
+        else:
+            self.become(stored, to=to)
 
     def move(self, record: AuthRecord) -> None:
         """Have the same login in another workspace, and say so."""

@@ -90,7 +90,7 @@ class AccountReader:
             return GetAuthStatusResponse(requires_openai_auth=False)
         status = self._status(include_token=include_token)
         if status.auth_token is not None:
-            self._audit.note("token.handedOut", mode=status.auth_method)
+            self._audit.note("token.handedOut", mode=status.auth_method, account=self._credential.known_as)
         return status
 
     def _status(self, *, include_token: bool) -> GetAuthStatusResponse:
@@ -124,7 +124,8 @@ class AccountReader:
             told = f"; the clock of this machine is {skew}" if skew is not None else ""
             raise RequestFailed(f"no token can be had that is good for {min_valid:.0f} s{told}")
         expiry = login.expires_at if login is not None else None
-        self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid)
+        known_as = self._credential.known_as
+        self._audit.note("token.handedOut", mode=record.mode, minValidSeconds=min_valid, account=known_as)
         account_id, plan = (login.account_id, login.plan) if login is not None else (None, None)
         return ReadTokenResponse(
             record.mode, status.auth_token, expiry, account_id, plan, self._credential.audience.account_id

@@ -39,6 +39,8 @@ FIRST_RETRY: Final = 30.0
 LONGEST_RETRY: Final = 15 * 60.0
 """Seconds until the next try by itself, after a failure; doubled with each failure in a row."""
 
+_MOVED: Final = "the account has been moved or removed meanwhile; ask again"
+
 _log = logging.getLogger(__name__)
 
 
@@ -121,6 +123,8 @@ class Refresher:
 
         Cancelling this stops the waiting and nothing else.
         """
+        if self._credential.is_retired:
+            raise RefreshFailed(_MOVED)
         if self._flight is None:
             flight = _Flight()
             self._nursery.start_soon(self._fly, flight, reason)
@@ -151,7 +155,8 @@ class Refresher:
         """
         if self._credential.is_external:
             refusals += 1
-        return refusals == 1 or (refusals == 2 and await self._refresh_refused(login))
+        may_refresh = refusals == 2 and not self._credential.is_spared
+        return refusals == 1 or (may_refresh and await self._refresh_refused(login))
 
     async def _refresh_refused(self, login: ChatgptLogin) -> bool:
         """Have other tokens than these. Return True if there are."""
@@ -182,6 +187,10 @@ class Refresher:
             _log.warning("the access token was not refreshed: %s", error)
         except Exception as error:  # noqa: BLE001 - a bug fails its refresh, not the daemon
             flight.error = RefreshFailed(report(_log, "a refresh", error))
+        except trio.Cancelled:
+            if self._credential.is_retired:
+                flight.error = RefreshFailed(_MOVED)
+            raise
         finally:
             self._flight = None
             flight.landed.set()
@@ -213,7 +222,7 @@ class Refresher:
             ahead = AHEAD * self._chance()
             paused = self._refreshed_at + self._pause if self._refreshed_at <= self._clock.now() else due
             self._next_time = max(due - ahead, paused)  # the clock may have been set back since that refresh
-            if not await self._sleep_until(self._next_time, changed):
+            if not await self._sleep_until(self._next_time, changed) or self._credential.upkeep_time is None:
                 continue  # another credential, or another time of day
             try:
                 await self.refresh("proactive_expiry")

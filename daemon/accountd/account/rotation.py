@@ -95,14 +95,17 @@ class Rotation:
             outcome = await self._refresh_or_settle(reason, instead_of)
         except RefreshError as error:
             refused = isinstance(error, RefreshRefused)
-            self._audit.note("refresh", reason=reason, outcome="refused" if refused else "failed")
+            self._note(reason, "refused" if refused else "failed")
             failed = self._counters.note_refresh("failed", error)
             if self._credential.login is login:  # else it is not said of another login
                 self._credential.last_refresh = failed
             raise
         if outcome is not None:
-            self._audit.note("refresh", reason=reason, outcome=outcome)
+            self._note(reason, outcome)
             self._credential.last_refresh = self._counters.note_refresh(outcome)
+
+    def _note(self, reason: Reason, outcome: str) -> None:
+        self._audit.note("refresh", reason=reason, outcome=outcome, account=self._credential.known_as)
 
     async def _refresh_or_settle(self, reason: Reason, instead_of: ChatgptLogin | None) -> RefreshOutcome | None:
         try:
@@ -116,8 +119,8 @@ class Rotation:
         """Refresh under the locks, if there is anything to refresh. Raises _Spent where the issuer refuses."""
         credential = self._credential
         async with self._changing, self._store.locked():
-            record, login = credential.record, credential.login
-            if record is None or login is None or credential.is_external or instead_of not in (None, login):
+            record, login = credential.record, credential.managed_login
+            if record is None or login is None or credential.is_retired or instead_of not in (None, login):
                 return None
             stored = await self._store.load()
             if credential.is_newer_than(stored):
@@ -195,9 +198,8 @@ class Rotation:
         if is_newer and credential.record is not None:
             await self._store.save(credential.record)
             credential.note_unsaved(None)
-        elif credential.is_external or stored == credential.record:
+        elif stored == credential.record:
             credential.note_unsaved(None)
-            credential.hold(stored)
         else:
             credential.give_way(stored)
 

@@ -82,10 +82,7 @@ class StoreWatch:
                 return
             self._unread = False
             if stored != credential.record and not credential.is_newer_than(stored):
-                if credential.is_external:
-                    credential.hold(stored)
-                else:
-                    credential.give_way(stored)
+                credential.give_way(stored)
             credential.note_unreadable(unreadable)
 
     @property

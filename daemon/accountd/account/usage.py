@@ -119,7 +119,7 @@ class UsageService:
 
     async def read_security_setup(self) -> wire.GetAccountSecuritySetupResponse:
         """Tell what there is to remind the account's person of; nothing, wherever that cannot be known."""
-        await self._refresher.refresh_if_due()
+        await self._refresh_if_due()
         login = self._credential.managed_login
         nothing = wire.GetAccountSecuritySetupResponse()
         if login is None or login.account_id is None or login.claims.user_id is None or login.claims.is_fedramp:
@@ -134,12 +134,17 @@ class UsageService:
         notice = render_notice(payload.notice, login.account_id, login.claims.user_id)
         return wire.GetAccountSecuritySetupResponse(notice)
 
+    async def _refresh_if_due(self) -> None:
+        """Refresh if it is due; but looking at figures spends no token that somebody else may live by."""
+        if not self._credential.is_spared:
+            await self._refresher.refresh_if_due()
+
     async def _enter(self, purpose: str) -> tuple[ChatgptLogin, Access]:
         """Give the login in use, refreshed if that was due. Raises NotLoggedIn where there is none.
 
         One that the issuer will not refresh any more is still tried: its token may be good for a while.
         """
-        await self._refresher.refresh_if_due()
+        await self._refresh_if_due()
         login = self._credential.login
         if login is None:
             who = "codex account" if self._credential.current is None else "chatgpt"

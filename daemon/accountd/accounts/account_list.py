@@ -13,7 +13,7 @@ import msgspec
 
 from accountd.accounts.identity import Identity, find_session, identify, make_id
 from accountd.codex.plans import PlanType
-from accountd.errors import AmbiguousAccount, InvalidRequest, NoSuchAccount, StorageError
+from accountd.errors import AmbiguousAccount, InvalidRequest, MalformedRecord, NoSuchAccount
 from accountd.foreign_json import Undecodable, decode
 
 if TYPE_CHECKING:
@@ -183,11 +183,31 @@ class AccountList(msgspec.Struct, frozen=True):
             pins.pop(folder, None)
         return msgspec.structs.replace(self, pins=pins)
 
-    def is_implied(self) -> bool:
-        """Return True if nothing stands in it that auth.json would not tell as well: it needs no file."""
+    def is_implied(self, active: AuthRecord | None) -> bool:
+        """Return True if it says no more than auth.json, which has this record: then it needs no file."""
         if self.pins or len(self.entries) > 1:
             return False
-        return all(entry.alias is None and entry.id == make_id(entry.identity, ()) for entry in self.entries)
+        owner = self.find_owner(active) if active is not None else None
+        return all(
+            entry == owner and entry.alias is None and entry.id == make_id(entry.identity, ())
+            for entry in self.entries
+        )
+
+
+def sign_out(accounts: AccountList, account_id: str) -> AccountList:
+    """Return the list with an account of which nothing is stored any more; without it, if nothing would be told."""
+    entry = accounts.get(account_id)
+    if entry is None:
+        return accounts
+    if entry.alias is None and account_id not in accounts.pins.values() and len(accounts.entries) == 1:
+        return accounts.without(account_id)
+    return accounts.with_entry(msgspec.structs.replace(entry, signed_out=True, doubtful=False))
+
+
+def doubt(accounts: AccountList, account_id: str, *, doubtful: bool) -> AccountList:
+    """Return the list with an account whose tokens may have been spent elsewhere, or have not been."""
+    entry = accounts.get(account_id)
+    return accounts if entry is None else accounts.with_entry(msgspec.structs.replace(entry, doubtful=doubtful))
 
 
 class _Document(msgspec.Struct):
@@ -198,7 +218,7 @@ class _Document(msgspec.Struct):
 
 
 def parse_list(document: bytes) -> AccountList:
-    """Read the document of the list. Raises StorageError for one that is none, or a later version's."""
+    """Read the document of the list. Raises MalformedRecord for one that is none, or a later version's."""
     try:
         found = decode(document, _Document, MAX_LIST)
     except Undecodable:
@@ -211,8 +231,8 @@ def parse_list(document: bytes) -> AccountList:
     return AccountList(found.accounts, found.pins, found.revision)
 
 
-def _malformed(why: str) -> StorageError:
-    return StorageError(f"the list of accounts cannot be read: {why}", "start the daemon anew")
+def _malformed(why: str) -> MalformedRecord:
+    return MalformedRecord(f"the list of accounts cannot be read: {why}", "start the daemon anew")
 
 
 def render_list(accounts: AccountList) -> bytes:

@@ -15,7 +15,7 @@ import trio
 
 from accountd.account.account import Account, open_account
 from accountd.accounts.account_list import AccountList, parse_list, render_list
-from accountd.errors import StorageError
+from accountd.errors import MalformedRecord
 from accountd.hub import Audience
 from accountd.storage.memory import MemoryStore
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from accountd.account.account import Shared
     from accountd.accounts.account_list import Entry
     from accountd.errors import RefreshRefused
-    from accountd.storage.base import AuthStore
+    from accountd.storage.base import AuthRecord, AuthStore
     from accountd.storage.vault import Vault
 
     Prepare = Callable[[Entry, Account], None]
@@ -64,10 +64,16 @@ class Roster:
         return account_id in self._open
 
     @property
+    def ids(self) -> list[str]:
+        """The ids of the accounts that are open."""
+        return list(self._open)
+
+    @property
     def nobody(self) -> Account:
         """The account of who means one that is gone: nobody is logged in."""
         if self._nobody is None:
             self._nobody = Account(MemoryStore(), self._shared, self._nursery, is_active=False)
+            self._nobody.credential.audience = Audience()
         return self._nobody
 
     def get(self, account_id: str) -> Account | None:
@@ -91,10 +97,19 @@ class Roster:
             await self._nursery.start(self._keep, entry, refusal)
         return self._open[entry.id].account
 
+    def retire(self, account_id: str) -> None:
+        """Have an account refreshed and stored no more: its login is elsewhere. Call it with its lock held."""
+        if (account := self.get(account_id)) is not None:
+            account.credential.retire()
+
     async def close(self, account_id: str) -> None:
-        """Close an account. Returns when a refresh that has been sent has come home."""
+        """Close an account, if it is open. Returns when a refresh that has been sent has come home.
+
+        Call it without the account's lock, which that may wait for.
+        """
         found = self._open.pop(account_id, None)
         if found is not None:
+            found.account.credential.retire()
             found.closing.set()
             await found.closed.wait()
 
@@ -134,27 +149,30 @@ class Roster:
         return parse_list(document) if document is not None else AccountList(revision=self.list.revision)
 
     async def recover(self) -> None:
-        """Put a list aside that cannot be read; it is made anew of the records that are there. For the start."""
+        """Put a list aside that nobody can read; it is made anew of the records that are there. For the start.
+
+        Raises StorageError, as for one that the disk does not let be read now: it stays.
+        """
         try:
             self.list = await self.read()
-        except StorageError as error:
+        except MalformedRecord as error:
             async with self._vault.locked():
                 aside = await self._vault.put_list_aside()
                 await self._vault.write_list(None)
             _log.error("%s; it is kept as %s, and made anew, without aliases and folders", error.problem, aside)
 
-    async def update(self, change: Callable[[AccountList], AccountList]) -> None:
-        """Change the list as it is on disk by then; it is stored if it says more than auth.json does.
+    async def update(self, change: Callable[[AccountList], AccountList], active: AuthRecord | None) -> None:
+        """Change the list as it is on disk by then; stored if it says more than auth.json, which has `active`.
 
         Raises StorageError, and what `change` raises; then nothing has changed.
         """
         old = await self.read()
         new = change(old)
-        if not old.entries and new.is_implied():  # there is no file, and none is needed
+        if not old.entries and new.is_implied(active):  # there is no file, and none is needed
             self.list = msgspec.structs.replace(new, revision=old.revision + 1)
             return
         async with self._vault.locked():
             old = await self.read()
             new = msgspec.structs.replace(change(old), revision=old.revision + 1)
-            await self._vault.write_list(None if new.is_implied() else render_list(new))
+            await self._vault.write_list(None if new.is_implied(active) else render_list(new))
         self.list = new

@@ -33,6 +33,7 @@ Event = Literal[
     "login.cancel",  # somebody asked for it
     "logout",
     "account.added",
+    "account.selected",
     "account.removed",
     "account.switched",
     "refresh",

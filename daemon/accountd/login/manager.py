@@ -101,7 +101,7 @@ class LoginManager:
         """
         self._check_replaceable()
         self._admission.check_method("chatgpt")
-        await self._accounts.active.rehearse()
+        await self._accounts.rehearse()
         await self._nursery.start(self._run, flow, reply, intent)
 
     async def start_api_key(self, key: Secret, reply: Reply, intent: Intent = USUAL) -> None:

@@ -69,11 +69,15 @@ class AuthorizationCode(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, eq=False):
-    """One login through all its refreshes, which are for the workspace where it was made."""
+    """One login through all its refreshes, which are for the person and the workspace for whom it was made.
+
+    `claims` are those of its first tokens.
+    """
 
     client_id: str
     workspaces: tuple[str, ...] = ()
     revoked: bool = False
+    claims: Claims | None = None
 
 
 class IssuedToken(msgspec.Struct, frozen=True, eq=False):
@@ -238,8 +242,12 @@ class State:
         return found if found and self.now() < found.expires else None
 
     def issue_tokens(self, grant: Grant, issuer: str) -> TokenSet:
-        """Return a set of tokens with the claims that the script has now."""
-        claims = self.script.claims_in(grant.workspaces)
+        """Return a set of tokens with the claims that the script has now, if it is about the same person still."""
+        script = self.script
+        if grant.claims is not None and grant.claims.user_id != script.claims.user_id:
+            script = msgspec.structs.replace(script, claims=grant.claims)
+        claims = script.claims_in(grant.workspaces)
+        grant.claims = grant.claims or claims
         now, expires = self._lifetime()
         issued = TokenSet(
             id_token=render_id_token(claims, issuer, grant.client_id, now, expires),

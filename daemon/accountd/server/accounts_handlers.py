@@ -31,7 +31,7 @@ def accounts_select(call: Call[wire.SelectAccountParams]) -> None:
     if call.selection.is_fixed:
         raise InvalidRequest("this socket is for one account")
     name = call.params.account
-    call.selection.select(call.services.accounts.known.find(name).id if name is not None else None)
+    call.selection.select(call.services.accounts.select(name) if name is not None else None)
     call.reply(wire.SelectAccountResponse(call.selection.account_id))
 
 

@@ -178,7 +178,7 @@ class Dispatcher:
         """Mean an account for one request. Raises NoSuchAccount, or AmbiguousAccount."""
         if self.selection.is_fixed:
             raise InvalidRequest("this socket is for one account")
-        return Selection(self._services.accounts, self._services.accounts.known.find(name).id)
+        return Selection(self._services.accounts, self._services.accounts.select(name, once=True))
 
     def take_prelude(self, line: bytes) -> bytes:
         """Mean the account that a bridge names for its client. Return the line that answers it."""
@@ -189,7 +189,7 @@ class Dispatcher:
                 wanted = msgspec.json.decode(line, type=_Prelude).accountd.account
             except UNDECODABLE:
                 raise InvalidRequest("Invalid request: the line of a bridge names no account") from None
-            self.selection.select(self._services.accounts.known.find(wanted or "").id)
+            self.selection.select(self._services.accounts.select(wanted or ""))
         except RequestError as error:
             return render_error(None, error, extension=True) + b"\n"
         return msgspec.json.encode({"accountd": {"selectedId": self.selection.account_id}}) + b"\n"
@@ -199,7 +199,7 @@ class Dispatcher:
             raise InvalidRequest("Already initialized")
         session = open_session(params, self._config.originator)
         if session.account is not None and not self.selection.is_fixed:
-            self.selection.select(self._services.accounts.known.find(session.account).id)
+            self.selection.select(self._services.accounts.select(session.account))
         reply(
             InitializeResponse(
                 user_agent=session.user_agent,

@@ -55,7 +55,7 @@ def redo_writing(path: Path) -> None:
 
     As `settle_leftovers`, and for a document that cannot be read.
     """
-    whole = [(_refreshed_at(read[0]), read[1]) for redo in find_redo(path) if (read := _read(redo)) is not None]
+    whole = [(refreshed_at(read[0]), read[1]) for redo in find_redo(path) if (read := _read(redo)) is not None]
     if whole:
         _, document = max(whole)
         replace_file(path, document)
@@ -73,11 +73,11 @@ def is_later_state(record: AuthRecord, stored: AuthRecord) -> bool:
         and has_other_tokens(record, old)
         and login.claims.user_id == old.claims.user_id
         and login.login_owner_id == old.login_owner_id
-        and _refreshed_at(record) > _refreshed_at(stored)
+        and refreshed_at(record) > refreshed_at(stored)
     )
 
 
-def _refreshed_at(record: AuthRecord) -> float:
+def refreshed_at(record: AuthRecord) -> float:
     """Give the time of the last refresh; one that no calendar has is before all others."""
     try:
         return datetime.fromisoformat(record.last_refresh or "").timestamp()

@@ -18,6 +18,7 @@ from accountd.files.replace import keep_aside, remove_file, replace_file
 from accountd.storage.base import COMMIT_TIMEOUT
 from accountd.storage.locks import CredentialLocks
 from accountd.storage.memory import MemoryStore
+from accountd.storage.rehearsal import rehearse
 from accountd.storage.trouble import cannot
 from accountd.system.threads import run_in_thread
 
@@ -53,6 +54,13 @@ class Vault(Protocol):
 
     async def write_list(self, document: bytes | None) -> None:
         """Replace the list, or remove it. Call it with the list locked."""
+        ...
+
+    async def rehearse(self) -> None:
+        """Raise StorageError, naming the place and a remedy, if no record or list could be written now.
+
+        Nothing is made of a vault that is not there yet.
+        """
         ...
 
     async def put_list_aside(self) -> str | None:
@@ -108,6 +116,12 @@ class FileVault:
         except OSError as error:
             raise cannot("written", self._list, error) from error
 
+    async def rehearse(self) -> None:
+        """See Vault.rehearse."""
+        for document in (self._list, self._folder / paths.ACCOUNT_RECORDS / paths.ACCOUNT_LIST):
+            if document.parent.exists():
+                await run_in_thread(rehearse, document)
+
     async def put_list_aside(self) -> str | None:
         """See Vault.put_list_aside."""
         try:
@@ -147,6 +161,10 @@ class MemoryVault:
         """See Vault.write_list."""
         await trio.lowlevel.checkpoint()
         self.list = document
+
+    async def rehearse(self) -> None:
+        """See Vault.rehearse. There is always room."""
+        await trio.lowlevel.checkpoint()
 
     async def put_list_aside(self) -> str | None:
         """See Vault.put_list_aside."""
