@@ -7,14 +7,14 @@ stands in it is the business of `accounts.account_list`; here it is bytes, which
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
 from accountd import paths
 from accountd.files.read import read_own_file
-from accountd.files.replace import keep_aside, remove_file, replace_file
+from accountd.files.replace import find_unnamed, keep_aside, remove_file, replace_file
 from accountd.storage.base import COMMIT_TIMEOUT
 from accountd.storage.locks import CredentialLocks
 from accountd.storage.memory import MemoryStore
@@ -100,8 +100,11 @@ class FileVault:
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """See Vault.locked. Makes the folder, for its owner alone."""
+        """See Vault.locked. Makes the folder, for its owner alone, and removes what a crash has left of a list."""
         async with self._locks.hold(COMMIT_TIMEOUT):
+            with suppress(OSError):
+                for leftover in find_unnamed(self._list):
+                    remove_file(leftover)
             yield
 
     async def write_list(self, document: bytes | None) -> None:
