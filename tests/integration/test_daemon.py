@@ -313,9 +313,8 @@ def test_what_other_programs_do_is_noticed(home: Path) -> None:
     with running(home) as daemon, daemon.connect() as client:
 
         def wait_update() -> str | None:
-            notification = client.next_notification(PATIENCE)
-            assert notification is not None
-            mode: str | None = notification.params["authMode"]
+            updated = client.wait_notification(lambda told: told.method == "account/updated", PATIENCE)
+            mode: str | None = updated.params["authMode"]
             return mode
 
         def replace(document: object) -> None:
@@ -332,12 +331,12 @@ def test_what_other_programs_do_is_noticed(home: Path) -> None:
         (home / "auth.json").unlink()
         assert wait_update() is None
         (home / "something-else.json").write_text("{}")
-        assert client.next_notification(0.3) is None
+        assert not [told for told in client.notifications(0.3) if told.method == "account/updated"]
 
 
 def test_a_container_can_have_a_token_and_nothing_else(home: Path) -> None:
     """The second socket answers what it is for, and is as private as the first."""
-    path, hatch = home / "run" / "s", home / "run" / "t"
+    path, hatch = home / "run" / "s", home / "box" / "t"
     command = [sys.executable, "-m", "accountd", "serve"]
     command += ["--listen", f"unix://{path}", "--token-socket", f"unix://{hatch}"]
     with subprocess.Popen(command, env=environment(home), stderr=subprocess.PIPE, text=True) as process:
