@@ -22,7 +22,7 @@ from accountd import paths
 from accountd.cli import sandbox as sandbox_verb
 from accountd.cli.sandbox.home import MARK
 from accountd.client.blocking import Client
-from accountd.client.errors import ConnectionLost
+from accountd.client.errors import ConnectionLost, NothingListens
 from accountd.config import settings as config
 from accountd.sandbox import Script
 from accountd.sandbox.script import Authorize
@@ -110,6 +110,19 @@ def test_the_daemon_of_a_folder_that_goes_is_ended() -> None:
             finally:
                 daemon.kill()
         assert process.wait(timeout=10) == 0
+
+
+def test_a_daemon_of_its_home_at_another_socket_is_ended(tmp_path: Path) -> None:
+    """Its last words would make the folder anew."""
+    socket = tmp_path / "s"
+    with running() as (process, environ):
+        elsewhere = {**os.environ, **environ, "ACCOUNTD_SOCKET": str(socket)}
+        subprocess.run([*COMMAND[:-1], "socket"], env=elsewhere, capture_output=True, timeout=30, check=True)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    with pytest.raises(NothingListens):
+        Client(socket)
+    assert not Path(environ["CODEX_HOME"]).exists()
 
 
 def test_a_home_of_its_own_is_kept_and_used_again(tmp_path: Path) -> None:

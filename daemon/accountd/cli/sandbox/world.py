@@ -15,6 +15,7 @@ from accountd import paths
 from accountd.cli.sandbox.home import socket_of
 from accountd.client import connect
 from accountd.client.unix_socket import find_listener
+from accountd.files.daemon_note import read_noted
 from accountd.system.peer_credentials import peer_credentials
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ async def open_daemon(home: Path) -> AsyncIterator[None]:
 
 
 async def end_inhabitants(home: Path) -> None:
-    """End the daemon of a home, and its Codex processes: nobody could find them again, or has a use for them."""
-    await _end_daemon(socket_of(home))
+    """End the daemons of a home, also one at another socket, and its Codex processes: nobody has a use for them."""
+    for path in {os.fspath(socket_of(home)), *read_noted(os.fspath(home), os.fspath(home))}:
+        await _end_daemon(path)
     _end_agents(home)
 
 
-async def _end_daemon(path: Path) -> None:
+async def _end_daemon(path: str) -> None:
     with contextlib.suppress(OSError), trio.move_on_after(_ENDING):  # OSError: there is none, or not any more
-        async with await trio.open_unix_socket(str(path)) as connection:
+        async with await trio.open_unix_socket(path) as connection:
             daemon = peer_credentials(connection.socket)
             if daemon is not None and daemon.uid == os.getuid() and daemon.pid > 0:
                 process = _open_process(daemon.pid)
