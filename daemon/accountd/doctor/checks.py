@@ -19,6 +19,7 @@ from accountd.doctor.network import check_backend, check_ca, check_clock, check_
 from accountd.doctor.ports import check_ports
 from accountd.doctor.service import check_service
 from accountd.doctor.settings import check_config, check_requirements
+from accountd.doctor.vault import check_vault
 
 _NETWORK: Final = 30.0
 """Seconds for a request, and for finding out where it got stuck."""
@@ -40,6 +41,7 @@ CHECKS: Final = (
     Check("auth.rehearsal", check_rehearsal),
     Check("auth.leftovers", check_leftovers),
     Check("auth.credential", check_credential),
+    Check("auth.vault", check_vault),
     Check("agent.codex", check_codex, _NETWORK),
     Check("agent.front", check_front),
     Check("agent.others", in_thread(check_foreign_servers)),
