@@ -19,6 +19,7 @@ OTHERS = {"client", "front", "sandbox", "cli", "doctor"}
 """Rooms that are no part of the daemon's process."""
 
 SHORT_LIVED = {
+    ("server/accounts_handlers.py", "_look_up"): "ends when the backend has told of a workspace, or not",
     ("account/refresh.py", "self._fly"): "one refresh, which fails those who wait for it and raises nothing",
     ("accounts/roster.py", "self._keep"): "one account, which fails whoever opens it; what it does is supervised",
     ("account/refresh.py", "_cancel_when"): "as long as one sleep, in a nursery of the task that sleeps",

@@ -13,6 +13,7 @@ import trio.testing
 
 from accountd.accounts.displaced import A_REQUEST
 from accountd.accounts.listing import render_accounts
+from accountd.backend.client import Workspace
 from accountd.config.policy import Policy
 from accountd.errors import InvalidRequest, KeyringError, RefreshRefused, StorageError
 from accountd.protocol.prelude import render_prelude
@@ -118,6 +119,35 @@ async def test_a_switch_moves_both_and_tells_those_who_follow() -> None:
         await world.services.accounts.switch(home, lambda: None)
         assert states(world) == {work: "stored", home: "active"}
         assert world.credential.record == HOME
+
+
+async def test_an_account_is_found_by_the_name_of_its_workspace() -> None:
+    """Once the backend has told it: while it is active, after a switch, and after a restart."""
+    async with open_two() as (world, home, work):
+        accounts = world.services.accounts
+        login = accounts.active.credential.login
+        assert login is not None
+        accounts.active.routing.take(login, Workspace("Acme", "https://chatgpt.com", "NO_CONSTRAINT"))
+        name = f"{login.claims.email}/Acme"
+        assert accounts.known.find(name).id == home
+        await accounts.switch(work, lambda: None)
+        assert accounts.known.find(name).id == home
+        read = await accounts.roster.read()
+        assert read.find(name).id == home
+
+
+async def test_who_asks_for_the_list_does_not_wait_for_a_move() -> None:
+    """Which another program's lock may hold up: a verb asks for it before it asks for a token."""
+    async with open_two() as (world, home, work), trio.open_nursery() as nursery:
+        accounts = world.services.accounts
+        async with world.store.locked():
+            nursery.start_soon(accounts.switch, work, lambda: None)
+            await trio.testing.wait_all_tasks_blocked()
+            async with open_client(world.services, extensions={"accountd": {}}) as client:
+                listed = await client.call("accountd/accounts/list", {})
+                assert listed["result"]["activeId"] == home
+        await trio.testing.wait_all_tasks_blocked()
+        assert accounts.active_id == work
 
 
 async def test_a_switch_takes_what_others_have_refreshed() -> None:

@@ -332,6 +332,7 @@ def test_a_home_and_a_work_account(sandbox: Callable[..., Environ], tmp_path: Pa
 
     def be(name: str) -> None:
         claims = {"email": "ada@example.com", "user_id": "user-ada", "account_id": f"ws-{name}"}
+        claims["workspace_name"] = name.capitalize()
         script = json.dumps({"claims": claims}).encode()
         urllib.request.urlopen(f"{environ['CODEX_APP_SERVER_LOGIN_ISSUER']}/sandbox/script", script).close()
 
@@ -341,7 +342,10 @@ def test_a_home_and_a_work_account(sandbox: Callable[..., Environ], tmp_path: Pa
     be("work")
     told = verb("login", "--keep-active", "--as", "work")
     assert told.splitlines()[-1] == "It is kept as `work`; `accountd switch work` has it in use."
-    verb("accounts", "rename", "ada@example.com/ws-home", "home")
+    be("home")
+    listed = json.loads(verb("accounts", "--json", "--refresh"))
+    assert listed["accounts"][0]["workspace"]["name"] == "Home"
+    verb("accounts", "rename", "ada@example.com/Home", "home")
     listed = json.loads(verb("accounts", "--json"))
     home, work = listed["accounts"]
     assert (listed["activeId"], home["alias"], work["state"]) == (home["id"], "home", "stored")
@@ -370,11 +374,11 @@ def test_a_home_and_a_work_account(sandbox: Callable[..., Environ], tmp_path: Pa
     told = run_verb({**environ, "ACCOUNTD_ACCOUNT": "work"}, "connect", stdin=lines).stdout
     assert json.loads(told.splitlines()[-1])["result"]["workspaceRouting"]["chatgptAccountId"] == "ws-work"
 
-    assert verb("switch", "work").startswith("Now in use: ada@example.com in ws-work")
+    assert verb("switch", "work").startswith("Now in use: ada@example.com in W")
     assert json.loads(verb("status", "--json"))["account"]["because"] == "active"
     be("home")  # who is anybody else than work
     verb("login", "--account", "work", code=1)
-    assert verb("logout", "--account", "home").startswith("Logged out. It was ada@example.com in ws-home, home")
+    assert verb("logout", "--account", "home").startswith("Logged out. It was ada@example.com in Home, home")
     assert verb("logout") == "Logged out.\n"
     verb("status", code=3)
     assert verb("accounts").startswith("There is no account.")

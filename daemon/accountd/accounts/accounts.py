@@ -37,6 +37,7 @@ from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from accountd.account.credential import find_objection
@@ -112,7 +113,17 @@ class Accounts:
     @property
     def known(self) -> AccountList:
         """The list, as it is known: in the order in which they came."""
-        return self.roster.list
+        return self.named(self.roster.list)
+
+    def named(self, accounts: AccountList) -> AccountList:
+        """Return a list with the names of workspaces that the backend has told, by which accounts are found."""
+        for entry in accounts.entries:
+            account = self.active if entry.id == self.active_id else self.roster.get(entry.id)
+            login = account.credential.login if account is not None else None
+            found = account.routing.find(login) if account is not None and login is not None else None
+            if found is not None and found.name not in (None, entry.workspace_name):
+                accounts = accounts.with_entry(msgspec.structs.replace(entry, workspace_name=found.name))
+        return accounts
 
     def _prepare(self, entry: Entry, account: Account) -> None:
         """Set up an account of the vault before it begins."""
@@ -226,7 +237,12 @@ class Accounts:
             yield
 
     async def reread(self) -> None:
-        """Know the accounts as another daemon of this home may have left them. Raises StorageError."""
+        """Know the accounts as another daemon of this home may have left them. Raises StorageError.
+
+        A move that is under way is not waited for: it reads the list itself, and may wait for others' locks.
+        """
+        if self.moving.locked():
+            return
         async with self.moving:
             await self._reread()
 
@@ -296,7 +312,7 @@ class Accounts:
         def with_active(accounts: AccountList) -> AccountList:
             if record is not None:
                 accounts, _ = accounts.with_record(record, self.clock.now(), account_id)
-            return change(accounts)
+            return change(self.named(accounts))
 
         await self.roster.update(with_active, record)
 

@@ -43,7 +43,7 @@ def _render(entry: Entry, accounts: Accounts, policy: Policy, pins: tuple[str, .
         auth_mode=entry.mode,
         email=entry.email,
         user_id=entry.identity.user_id,
-        workspace=_describe_workspace(entry, account),
+        workspace=Workspace(entry.identity.workspace_id, entry.workspace_name, entry.workspace_kind),
         plan_type=entry.plan_type,
         state=_find_state(account, is_active=is_active, permitted=permitted, needs_login=needs_login),
         permitted=permitted,
@@ -66,10 +66,3 @@ def _find_state(account: Account | None, *, is_active: bool, permitted: bool, ne
     if needs_login:
         return "needsLogin"
     return "doubtful" if account.credential.is_doubtful else "stored"
-
-
-def _describe_workspace(entry: Entry, account: Account | None) -> Workspace:
-    login = account.credential.login if account is not None else None
-    found = account.routing.find(login) if account is not None and login is not None else None
-    name = found.name if found is not None else entry.workspace_name
-    return Workspace(entry.identity.workspace_id, name, entry.workspace_kind)

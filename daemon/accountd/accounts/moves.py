@@ -112,6 +112,7 @@ class Moves:
         target = roster.get(coming) if coming is not None else None
 
         def with_both(known: AccountList) -> AccountList:
+            known = accounts.named(known)
             if leaving is not None and here is not None:
                 known = doubt(known.with_record(leaving, now, here)[0], here, doubtful=active.is_doubtful)
             known, entry = known.with_record(record, now, coming)

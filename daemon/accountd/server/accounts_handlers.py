@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+
+import trio
 
 from accountd.account.external import EXTERNAL_IS_ACTIVE
 from accountd.accounts.listing import render_accounts
@@ -15,6 +17,7 @@ from accountd.server.call import Call
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from accountd.account.account import Account
     from accountd.accounts.account_list import Entry
 
 
@@ -23,7 +26,20 @@ async def accounts_list(call: Call[wire.ListAccountsParams]) -> None:
     services = call.services
     with _told("the accounts are not known"):
         await services.accounts.reread()
+    if call.params.refresh_workspaces:
+        async with trio.open_nursery() as nursery:
+            for account in services.accounts:
+                nursery.start_soon(_look_up, account)
+        with _told("the names of the workspaces could not be stored"):
+            await services.accounts.update(lambda known: known)
     call.reply(render_accounts(services.accounts, services.policy.current, call.selection.account_id))
+
+
+async def _look_up(account: Account) -> None:
+    """Have the backend tell of an account's workspace, unless that might spend what another program has."""
+    if account.credential.login is not None and not account.credential.is_doubtful:
+        with suppress(RequestFailed):  # then it is called what it was
+            await account.routing.look_up()
 
 
 def accounts_select(call: Call[wire.SelectAccountParams]) -> None:
