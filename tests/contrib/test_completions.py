@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +81,33 @@ def test_values_are_offered(ask: Ask, script: str, equals: str, tmp_path: Path) 
     assert values(f"accountd login --socket{equals}here") == {"here-folder", "here-file"}
     assert values(f"accountd sandbox --script{equals}here") == {"here-folder", "here-file"}
     assert values(f"accountd sandbox --home{equals}here") == {"here-folder"}
+
+
+TABLE = """\
+  NAME      WHO                      WORKSPACE   PLAN   STATE
+* home      ada@example.com          Personal    plus   active
+  work      ada@example.com          Acme        team   stored
+Here: work (folder /home/ada/acme)
+"""
+
+
+@SHELLS
+def test_names_of_accounts_are_offered(
+    ask: Ask, script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the daemon lists them, behind option and verb; none is started for it, nor is it an error without."""
+    command = tmp_path / "bin" / "accountd"
+    command.parent.mkdir()
+    monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+    (tmp_path / "table").write_text(TABLE)
+    for code, names in ((0, {"home", "work"}), (5, set())):
+        answer = f"cat {tmp_path}/table" if not code else "echo there is none >&2"
+        command.write_text(f'#!/bin/sh\n[ "$*" = "accounts --no-start" ] && {{ {answer}; exit {code}; }}\n')
+        command.chmod(0o700)
+        for line in ("switch ", "token --account ", "accounts pin "):
+            assert {name for name in ask(script, f"accountd {line}", tmp_path) if name} - {"--"} == names, line
+        if names:
+            assert set(ask(script, "accountd switch h", tmp_path)) == {"home"}
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,10 @@ class Connection:
             if error.code is None:
                 raise AnswerUnknown(f"the daemon answered with {error.message}") from None
             told = read_member(error.data, ErrorData)
-            reason = None if told is None else told.accountd.reason
-            raise CallFailed(error.code, error.message, reason) from None
+            if told is None:
+                raise CallFailed(error.code, error.message) from None
+            candidates = told.accountd.candidates or ()
+            raise CallFailed(error.code, error.message, told.accountd.reason, candidates) from None
 
     async def keep_alive(self, seconds: float) -> None:
         """Ask for an answer each so many seconds, and end the connection if none comes in as many; until it ends.

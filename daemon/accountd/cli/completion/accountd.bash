@@ -36,26 +36,38 @@ _shtab_accountd_completion_option_strings=(-h --help)
 _shtab_accountd_help_option_strings=(-h --help)
 _shtab_accountd_option_strings=(-h --help --version)
 
+_shtab_accountd_login___account_COMPGEN=_accountd_names
 _shtab_accountd_login___socket_COMPGEN=_accountd_files
+_shtab_accountd_logout___account_COMPGEN=_accountd_names
 _shtab_accountd_logout___socket_COMPGEN=_accountd_files
+_shtab_accountd_status___account_COMPGEN=_accountd_names
 _shtab_accountd_status___socket_COMPGEN=_accountd_files
+_shtab_accountd_usage___account_COMPGEN=_accountd_names
 _shtab_accountd_usage___socket_COMPGEN=_accountd_files
+_shtab_accountd_token___account_COMPGEN=_accountd_names
 _shtab_accountd_token___socket_COMPGEN=_accountd_files
 _shtab_accountd_token_socket_pos_1_COMPGEN=_accountd_files
 _shtab_accountd_token_socket___socket_COMPGEN=_accountd_files
+_shtab_accountd_watch___account_COMPGEN=_accountd_names
 _shtab_accountd_watch___socket_COMPGEN=_accountd_files
+_shtab_accountd_accounts_rename_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_rename___socket_COMPGEN=_accountd_files
+_shtab_accountd_accounts_remove_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_remove___socket_COMPGEN=_accountd_files
+_shtab_accountd_accounts_pin_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_pin_pos_1_COMPGEN=_accountd_dirs
 _shtab_accountd_accounts_pin___socket_COMPGEN=_accountd_files
 _shtab_accountd_accounts_unpin_pos_0_COMPGEN=_accountd_dirs
 _shtab_accountd_accounts_unpin___socket_COMPGEN=_accountd_files
 _shtab_accountd_accounts_pins___socket_COMPGEN=_accountd_files
 _shtab_accountd_accounts___socket_COMPGEN=_accountd_files
+_shtab_accountd_switch_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_switch___socket_COMPGEN=_accountd_files
 _shtab_accountd_socket___socket_COMPGEN=_accountd_files
+_shtab_accountd_connect___account_COMPGEN=_accountd_names
 _shtab_accountd_connect___socket_COMPGEN=_accountd_files
 _shtab_accountd_app_server___socket_COMPGEN=_accountd_files
+_shtab_accountd_app_server___account_COMPGEN=_accountd_names
 _shtab_accountd_stop___socket_COMPGEN=_accountd_files
 _shtab_accountd_restart___socket_COMPGEN=_accountd_files
 _shtab_accountd_sandbox___home_COMPGEN=_accountd_dirs
@@ -334,6 +346,7 @@ complete -o bashdefault -F _shtab_accountd accountd
 
 _accountd_files() { compgen -f -- "$1"; }
 _accountd_dirs() { compgen -d -- "$1"; }
+_accountd_names() { compgen -W "$(accountd accounts --no-start 2>/dev/null | sed -n '2,$s/^[* ] \([^ ]*\).*/\1/p')" -- "$1"; }
 
 # bash takes `--format=raw` for three words. Without the = they are what is expected above.
 _accountd() {

@@ -69,7 +69,7 @@ _shtab_accountd_accounts_pin_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
-  ":the account:"
+  ":the account:_accountd_names"
   ":the folder (default\: this one):_files -/"
 )
 
@@ -90,7 +90,7 @@ _shtab_accountd_accounts_remove_options=(
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
   "--revoke[end its login at the issuer as well]"
-  ":the account:"
+  ":the account:_accountd_names"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -100,7 +100,7 @@ _shtab_accountd_accounts_rename_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
-  ":the account:"
+  ":the account:_accountd_names"
   ":what it is called from now on:"
 )
 
@@ -124,7 +124,7 @@ _shtab_accountd_app_server_options=(
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
   "--account-from=[unix\:\/\/PATH\: have the account of a token socket, which may be another machine\'s, and start no daemon]:URL:"
-  "--account=[be for this account, whichever is active\; else \$ACCOUNTD_ACCOUNT]:NAME:"
+  "--account=[be for this account, whichever is active\; else \$ACCOUNTD_ACCOUNT]:NAME:_accountd_names"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -140,7 +140,7 @@ _shtab_accountd_completion_defaults_added=0
 
 _shtab_accountd_connect_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:_accountd_names"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -172,7 +172,7 @@ _shtab_accountd_login_options=(
   "--no-browser[with --browser\: open none, only print the address]"
   "--keep-active[add the account, and leave the one that is active as it is]"
   "--as=[what the account is called from now on]:ALIAS:"
-  "--account=[log this account in again\; anybody else, or elsewhere, is refused]:NAME:"
+  "--account=[log this account in again\; anybody else, or elsewhere, is refused]:NAME:_accountd_names"
   "--qr[show the page\'s address as a QR code too]"
   "--copy[copy the code to the clipboard]"
   "--json[print one JSON object for each event]"
@@ -186,7 +186,7 @@ _shtab_accountd_login_defaults_added=0
 _shtab_accountd_logout_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--forget[log out on this machine only\: do not revoke the login at the issuer]"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else the active one)]:NAME:_accountd_names"
   "--all[log every account out, and forget it]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
@@ -269,7 +269,7 @@ _shtab_accountd_status_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--format=[for people, for programs, or for Prometheus]:format:(text json prometheus)"
   "--json[print one JSON object instead]"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:_accountd_names"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -290,7 +290,7 @@ _shtab_accountd_switch_options=(
   "--workspace=[another workspace of it, by its name or id]:WORKSPACE:"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
-  ":the account:"
+  ":the account:_accountd_names"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -300,7 +300,7 @@ _shtab_accountd_token_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--min-valid=[how long it must be good for at least, at most 24h\: 90, 90s, 5m, 1h (default\: 5m)]:TIME:"
   "--format=[how to print it\: raw, json, env, header, curl (default\: raw)]:X:(raw json env header curl)"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:_accountd_names"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -322,7 +322,7 @@ _shtab_accountd_token_socket_defaults_added=0
 _shtab_accountd_usage_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object instead]"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:_accountd_names"
   "--all[of every account, in the order of \`accountd accounts\`]"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
@@ -334,7 +334,7 @@ _shtab_accountd_usage_defaults_added=0
 _shtab_accountd_watch_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print one JSON object for each event]"
-  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:"
+  "--account=[which account\: by its alias, its id, its email or email\/workspace (default\: \$ACCOUNTD_ACCOUNT, else that of the nearest pinned folder, else the active one)]:NAME:_accountd_names"
   "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
   "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
 )
@@ -413,6 +413,10 @@ _shtab_accountd_accounts() {
   esac
 }
 
+# Custom Preamble
+_accountd_names() { compadd -- $(accountd accounts --no-start 2>/dev/null | sed -n '2,$s/^[* ] \([^ ]*\).*/\1/p') }
+
+# End Custom Preamble
 
 
 typeset -A opt_args
