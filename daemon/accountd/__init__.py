@@ -7,7 +7,8 @@ street    cli · sandbox · doctor                 what people run: clients of t
 roof      daemon · listeners · signals · services · reload · front      nests lifetimes, builds all
 doors     server · client                        the socket seen from inside, and from outside
 services  supervisor · hub · audit · account · accounts · requirements.service · login      what lives
-outside   rpc · system · web · backend.client · storage · audit.file · requirements.file  one foreign thing a file
+outside   rpc · system · web · backend.client · storage · switchers ·
+          audit.file · requirements.file         one foreign thing a file
 paper     protocol · framing · oauth · backend · requirements · foreign_json ·
           page_templates                         bytes and values in and out
 ground    errors · installation · unforeseen · secret · redaction · files · config · codex · paths · counters · logs

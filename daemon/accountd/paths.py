@@ -41,6 +41,11 @@ OWN_LOGS: Final = (LOG, AUDIT_LOG, AUDIT_LOG_OF_GUESTS)
 ACCOUNT_LIST: Final = "accounts.json"
 ACCOUNT_RECORDS: Final = "accounts"
 
+# Of programs that switch accounts.
+SWITCHER_REGISTRY: Final = "registry.json"
+SWITCHER_ACCOUNTS: Final = "accounts.json"
+SWITCHER_SESSIONS: Final = "account-sessions.json"
+
 # Elsewhere.
 MACHINE_FOLDER: Final = "/etc/codex"
 OWN_MACHINE_FOLDER: Final = "/etc/accountd"

@@ -100,6 +100,7 @@ async def open_services(
                 issuer=issuer,
                 counters=counters,
                 clock=clock,
+                codex_home=config.codex_home,
                 environment=describe_environment(environ),
                 backend_url=config.backend if config.backend != DEFAULT_BACKEND else None,
                 token_sockets=token_sockets,

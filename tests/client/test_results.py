@@ -18,6 +18,7 @@ FOR_THE_TYPE_CHECKER = {
     "PlanType": PlanType,
     "RoutingOverride": account.RoutingOverride,
     "AuthMode": account.AuthMode,
+    "ImportOutcome": accounts.ImportOutcome,
     "State": accounts.State,
     "WorkspaceKind": sessions.WorkspaceKind,
 }

@@ -33,7 +33,7 @@ READS = (
     METHODS.keys()
     - {"initialize", "account/login/cancel", "account/login/submitCallback", "accountSession/switch"}
     - {"account/login/start", "account/logout", "account/forget", "accountd/pins/write"}
-    - {f"accountd/accounts/{change}" for change in ("select", "switch", "rename", "remove")}
+    - {f"accountd/accounts/{change}" for change in ("select", "switch", "rename", "remove", "import")}
 )
 """What can be called at any time, and changes nothing that others would see."""
 
@@ -138,6 +138,7 @@ async def use_two_accounts(talker: Talker) -> None:
     await talker.call("accountd/accounts/switch", {"account": "ci"})
     await talker.call("accountd/accounts/switch", {"account": person["id"]})
     await talker.call("accountd/accounts/remove", {"account": "ci"})
+    await talker.call("accountd/accounts/import", {"path": "/nonexistent", "dryRun": True})
 
 
 def _make_token_socket(path: Path) -> TokenSocket:

@@ -228,6 +228,7 @@ def test_a_known_method_is_found() -> None:
         "accountd/accounts/switch",
         "accountd/accounts/rename",
         "accountd/accounts/remove",
+        "accountd/accounts/import",
         "accountd/pins/write",
         "account/logout",
         "accountSession/switch",

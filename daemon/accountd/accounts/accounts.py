@@ -44,7 +44,7 @@ from accountd.account.credential import find_objection
 from accountd.accounts.account_list import make_entry, sign_out
 from accountd.accounts.displaced import Displaced, KeeperOfActive, KeeperOfStored
 from accountd.accounts.identity import identify, is_same_login
-from accountd.accounts.moves import Moves
+from accountd.accounts.moves import Moves, judge
 from accountd.accounts.roster import Roster
 from accountd.errors import (
     InvalidRequest,
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
     from accountd.account.account import Account, Shared
     from accountd.accounts.account_list import AccountList, Entry
-    from accountd.protocol.accounts import Change
+    from accountd.protocol.accounts import Change, ImportOutcome
     from accountd.storage.base import AuthRecord
     from accountd.storage.vault import Vault
 
@@ -377,6 +377,29 @@ class Accounts:
                     await self._moves.put_in_use(record, announce, alias=alias)
                 else:
                     await self._moves.put_beside(record, announce, alias=alias)
+
+    async def take_in(self, record: AuthRecord, *, dry_run: bool) -> tuple[ImportOutcome, str]:
+        """Have a login beside the others, in doubt, that another program keeps; of an account, the newer one.
+
+        Return what has become of it, or would with `dry_run`, and the id of its account. Raises as `log_in`.
+        """
+        async with self.moving:
+            with trio.CancelScope(shield=True):
+                await self._reread()
+                owner = self.known.with_record(record, self.clock.now())[1]
+                account_id = owner.id if owner is not None else ""
+                entry = self.known.get(account_id)
+                current = self.get(account_id).credential.record if entry is not None else None
+                outcome = judge(record, current)
+                if outcome in ("added", "replaced") and not dry_run:
+                    await self._moves.put_beside(record, lambda: None, alias=None, by="import", doubtful=True)
+        return outcome, account_id
+
+    async def trust(self, account_id: str) -> None:
+        """Have no doubt in an account any more: nobody else has its tokens now. Raises StorageError."""
+        async with self.moving:
+            self.displaced.note_refreshed(account_id)
+            await self.displaced.settle_now()
 
     async def switch(self, account_id: str, announce: Callable[[], None]) -> None:
         """Make another account the active one, for everybody who means none by name.

@@ -20,12 +20,14 @@ from accountd.accounts.account_list import doubt
 from accountd.accounts.identity import is_same_login
 from accountd.errors import InvalidRequest, LoginFailed, StorageError
 from accountd.hub import Audience
+from accountd.storage.leftovers import refreshed_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.accounts.account_list import AccountList, Entry
     from accountd.accounts.accounts import Accounts
+    from accountd.protocol.accounts import ImportOutcome
     from accountd.storage.base import AuthRecord
 
 _CHANGED: Final = "the accounts have changed"
@@ -35,6 +37,15 @@ _UNKNOWN_KIND: Final = (
 )
 
 _log = logging.getLogger(__name__)
+
+
+def judge(record: AuthRecord, current: AuthRecord | None) -> ImportOutcome:
+    """Say what becomes of a login of an account of which that one is here: the newer one is kept."""
+    if current is None:
+        return "added"
+    if (record.chatgpt and record.chatgpt.tokens) == (current.chatgpt and current.chatgpt.tokens):
+        return "known"
+    return "replaced" if refreshed_at(record) > refreshed_at(current) else "older"
 
 
 class Moves:
@@ -189,7 +200,15 @@ class Moves:
         elif added is not None:
             await accounts.update_leniently(lambda known: known.without(added.id))
 
-    async def put_beside(self, record: AuthRecord, announce: Callable[[], None], *, alias: str | None) -> None:
+    async def put_beside(
+        self,
+        record: AuthRecord,
+        announce: Callable[[], None],
+        *,
+        alias: str | None,
+        by: str = "login",
+        doubtful: bool = False,
+    ) -> None:
         """Have a record in the vault, and the active account as it is, unless it is that one again."""
         accounts, now = self._accounts, self._accounts.clock.now()
         owner = accounts.known.find_owner(record)
@@ -202,7 +221,7 @@ class Moves:
             known, found = known.with_record(record, now)
             if found is None:
                 return known
-            known = known.with_entry(msgspec.structs.replace(found, doubtful=False))
+            known = known.with_entry(msgspec.structs.replace(found, doubtful=doubtful))
             return known.renamed(found.id, alias) if alias is not None else known
 
         is_new = entry.id not in accounts.roster
@@ -215,14 +234,14 @@ class Moves:
                 except BaseException:
                     await self._undo(None, None, record, owner)
                     raise
-                account.credential.is_doubtful = False
+                account.credential.is_doubtful = doubtful
                 account.credential.become(record, announce)
         except BaseException:
             if is_new:
                 await accounts.roster.close(entry.id)
             raise
         if owner is None and len(accounts.known.entries) > 1:
-            accounts.audit.note("account.added", account=entry.id, by="login")
+            accounts.audit.note("account.added", account=entry.id, by=by)
         accounts.tell("added" if is_new else "healed", entry.id)
 
     async def _drop_record(self, account_id: str) -> None:

@@ -47,6 +47,14 @@ class AccountsConnection(BlockingConnection):
         """Forget an account that is not active, and with `revoke` end its login."""
         self.call("accountd/accounts/remove", {"account": name, "revoke": revoke}, ANSWER_TIMEOUT)
 
+    def import_accounts(
+        self, path: str, *, dry_run: bool = False, move: bool = False
+    ) -> list[results.ImportedAccount]:
+        """Take over the logins that are at an absolute path, and say what has become of each, or would."""
+        asked = {"path": path, "dryRun": dry_run, "move": move}
+        answer = self.call("accountd/accounts/import", asked, ANSWER_TIMEOUT)
+        return cast("list[results.ImportedAccount]", answer["found"])
+
     def read_pins(self) -> dict[str, str]:
         """Ask which folders mean an account: real paths, each with an id."""
         return cast("dict[str, str]", self.call("accountd/pins/read", timeout=ANSWER_TIMEOUT)["pins"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 if TYPE_CHECKING:
     from accountd.codex.plans import PlanType
     from accountd.protocol.account import AuthMode, RoutingOverride
-    from accountd.protocol.accounts import State
+    from accountd.protocol.accounts import ImportOutcome, State
     from accountd.protocol.sessions import WorkspaceKind
 
 
@@ -272,6 +272,19 @@ class ListedAccount(TypedDict):
     addedAt: float
     lastUsedAt: float | None
     pins: list[str]
+
+
+class ImportedAccount(TypedDict):
+    """See protocol.accounts.ImportedAccount."""
+
+    path: str
+    tool: str
+    email: str | None
+    workspaceId: str | None
+    outcome: ImportOutcome
+    id: str | None
+    why: str | None
+    alsoIn: list[str]
 
 
 class ListAccountsResponse(TypedDict):

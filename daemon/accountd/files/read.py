@@ -33,6 +33,16 @@ def read_own_file(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
     return _read(open_ours(path, os.O_RDONLY), limit)
 
 
+def read_unlinked_file(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
+    """Read a file of this user's that is no link. As `read_file`; PermissionError for one of another user's."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags)
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        os.close(descriptor)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return _read(descriptor, limit)
+
+
 def _read(descriptor: int, limit: int) -> bytes:
     """Read an open file, and close it."""
     try:

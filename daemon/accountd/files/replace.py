@@ -175,6 +175,15 @@ def remove_file(target: Path, *, nothing: bytes | None = None) -> None:
             write_in_place(entry, nothing)
 
 
+def try_to_remove(target: Path) -> str | None:
+    """Remove a file as `remove_file` does. Return why it is still there, None if it is not."""
+    try:
+        remove_file(target)
+    except OSError as error:
+        return describe_os_error(error)
+    return None
+
+
 def keep_aside(target: Path, mark: str) -> str:
     """Give a file a second name beside it, which ends in a mark, and mode 0600; return the name. Raises OSError.
 

@@ -102,6 +102,38 @@ class RemoveAccountParams(Wire, frozen=True):
     revoke: bool = False
 
 
+ImportOutcome = Literal["added", "replaced", "known", "older", "own", "refused", "unreadable"]
+"""`replaced`: it is newer than what was here; `older`: it is not, and that is kept. `known`: the same
+tokens; `own`: a file of this CODEX_HOME itself."""
+
+
+class ImportAccountsParams(Wire, frozen=True):
+    """`accountd/accounts/import`: an absolute path; `dry_run` does nothing, `move` removes the copies."""
+
+    path: str
+    dry_run: bool = False
+    move: bool = False
+
+
+class ImportedAccount(Wire, frozen=True):
+    """A login that was found, and what has become of it. `also_in` are other tools that hold the same one."""
+
+    path: str
+    tool: str
+    email: str | None
+    workspace_id: str | None
+    outcome: ImportOutcome
+    id: str | None
+    why: str | None
+    also_in: tuple[str, ...]
+
+
+class ImportAccountsResponse(Wire, frozen=True):
+    """`accountd/accounts/import`: in the order in which they were found."""
+
+    found: tuple[ImportedAccount, ...]
+
+
 class AccountsDone(Wire, frozen=True):
     """`accountd/accounts/rename` and `remove`, `accountd/pins/write`: it is done."""
 

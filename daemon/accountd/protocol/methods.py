@@ -90,6 +90,9 @@ METHODS: Final[dict[str, Method]] = {
     "accountd/accounts/rename": Method(
         accounts.RenameAccountParams, accounts.AccountsDone, in_turn=True, extension=True
     ),
+    "accountd/accounts/import": Method(
+        accounts.ImportAccountsParams, accounts.ImportAccountsResponse, in_turn=True, extension=True
+    ),
     "accountd/accounts/remove": Method(
         accounts.RemoveAccountParams, accounts.AccountsDone, in_turn=True, extension=True
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from accountd import paths
 from accountd.account.external import EXTERNAL_IS_ACTIVE
 from accountd.accounts.listing import render_accounts
 from accountd.errors import InvalidRequest, LoginFailed, RequestFailed, StorageError
@@ -89,6 +91,26 @@ async def accounts_remove(call: Call[wire.RemoveAccountParams]) -> None:
         await accounts.remove(entry.id, lambda: call.reply(wire.AccountsDone()), revoke=call.params.revoke)
 
 
+async def accounts_import(call: Call[wire.ImportAccountsParams]) -> None:
+    """Take over the logins that another program keeps."""
+    from accountd.accounts.importing import import_logins  # which most daemons never come to
+
+    path = Path(call.params.path)
+    if not path.is_absolute():
+        raise InvalidRequest("path must be absolute")
+    home, params = paths.user_home(), call.params
+    with _told("the logins could not be taken over"):
+        found = await import_logins(
+            call.services.accounts,
+            path,
+            call.services.codex_home,
+            Path(home) if home is not None else None,
+            dry_run=params.dry_run,
+            move=params.move,
+        )
+    call.reply(wire.ImportAccountsResponse(tuple(found)))
+
+
 async def pins_read(call: Call[None]) -> None:
     """Answer which folders mean which account."""
     with _told("the accounts are not known"):
@@ -130,6 +152,7 @@ HANDLERS: Final[dict[str, Callable[[Call[Any]], Awaitable[None] | None]]] = {
     "accountd/accounts/switch": accounts_switch,
     "accountd/accounts/rename": accounts_rename,
     "accountd/accounts/remove": accounts_remove,
+    "accountd/accounts/import": accounts_import,
     "accountd/pins/read": pins_read,
     "accountd/pins/write": pins_write,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -59,6 +60,7 @@ class Services(msgspec.Struct, frozen=True):
     issuer: Issuer
     counters: Counters
     clock: Clock
+    codex_home: Path
     environment: dict[str, str] = {}
     backend_url: str | None = None  # where it is another one than is usual
     token_sockets: TokenSocketHolder | None = None

@@ -224,3 +224,28 @@ def test_options_may_stand_before_the_action(home: Path, capsys: pytest.CaptureF
     with AppServer(home / "other", script_accounts(HOME) | DONE):
         assert main(["accounts", "--socket", str(home / "other"), "--no-start", "pins"]) == 0
     assert "No folder is pinned" in capsys.readouterr().out
+
+
+def test_what_has_become_of_each_login_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With who holds it as well, and what follows from that; it has failed if nothing was taken."""
+    one = {"path": "/x/a.json", "tool": "caam", "email": "ada@example.com", "workspaceId": "1", "id": "aaaaaa"}
+    bad: Message = {
+        **one,
+        "path": "/x/b.json",
+        "email": None,
+        "outcome": "unreadable",
+        "why": "it is a pipe",
+        "alsoIn": [],
+    }
+    found = [{**one, "outcome": "added", "why": None, "alsoIn": ["codex-switch"]}, bad]
+    with AppServer(path, {"accountd/accounts/import": {"found": found}}) as server:
+        assert main(["accounts", "import", "/x"]) == 0
+        assert server.params("accountd/accounts/import") == {"path": "/x", "dryRun": False, "move": False}
+        told = capsys.readouterr().out.splitlines()
+    assert told[:-1] == [
+        "/x/a.json: ada@example.com, added; codex-switch holds it as well",
+        "/x/b.json: no login, not read: it is a pipe",
+    ]
+    assert "in two places now" in told[-1]
+    with AppServer(path, {"accountd/accounts/import": {"found": [bad]}}):
+        assert main(["accounts", "import", "/x", "--move"]) == 1

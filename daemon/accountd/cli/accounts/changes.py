@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from accountd import paths
 from accountd.cli.connecting import connect
-from accountd.cli.exits import OK, Failure
+from accountd.cli.exits import ERROR, OK, Failure
 from accountd.cli.selecting import describe_who, label, read_accounts, refuse
 from accountd.cli.terminal import one_line, say, tell
 from accountd.cli.waiting import waiting
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accountd.client.blocking import Client
-    from accountd.client.results import ListedAccount
+    from accountd.client.results import ImportedAccount, ListedAccount
 
 
 def find_account(client: Client, name: str) -> ListedAccount:
@@ -100,9 +100,43 @@ def _read_folder(args: argparse.Namespace) -> str:
         raise Failure("this folder is gone; name one") from error
 
 
+def _import(args: argparse.Namespace) -> int:
+    path = paths.expand(args.path, where="PATH")
+    with connect(args) as client:
+        found = client.import_accounts(paths.tell(path), dry_run=args.dry_run, move=args.move)
+    for each in found:
+        who = "no login" if each["outcome"] == "unreadable" else each["email"] or "an API key"
+        say(f"{one_line(each['path'])}: {one_line(who)}, {_OUTCOMES[each['outcome']]}{_add_reason(each)}")
+    taken = [each for each in found if each["outcome"] in {"added", "replaced"}]
+    if args.dry_run:
+        tell(f"{len(taken)} of {len(found)} would be taken over; nothing was done.")
+    elif taken and not args.move:
+        tell(
+            "Each of these logins is in two places now, and the first program that refreshes it ends it for the "
+            "other. Use it here alone, or import with --move."
+        )
+    return OK if any(each["outcome"] not in {"refused", "unreadable"} for each in found) else ERROR
+
+
+def _add_reason(each: ImportedAccount) -> str:
+    why = f": {one_line(each['why'])}" if each["why"] else ""
+    return f"{why}; {', '.join(each['alsoIn'])} holds it as well" if each["alsoIn"] else why
+
+
+_OUTCOMES: Final = {
+    "added": "added",
+    "replaced": "newer than the login that was here, which it replaces",
+    "known": "known already",
+    "older": "older than the login that is here, which stays",
+    "own": "which is accountd's own",
+    "refused": "not taken",
+    "unreadable": "not read",
+}
+
 ACTIONS: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "rename": _rename,
     "remove": _remove,
+    "import": _import,
     "pin": _pin,
     "unpin": _unpin,
     "pins": _list_pins,

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/accountd
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_accountd_accounts_subparsers=(rename remove pin unpin pins)
+_shtab_accountd_accounts_subparsers=(rename remove import pin unpin pins)
 _shtab_accountd_subparsers=(login logout status usage token token-socket watch accounts switch socket connect app-server serve stop restart service sandbox schema doctor completion help)
 
 _shtab_accountd_login_option_strings=(-h --help --browser --with-api-key --no-browser --keep-active --as --account --qr --copy --json --socket --no-start)
@@ -17,6 +17,7 @@ _shtab_accountd_token_socket_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_watch_option_strings=(-h --help --json --account --socket --no-start)
 _shtab_accountd_accounts_rename_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_accounts_remove_option_strings=(-h --help --socket --no-start --revoke)
+_shtab_accountd_accounts_import_option_strings=(-h --help --socket --no-start --dry-run --move)
 _shtab_accountd_accounts_pin_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_accounts_unpin_option_strings=(-h --help --socket --no-start)
 _shtab_accountd_accounts_pins_option_strings=(-h --help --socket --no-start)
@@ -54,6 +55,8 @@ _shtab_accountd_accounts_rename_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_rename___socket_COMPGEN=_accountd_files
 _shtab_accountd_accounts_remove_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_remove___socket_COMPGEN=_accountd_files
+_shtab_accountd_accounts_import_pos_0_COMPGEN=_accountd_files
+_shtab_accountd_accounts_import___socket_COMPGEN=_accountd_files
 _shtab_accountd_accounts_pin_pos_0_COMPGEN=_accountd_names
 _shtab_accountd_accounts_pin_pos_1_COMPGEN=_accountd_dirs
 _shtab_accountd_accounts_pin___socket_COMPGEN=_accountd_files
@@ -79,7 +82,7 @@ _shtab_accountd_doctor___socket_COMPGEN=_accountd_files
 _shtab_accountd_status___format_choices=(text json prometheus)
 _shtab_accountd_token___format_choices=(raw json env header curl)
 _shtab_accountd_token_socket_pos_0_choices=(open close status)
-_shtab_accountd_accounts_pos_0_choices=(rename remove pin unpin pins)
+_shtab_accountd_accounts_pos_0_choices=(rename remove import pin unpin pins)
 _shtab_accountd_serve___log_level_choices=(debug info warning error)
 _shtab_accountd_serve___log_format_choices=(text json journald)
 _shtab_accountd_service_pos_0_choices=(install uninstall status)
@@ -129,6 +132,11 @@ _shtab_accountd_accounts_remove__h_nargs=0
 _shtab_accountd_accounts_remove___help_nargs=0
 _shtab_accountd_accounts_remove___no_start_nargs=0
 _shtab_accountd_accounts_remove___revoke_nargs=0
+_shtab_accountd_accounts_import__h_nargs=0
+_shtab_accountd_accounts_import___help_nargs=0
+_shtab_accountd_accounts_import___no_start_nargs=0
+_shtab_accountd_accounts_import___dry_run_nargs=0
+_shtab_accountd_accounts_import___move_nargs=0
 _shtab_accountd_accounts_pin__h_nargs=0
 _shtab_accountd_accounts_pin___help_nargs=0
 _shtab_accountd_accounts_pin___no_start_nargs=0

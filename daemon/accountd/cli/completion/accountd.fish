@@ -50,7 +50,7 @@ function _shtab_accountd_using
   test "$_shtab_accountd_cmdpath" = "$argv"
 end
 
-set -g _shtab_accountd_commands login logout status usage token token-socket watch accounts 'accounts rename' 'accounts remove' 'accounts pin' 'accounts unpin' 'accounts pins' switch socket connect app-server serve stop restart service sandbox schema doctor completion help
+set -g _shtab_accountd_commands login logout status usage token token-socket watch accounts 'accounts rename' 'accounts remove' 'accounts import' 'accounts pin' 'accounts unpin' 'accounts pins' switch socket connect app-server serve stop restart service sandbox schema doctor completion help
 set -g _shtab_accountd_opts_with_value --account --account-from --approve-after --as --authorize --delay --exit-when-idle --format --home --listen --log-format --log-level --min-valid --out --port --script --socket --token-socket --ts --workspace
 
 complete -c accountd -e
@@ -128,6 +128,13 @@ complete -c accountd -n '_shtab_accountd_using accounts remove' -l socket -xka "
 complete -c accountd -n '_shtab_accountd_using accounts remove' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
 complete -c accountd -n '_shtab_accountd_using accounts remove' -l revoke -d 'end its login at the issuer as well'
 complete -c accountd -n '_shtab_accountd_using accounts remove; and test $_shtab_accountd_npos -eq 0' -ka "(__accountd_names)" -d 'the account'
+complete -c accountd -n '_shtab_accountd_using accounts; and test $_shtab_accountd_npos -eq 0' -a import -d 'take over the logins that another program keeps'
+complete -c accountd -n '_shtab_accountd_using accounts import' -s h -l help -d 'show this help message and exit'
+complete -c accountd -n '_shtab_accountd_using accounts import' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'
+complete -c accountd -n '_shtab_accountd_using accounts import' -l no-start -d 'do not start a daemon if none is running; exit with 5 instead'
+complete -c accountd -n '_shtab_accountd_using accounts import' -l dry-run -d 'say what would be done, and do nothing'
+complete -c accountd -n '_shtab_accountd_using accounts import' -l move -d 'remove each file whose logins are stored here'
+complete -c accountd -n '_shtab_accountd_using accounts import; and test $_shtab_accountd_npos -eq 0' -ka "(__fish_complete_path (__accountd_value))" -d 'its file or folder, an auth.json, or another CODEX_HOME'
 complete -c accountd -n '_shtab_accountd_using accounts; and test $_shtab_accountd_npos -eq 0' -a pin -d 'have a folder, and all below it, mean an account'
 complete -c accountd -n '_shtab_accountd_using accounts pin' -s h -l help -d 'show this help message and exit'
 complete -c accountd -n '_shtab_accountd_using accounts pin' -l socket -xka "(__fish_complete_path (__accountd_value))" -d 'the daemon'"'"'s Unix socket, also as unix://PATH (default: $ACCOUNTD_SOCKET, else the usual place)'

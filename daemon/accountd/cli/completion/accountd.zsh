@@ -37,6 +37,7 @@ _shtab_accountd_commands() {
 
 _shtab_accountd_accounts_commands() {
   local _commands=(
+    import:'take over the logins that another program keeps'
     pin:'have a folder, and all below it, mean an account'
     pins:'list the folders that are pinned'
     remove:'forget an account that is not active, also one that is signed out'
@@ -64,6 +65,18 @@ _shtab_accountd_accounts_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_accountd_accounts_defaults_added=0
+
+_shtab_accountd_accounts_import_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--socket=[the daemon\'s Unix socket, also as unix\:\/\/PATH (default\: \$ACCOUNTD_SOCKET, else the usual place)]:PATH:_files"
+  "--no-start[do not start a daemon if none is running\; exit with 5 instead]"
+  "--dry-run[say what would be done, and do nothing]"
+  "--move[remove each file whose logins are stored here]"
+  ":its file or folder, an auth.json, or another CODEX_HOME:_files"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_accountd_accounts_import_defaults_added=0
 
 _shtab_accountd_accounts_pin_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -404,6 +417,7 @@ _shtab_accountd_accounts() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_accountd_accounts-$line[1]:"
       case $line[1] in
+        import) _arguments -C -s $_shtab_accountd_accounts_import_options ;;
         pin) _arguments -C -s $_shtab_accountd_accounts_pin_options ;;
         pins) _arguments -C -s $_shtab_accountd_accounts_pins_options ;;
         remove) _arguments -C -s $_shtab_accountd_accounts_remove_options ;;
