@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -20,29 +20,30 @@ if TYPE_CHECKING:
 IN_USE = "Now in use: work@example.com in Work (team), as `work`."
 
 
-def script(*others: Message, connections: int = 1) -> Script:
+def script(*others: Message, followers: int = 0) -> Script:
     """Write the answers of a daemon that has home active, and work after a switch."""
     answers = script_accounts(HOME, WORK, *others)
+    more = {"followers": followers}
     switched = script_accounts({**HOME, "state": "stored"}, {**WORK, "state": "active"}, *others)
 
     def switch(params: Message) -> Answer:
-        answers["accountd/accounts/list"] = switched["accountd/accounts/list"]
+        answers["accountd/accounts/list"] = {**cast("Message", switched["accountd/accounts/list"]), **more}
         return {"activeId": WORK["id"], "revision": 8}
 
-    status: Script = {"accountd/status": {"connections": connections}, "accountd/accounts/switch": switch}
-    answers.update(status | {"accountSession/list": {"sessions": [SESSION]}, "accountSession/switch": switch})
+    told: Script = {"accountd/accounts/switch": switch, "accountSession/switch": switch}
+    answers.update(told | {"accountSession/list": {"sessions": [SESSION]}})
     return answers
 
 
 @pytest.mark.parametrize(
-    ("connections", "told"),
-    [(1, ""), (2, " 1 connected client has been told."), (3, " 2 connected clients have been told.")],
+    ("followers", "told"),
+    [(0, ""), (1, " 1 connected client has been told."), (2, " 2 connected clients have been told.")],
 )
 def test_it_says_who_is_in_use_and_who_has_heard(
-    path: Path, capsys: pytest.CaptureFixture[str], connections: int, told: str
+    path: Path, capsys: pytest.CaptureFixture[str], followers: int, told: str
 ) -> None:
     """The account by its id, whatever it was called; neither a folder nor a variable makes a difference."""
-    with AppServer(path, script(connections=connections)) as server:
+    with AppServer(path, script(followers=followers)) as server:
         assert main(["switch", "work"]) == 0
         assert server.params("accountd/accounts/switch") == {"account": WORK["id"]}
     assert capsys.readouterr() == (f"{IN_USE}{told}\n", "")

@@ -374,7 +374,11 @@ def test_a_home_and_a_work_account(sandbox: Callable[..., Environ], tmp_path: Pa
     told = run_verb({**environ, "ACCOUNTD_ACCOUNT": "work"}, "connect", stdin=lines).stdout
     assert json.loads(told.splitlines()[-1])["result"]["workspaceRouting"]["chatgptAccountId"] == "ws-work"
 
-    assert verb("switch", "work").startswith("Now in use: ada@example.com in W")
+    path = environ["ACCOUNTD_SOCKET"]
+    with Client(path), Client(path) as bound:  # the first follows whichever is active
+        bound.select_account("home")
+        told = verb("switch", "work")
+    assert told == "Now in use: ada@example.com in Work (plus), as `work`. 1 connected client has been told.\n"
     assert json.loads(verb("status", "--json"))["account"]["because"] == "active"
     be("home")  # who is anybody else than work
     verb("login", "--account", "work", code=1)

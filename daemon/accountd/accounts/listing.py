@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from accountd.protocol.accounts import State
 
 
-def render_accounts(accounts: Accounts, policy: Policy, selected_id: str | None) -> ListAccountsResponse:
+def render_accounts(
+    accounts: Accounts, policy: Policy, selected_id: str | None, followers: int = 0
+) -> ListAccountsResponse:
     """Return the list as a connection is told it that means `selected_id`."""
     pins: dict[str, list[str]] = {}
     for folder, account_id in sorted(accounts.known.pins.items()):
@@ -23,6 +25,7 @@ def render_accounts(accounts: Accounts, policy: Policy, selected_id: str | None)
     return ListAccountsResponse(
         accounts.active_id,
         selected_id,
+        followers,
         accounts.known.revision,
         tuple(_render(entry, accounts, policy, tuple(pins.get(entry.id, ()))) for entry in accounts.known.entries),
     )

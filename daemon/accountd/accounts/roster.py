@@ -113,6 +113,11 @@ class Roster:
             found.closing.set()
             await found.closed.wait()
 
+    @property
+    def users(self) -> int:
+        """How many connections and requests mean an account of their own, and not whichever is active."""
+        return sum(self._users.values())
+
     def use(self, account_id: str, users: int) -> None:
         """Take note of how many more mean an account, or with a negative number fewer."""
         self._users[account_id] = self._users.get(account_id, 0) + users

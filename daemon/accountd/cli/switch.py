@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from accountd.cli.accounts.changes import find_account
 from accountd.cli.connecting import connect
-from accountd.cli.ending import read_status
 from accountd.cli.exits import NO_ACCOUNT, OK, Failure
 from accountd.cli.foreign_servers import name_foreign_servers
 from accountd.cli.options import add_client_options
@@ -57,13 +56,12 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Switch, and say who has heard of it and who has not."""
     with connect(args) as client:
-        account, before = find_account(client, args.name), _find_active(client)
+        account, (before, _) = find_account(client, args.name), _find_active(client)
         if args.workspace is None or _is_in(account, args.workspace):
             _switch(client, account)
         else:
             _switch_workspace(client, account, args.workspace)
-        after = _find_active(client)
-        others = int(read_status(client).get("connections") or 1) - 1
+        after, others = _find_active(client)
         home = client.server.get("codexHome")
     if after is None:  # somebody has just logged out
         raise Failure("nobody is active: the account has been logged out meanwhile")
@@ -83,9 +81,11 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _find_active(client: Client) -> ListedAccount | None:
-    accounts, active_id = read_accounts(client)
-    return next((each for each in accounts if each["id"] == active_id), None)
+def _find_active(client: Client) -> tuple[ListedAccount | None, int]:
+    """Return the active account, and how many other connections follow it: this one means an account of its own."""
+    listed = client.list_accounts()
+    active = next((each for each in listed["accounts"] if each["id"] == listed["activeId"]), None)
+    return active, listed.get("followers", 0)
 
 
 def _switch(client: Client, account: ListedAccount) -> None:

@@ -292,6 +292,7 @@ class ListAccountsResponse(TypedDict):
 
     activeId: str | None
     selectedId: str | None
+    followers: int
     revision: int
     accounts: list[ListedAccount]
 

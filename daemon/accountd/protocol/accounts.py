@@ -54,10 +54,14 @@ class ListAccountsParams(Wire, frozen=True):
 
 
 class ListAccountsResponse(Wire, frozen=True):
-    """`accountd/accounts/list`: in the order in which they came. `selected_id` is what this connection means."""
+    """`accountd/accounts/list`: in the order in which they came. `selected_id` is what this connection means.
+
+    `followers` are the connections that mean whichever is active, this one included if it does.
+    """
 
     active_id: str | None
     selected_id: str | None
+    followers: int
     revision: int
     accounts: tuple[ListedAccount, ...]
 

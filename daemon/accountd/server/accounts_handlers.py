@@ -34,7 +34,10 @@ async def accounts_list(call: Call[wire.ListAccountsParams]) -> None:
                 nursery.start_soon(_look_up, account)
         with _told("the names of the workspaces could not be stored"):
             await services.accounts.update(lambda known: known)
-    call.reply(render_accounts(services.accounts, services.policy.current, call.selection.account_id))
+    followers = services.counters.connections - services.accounts.roster.users
+    call.reply(
+        render_accounts(services.accounts, services.policy.current, call.selection.account_id, max(0, followers))
+    )
 
 
 async def _look_up(account: Account) -> None:
