@@ -64,6 +64,8 @@ CANCEL: Message = {"status": "canceled"}
         (lambda c: c.read_rate_limits(), "account/rateLimits/read", {}),
         (lambda c: c.read_usage(), "account/usage/read", {"threadId": None}),
         (lambda c: c.read_usage("t"), "account/usage/read", {"threadId": "t"}),
+        (lambda c: c.list_accounts(), "accountd/accounts/list", {"refreshWorkspaces": False}),
+        (lambda c: c.switch_account("a"), "accountd/accounts/switch", {"account": "a"}),
     ],
 )
 def test_a_method_asks_and_gives_the_result(

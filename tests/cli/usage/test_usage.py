@@ -159,7 +159,7 @@ def test_the_limits_of_all_are_in_the_order_of_the_list(path: Path, capsys: pyte
             case account_id if account_id == SHOP["id"]:
                 return Refusal(-32600, "chatgpt authentication required to read rate limits", "refreshRefused")
             case account_id if account_id == WORK["id"]:
-                return Refusal(-32603, "failed to fetch codex rate limits: 503", "remoteRefused")
+                return Refusal(-32600, "an API key has no limits", "notLoggedIn")
         return LIMITS
 
     with AppServer(path, script_accounts(WORK, SHOP, HOME) | {"account/rateLimits/read": answer}):
@@ -171,7 +171,7 @@ def test_the_limits_of_all_are_in_the_order_of_the_list(path: Path, capsys: pyte
                     "id": "bbbbbb",
                     "alias": "work",
                     "limits": None,
-                    "error": "failed to fetch codex rate limits: 503",
+                    "error": "an API key has no limits",
                 },
                 {
                     "id": "cccccc",

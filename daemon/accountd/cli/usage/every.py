@@ -73,8 +73,8 @@ def _render(found: list[tuple[ListedAccount, Answer]]) -> Iterator[str]:
 
 def _explain(account: ListedAccount, error: ClientError) -> str:
     """Say why nothing is known, and what to do if one has to log in."""
-    reason = error.reason if isinstance(error, CallFailed) else None
-    if account["needsLogin"] or reason in (faults.NOT_LOGGED_IN, faults.REFUSED):
+    is_refused = isinstance(error, CallFailed) and error.reason == faults.REFUSED
+    if account["needsLogin"] or is_refused:
         gone = faults.NOT_LOGGED_IN if account["state"] == "signedOut" else faults.REFUSED
         return Fault(gone).describe(f"accountd login --account {label(account)}")
     return one_line(str(error))
