@@ -408,7 +408,6 @@ class Accounts:
         refreshed first, outside the locks, if they are due. Cancellable until the locks are had.
         """
         if account_id != self.active_id:
-            self.require_usable(account_id)
             await self._refresh_before(self.get(account_id), 0.0)
             await self._refresh_before(self.active, SOON)
         async with self.moving:
