@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -41,6 +42,13 @@ def parse_exports(text: str) -> dict[str, str]:
     words = [shlex.split(line) for line in text.splitlines()]
     assert all(len(line) == 2 and line[0] == "export" for line in words)
     return dict(line[1].split("=", 1) for line in words)
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Give a folder for temporary ones, with a name that is short enough for the sockets in them."""
+    with tempfile.TemporaryDirectory(prefix="accountd-") as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -261,14 +269,14 @@ def test_a_sandbox_for_a_shell_outlives_a_ctrl_c_at_its_prompt(shell: str) -> No
         (["/dev/null"], 126, "accountd: /dev/null: cannot be run: Permission denied (os error 13)\n"),
     ],
 )
-def test_a_command_is_run_in_its_world(command: list[str], code: int, said: str, tmp_path: Path) -> None:
+def test_a_command_is_run_in_its_world(command: list[str], code: int, said: str, temporary: Path) -> None:
     """With a daemon; its exit code and its words are passed on, and nothing is left when it ends."""
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    environ = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(
         [*COMMAND, "--", *command], capture_output=True, text=True, timeout=30, check=False, env=environ
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_it_tells_a_harness_what_is_there_and_what_happens() -> None:
@@ -295,14 +303,14 @@ def test_it_tells_a_harness_what_is_there_and_what_happens() -> None:
     assert not Path(ready["codexHome"]).exists()
 
 
-def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_what_a_killed_one_has_left_goes_with_the_next(temporary: Path) -> None:
     """Its folder and its daemon, once they are old, and a log that a daemon has written to a folder that had gone.
 
     Not those of one that runs, nor what somebody else has made.
     """
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    environ = {**os.environ, "TMPDIR": str(temporary)}
     command = [*COMMAND, "--json", "--daemon"]
-    others, last_words = (tmp_path / f"{paths.SANDBOX_HOME}{name}" for name in ("of-another-make", "last-words"))
+    others, last_words = (temporary / f"{paths.SANDBOX_HOME}{name}" for name in ("of-another-make", "last-words"))
     for folder, file in ((others, paths.CONFIG), (last_words, paths.LOG)):
         (folder / file).parent.mkdir(parents=True)
         (folder / file).touch()
@@ -331,7 +339,7 @@ def test_what_a_killed_one_has_left_goes_with_the_next(tmp_path: Path) -> None:
         for process, _, connection in found:
             process.communicate(timeout=10)
             connection.close()
-    assert list(tmp_path.iterdir()) == [others]
+    assert list(temporary.iterdir()) == [others]
 
 
 def test_help_has_an_example() -> None:

@@ -203,13 +203,16 @@ class Accounts:
         return owner.id if owner is not None else None
 
     async def read_active(self) -> AuthRecord | None:
-        """Return what is in auth.json, with its locks held; None for what nobody can read. Raises StorageError."""
+        """Return what is in auth.json, with its locks held. Raises StorageError.
+
+        Of what is no credential nothing is left; of one that may not be read, what was known.
+        """
         credential = self.active.credential
         try:
             stored = await self.active.store.load()
-        except (MalformedRecord, UnreadableRecord):  # the store keeps it aside
+        except MalformedRecord:  # the store keeps it aside
             return None
-        except KeyringError:  # `auto` takes the file instead
+        except (UnreadableRecord, KeyringError):  # kept aside as well; and `auto` takes the file instead
             return credential.record
         return credential.record if credential.is_newer_than(stored) else stored
 

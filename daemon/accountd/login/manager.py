@@ -34,7 +34,7 @@ from accountd.protocol.account import (
     ExternalTokensLoginDone,
     LoginUnderWay,
 )
-from accountd.protocol.reasons import explain_reason
+from accountd.protocol.reasons import ErrorReason, explain_reason
 from accountd.unforeseen import report
 
 if TYPE_CHECKING:
@@ -293,11 +293,12 @@ class LoginManager:
         del self._logins[login.id]
         login.ended.set()
         words = None if error is None else str(error)
+        reason: ErrorReason | msgspec.UnsetType = msgspec.UNSET
         try:
+            reason = msgspec.UNSET if error is None else explain_reason(error)
             words = self._conclude(login, error)
         except Exception as bug:  # noqa: BLE001 - those who wait for the completion get one
             report(_log, "the end of a login", bug)
-        reason = msgspec.UNSET if error is None else explain_reason(error)
         self._hub.publish(AccountLoginCompleted(login.id, error is None, words, entrypoint, reason))
 
     def _conclude(self, login: Login, error: AccountdError | None) -> str | None:
