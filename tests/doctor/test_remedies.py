@@ -24,7 +24,7 @@ ADA: Final = 12345
 
 _LOOK = """
 import json, logging, os, sys, tempfile
-import trio
+import platformdirs.unix, trio  # the one is imported where it is needed, by who may not read it
 logging.getLogger("accountd").addHandler(logging.NullHandler())
 from accountd.doctor.checks import CHECKS
 from accountd.doctor.surroundings import Surroundings

@@ -39,9 +39,12 @@ NOBODY = 65534 if os.getuid() == 0 else os.getuid()
 """The other user, where this one may be any."""
 
 AS_NOBODY = f"""
-import os, sys
-# What is imported later too, while this user can read where Python and accountd are installed.
-import accountd.cli.app_server, accountd.front.serve, accountd.front.remote_side, encodings.idna
+import encodings.idna, importlib, os, pkgutil, platformdirs.unix, sys
+import accountd
+# All that is imported later too, while this user can read where Python and accountd are installed.
+for found in pkgutil.walk_packages(accountd.__path__, "accountd."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
 if os.getuid() == 0:
     os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
 from accountd.cli import main
@@ -118,6 +121,13 @@ def wait_for_account(client: Client, *, there: bool) -> None:
         time.sleep(0.05)
 
 
+def put_within_reach(codex: Path, folder: Path) -> Path:
+    """Give the program to the other user, who may not be let in to where it has been fetched."""
+    [program] = codex.resolve().parents[2].glob("codex-*/vendor/*/bin/codex")
+    shutil.copytree(program.parents[1], folder)
+    return folder / "bin" / "codex"
+
+
 def test_turns_are_run_where_no_login_is_stored(home: Path, box: Path) -> None:
     """A token that is refused is renewed, sleep is lived through, a logout told in words, and a login used at once.
 
@@ -134,7 +144,8 @@ def test_turns_are_run_where_no_login_is_stored(home: Path, box: Path) -> None:
             (folder / "config.toml").write_text(render_config(url))
         (box / "run").mkdir(mode=0o700)
         os.chown(box / "run", NOBODY, NOBODY)
-        environ = environment(box, HOME=str(box), XDG_RUNTIME_DIR=str(box / "run"), ACCOUNTD_CODEX=str(codex))
+        program = str(put_within_reach(codex, box / "codex"))
+        environ = environment(box, HOME=str(box), XDG_RUNTIME_DIR=str(box / "run"), ACCOUNTD_CODEX=program)
         account = ("--account-from", f"unix://{forwarded}")
         with (
             running(home, "--token-socket", f"unix://{hatch}", CODEX_APP_SERVER_LOGIN_ISSUER=url) as daemon,

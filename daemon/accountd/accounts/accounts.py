@@ -54,6 +54,7 @@ from accountd.errors import (
     RequestFailed,
     StorageError,
     UnreadableRecord,
+    WorkspaceForbidden,
 )
 from accountd.hub import Audience
 from accountd.protocol.accounts import AccountsChanged
@@ -415,11 +416,20 @@ class Accounts:
             await self._refresh_before(self.active, SOON)
         async with self.moving:
             await self._reread()
+            if account_id != self.active_id and not self._is_usable(account_id):
+                await self._reread()  # another daemon may have been in the middle of moving it
             if account_id == self.active_id:  # somebody was faster
                 announce()
                 return
             self.require_usable(account_id)
             await self._moves.put_in_use(None, announce, coming=account_id)
+
+    def _is_usable(self, account_id: str) -> bool:
+        try:
+            self.require_usable(account_id)
+        except (InvalidRequest, WorkspaceForbidden):
+            return False
+        return True
 
     def require_usable(self, account_id: str) -> None:
         """Raise InvalidRequest, or WorkspaceForbidden, for an account that nobody could use if it were active."""

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 A_REQUEST: Final = 60.0
 """Seconds after a move in which a removal may be meant for what was there before: as long as a revocation takes."""
 
+_RETRY: Final = 30.0
+"""Seconds until the next try, where the disk does not take what was displaced."""
+
 _AT_THE_END: Final = 2.0
 """Seconds for which the end of the daemon waits for other programs, to put away what they have displaced."""
 
@@ -99,12 +102,17 @@ class Displaced:
         self._wanted.set()
 
     async def settle(self) -> NoReturn:
-        """Put away what is displaced, for ever: for the supervisor, who has it tried again."""
+        """Put away what is displaced, for ever: for the supervisor."""
         while True:
             await self._wanted.wait()
-            async with self._accounts.moving:
-                await self.settle_now()
-            self._wanted = trio.Event()
+            try:
+                async with self._accounts.moving:
+                    await self.settle_now()
+            except StorageError as error:
+                _log.warning("an account that another program has displaced is in memory alone: %s", error)
+                await trio.sleep(_RETRY)
+            else:
+                self._wanted = trio.Event()
 
     async def settle_now(self) -> None:
         """Put away what has been displaced by now. Raises StorageError, and what is left is tried again.
