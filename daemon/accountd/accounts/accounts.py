@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, Final
 
@@ -41,11 +40,10 @@ import msgspec
 import trio
 
 from accountd.account.credential import find_objection
-from accountd.accounts.account_list import make_entry, sign_out
 from accountd.accounts.displaced import Displaced, KeeperOfActive, KeeperOfStored
-from accountd.accounts.identity import identify, is_same_login
 from accountd.accounts.moves import Moves, judge
 from accountd.accounts.roster import Roster
+from accountd.accounts.whereabouts import Whereabouts
 from accountd.errors import (
     InvalidRequest,
     KeyringError,
@@ -74,9 +72,6 @@ SOON: Final = 600.0
 that has read it there does so afterwards."""
 
 _CHANGED: Final = "the accounts have changed"
-_BRIEFLY: Final = 2.0
-"""Seconds for which a start, or an end, waits for the locks of what it mends; the next one mends it as well."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +93,7 @@ class Accounts:
         self._vault = vault
         self._hub = shared.hub
         self._moves = Moves(self)
+        self._whereabouts = Whereabouts(self)
         self._is_implied = True
         active.credential.keeper = KeeperOfActive(self.displaced)
 
@@ -134,18 +130,13 @@ class Accounts:
     # What is there
 
     async def load(self) -> None:
-        """Find out which accounts there are, and mend what a crash has left. For the start: nothing is raised."""
-        record = self.active.credential.record
-        try:
-            await self.roster.recover()
-            await self._adopt_orphans(record)
-        except StorageError as error:
-            _log.warning("the other accounts are not known: %s", error)
-        self.set_active(self.adopt_owner(record))
-        if self.active_id is not None:
-            await self.drop_copy(self.active_id)
-        await self._bring_in_line()
+        """Find out which accounts there are. For the start: nothing is raised."""
+        await self._whereabouts.load()
         self._is_implied = self.known.is_implied(self.active.credential.record)
+
+    async def drop_copy(self, account_id: str) -> None:
+        """See Whereabouts.drop_copy."""
+        await self._whereabouts.drop_copy(account_id)
 
     def adopt_owner(self, record: AuthRecord | None, account_id: str | None = None) -> Entry | None:
         """Return the entry of what is in auth.json, and have the list know it. See AccountList.with_record."""
@@ -158,45 +149,6 @@ class Accounts:
         """Have an account be the active one, or with None nobody."""
         self.active_id = entry.id if entry is not None else None
         self.active.credential.audience = Audience(self.active_id, followers=True)
-
-    async def _adopt_orphans(self, active: AuthRecord | None) -> None:
-        """Have records in the list that are not there: it may have been lost."""
-        for account_id in self.roster.find_records():
-            if self.known.get(account_id) is not None:
-                continue
-            record = await self.roster.store(account_id).load()
-            identity = identify(record)
-            if record is None or identity is None:
-                continue
-            if active is not None and is_same_login(record, active):
-                await self.drop_copy(account_id)
-                continue
-            entry = make_entry(account_id, identity, record, self.clock.now())
-            await self.roster.update(methodcaller("with_entry", entry), active)
-
-    async def drop_copy(self, account_id: str) -> None:
-        """Remove the record of an account that is in auth.json, which wins. A failure leaves it to the next start.
-
-        A crash has left it, or another program has logged in to the account. But another daemon of this home may
-        move it there at any time: so it is looked at again with all locks held.
-        """
-        store = self.roster.store(account_id)
-        try:
-            await store.recover()
-            record = await store.load()
-            if record is not None:
-                async with self._still_soon(account_id):
-                    stored = await self.read_active()
-                    if stored is None or not (is_same_login(stored, record) or self.owner_id(stored) == account_id):
-                        return
-                    await store.delete()
-                    self.roster.retire(account_id)
-            elif account_id in self.roster:
-                self.roster.retire(account_id)
-        except StorageError as error:
-            _log.warning("what may be left of account %s is still there: %s", account_id, error)
-            return
-        await self.roster.close(account_id)
 
     def owner_id(self, record: AuthRecord | None) -> str | None:
         """Return the id of the account that a record is of; None for one that the list does not know."""
@@ -230,16 +182,6 @@ class Accounts:
             await held.enter_async_context(self.active.store.locked())
             yield
 
-    @asynccontextmanager
-    async def _still_soon(self, account_id: str) -> AsyncIterator[None]:
-        """Hold those locks for what can be done another time as well. Else raises StorageError."""
-        async with AsyncExitStack() as held:
-            with trio.move_on_after(_BRIEFLY) as waiting:
-                await held.enter_async_context(self.still({account_id}))
-            if waiting.cancelled_caught:
-                raise StorageError("another program holds its locks")
-            yield
-
     async def reread(self) -> None:
         """Know the accounts as another daemon of this home may have left them. Raises StorageError.
 
@@ -248,65 +190,7 @@ class Accounts:
         if self.moving.locked():
             return
         async with self.moving:
-            await self._reread()
-
-    async def _reread(self) -> None:
-        if self.active.store.describe().kind == "file":  # a keyring may take seconds, and is watched by nobody
-            await self.active.store_watch.reload()
-        record = self.active.credential.record
-        account_id = self.owner_id(record)
-        self.roster.list = await self.roster.read()
-        self.set_active(self.adopt_owner(record, account_id))
-        await self.displaced.settle_now()
-        await self._bring_in_line()
-
-    async def _bring_in_line(self) -> None:
-        """Have those accounts open that are in the vault, and no others."""
-        for account_id in self.roster.ids:
-            entry = self.known.get(account_id)
-            if account_id == self.active_id:
-                await self.drop_copy(account_id)
-            elif entry is None or entry.signed_out:
-                await self.roster.close(account_id)
-        for entry in self.known.entries:
-            if entry.id != self.active_id and not entry.signed_out:
-                account = await self.roster.open(entry)
-                account.credential.is_doubtful = entry.doubtful
-                if await self._is_gone(account):
-                    await self._sign_out(entry)
-
-    async def _is_gone(self, account: Account) -> bool:
-        """Return True if nothing is stored of an account of the vault, which is looked at where that is cheap."""
-        credential = account.credential
-        if credential.is_unsaved:
-            return False
-        if account.store.describe().kind != "file":
-            return credential.record is None and credential.objection is None
-        try:
-            stored = await account.store.load()
-        except StorageError:  # whoever means it is told
-            return False
-        if stored is not None and stored != credential.record:
-            await account.store_watch.reload()
-        return stored is None
-
-    async def _sign_out(self, entry: Entry) -> None:
-        """Have an account in the list alone, whose record is nowhere: somebody has logged it out.
-
-        It may be on its way between auth.json and the vault, in another daemon's hands: that is waited for.
-        """
-        try:
-            async with self._still_soon(entry.id):
-                if self.owner_id(await self.read_active()) == entry.id:
-                    return  # whoever watches auth.json will say so
-                if await self.roster.store(entry.id).load() is not None:
-                    return
-                self.roster.retire(entry.id)
-        except StorageError as error:
-            _log.warning("it is not known whether account %s is logged in: %s", entry.id, error)
-            return
-        await self.roster.close(entry.id)
-        await self.update_leniently(partial(sign_out, account_id=entry.id))
+            await self._whereabouts.look()
 
     async def update(self, change: Callable[[AccountList], AccountList]) -> None:
         """Change the list, which knows the active account in any case. Raises StorageError, and what it raises."""
@@ -376,7 +260,7 @@ class Accounts:
         """
         with trio.CancelScope(shield=True):
             async with self.moving:
-                await self._reread()
+                await self._whereabouts.look()
                 if activate:
                     await self._moves.put_in_use(record, announce, alias=alias)
                 else:
@@ -389,7 +273,7 @@ class Accounts:
         """
         async with self.moving:
             with trio.CancelScope(shield=True):
-                await self._reread()
+                await self._whereabouts.look()
                 owner = self.known.with_record(record, self.clock.now())[1]
                 account_id = owner.id if owner is not None else ""
                 entry = self.known.get(account_id)
@@ -415,9 +299,9 @@ class Accounts:
             await self._refresh_before(self.get(account_id), 0.0)
             await self._refresh_before(self.active, SOON)
         async with self.moving:
-            await self._reread()
+            await self._whereabouts.look()
             if account_id != self.active_id and not self._is_usable(account_id):
-                await self._reread()  # another daemon may have been in the middle of moving it
+                await self._whereabouts.look()  # another daemon may have been in the middle of moving it
             if account_id == self.active_id:  # somebody was faster
                 announce()
                 return
@@ -461,7 +345,7 @@ class Accounts:
         async with self.moving:
             if account_id is not None:
                 try:
-                    await self._reread()
+                    await self._whereabouts.look()
                 except StorageError as error:
                     _log.warning("logging out of what is known: %s", error)
                 account = self.get(account_id)
@@ -485,7 +369,7 @@ class Accounts:
     async def remove(self, account_id: str, announce: Callable[[], None], *, revoke: bool) -> None:
         """Forget an account that is not active, with its tokens if it has any. Raises InvalidRequest for others."""
         async with self.moving:
-            await self._reread()
+            await self._whereabouts.look()
             if account_id == self.active_id:
                 raise InvalidRequest("the active account is logged out, not removed")
             account = self.roster.get(account_id)
