@@ -66,9 +66,11 @@ faults: $(VENV)/.development  ## fail every operation in every way: the whole ma
 chaos: $(VENV)/.development  ## trouble a real daemon at random, for SECONDS (1500); SEED=N repeats a run
 	cd tests && ../$(BIN)/python -m faults.chaos $(SECONDS) $(SEED)
 
+# Twice as many at once as there are cores: a scenario waits more than it works.
 .PHONY: conformance
 conformance: $(VENV)/.development  ## hold the daemon against the records of the real app-server, over both framings
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal tests/compat
+	$(BIN)/python -m pytest --dist=worksteal tests/compat \
+		--numprocesses=$$($(BIN)/python -c "import os; print(2 * os.cpu_count())")
 
 .PHONY: follow
 follow: $(VENV)/.stock-clients  ## record a release of the real app-server, the newest or PEER=0.171.0, and list what ours does otherwise

@@ -141,11 +141,14 @@ async def _supply_key(world: World) -> None:
 
 
 @pytest.mark.timeout(240)  # a login makes some hundred calls, its rehearsal included, and each has a turn to fail
+@pytest.mark.parametrize("stride", [2, pytest.param(1, marks=pytest.mark.whole)])
 @pytest.mark.parametrize("lasting", [False, True])
 @pytest.mark.parametrize("work", [_refresh, _log_in, _log_out, _supply_key])
 async def test_whichever_call_fails_memory_and_disk_agree(
     work: Callable[[World], Awaitable[None]],
     lasting: bool,
+    stride: int,
+    *,
     tmp_path: Path,
     autojump_clock: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -178,7 +181,7 @@ async def test_whichever_call_fails_memory_and_disk_agree(
             if record is not None and record.chatgpt is not None and not revoked:
                 assert is_good_record(world, record), (disk.calls, number)
             await work(world)  # all is well without the fault
-            number += 1
+            number += stride
         assert number >= 6
 
 
