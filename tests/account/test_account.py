@@ -16,7 +16,8 @@ from accountd.protocol.account import (
     GetAuthStatusResponse,
 )
 from accountd.sandbox import Fault, Script
-from accountd.storage.base import AuthRecord, parse_record
+from accountd.storage.base import AuthRecord
+from accountd.storage.document import parse_record
 from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (

@@ -10,7 +10,8 @@ import trio.testing
 
 from accountd.errors import MalformedRecord, RefreshRefused, StorageError
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, StoreDescription, api_key_record, parse_record
+from accountd.storage.base import AuthRecord, StoreDescription, api_key_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import login_of, open_logged_in, open_unsaved, refreshes, stored_login, supply_tokens
 from fakes.world import open_world

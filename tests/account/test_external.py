@@ -10,7 +10,7 @@ import trio.testing
 from accountd.config.policy import Policy
 from accountd.protocol.account import ChatgptAuthTokensRefreshParams, ChatgptAuthTokensRefreshResponse
 from accountd.sandbox import Fault, Script
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import login_of, supply_tokens
 from fakes.world import open_world

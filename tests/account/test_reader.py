@@ -21,7 +21,7 @@ from accountd.protocol.account import (
 )
 from accountd.protocol.reasons import find_reason
 from accountd.sandbox import Claims, Fault, Script
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.client import open_client
 from fakes.logged_in import (

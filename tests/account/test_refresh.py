@@ -12,7 +12,7 @@ import trio.testing
 from accountd.account.refresh import AHEAD, FIRST_RETRY, LONGEST_RETRY
 from accountd.errors import RefreshFailed
 from accountd.sandbox import Fault, Script
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.client import open_client
 from fakes.logged_in import (

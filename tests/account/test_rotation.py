@@ -15,7 +15,8 @@ from accountd.protocol.account import (
 )
 from accountd.sandbox import Claims, Fault, Script
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, parse_record, render_record, rotated_record
+from accountd.storage.base import AuthRecord, rotated_record
+from accountd.storage.document import parse_record, render_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     HOUR,

@@ -11,7 +11,7 @@ from accountd.config.policy import Policy
 from accountd.errors import RefreshRefused
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     APPROVED,

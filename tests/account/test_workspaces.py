@@ -16,7 +16,8 @@ from accountd.errors import InvalidRequest, RefreshRefused, RequestFailed
 from accountd.protocol.account import GetAccountResponse
 from accountd.protocol.sessions import AccountSession, AccountSessionsSwitchParams
 from accountd.sandbox import Claims, Fault, Script, Workspace
-from accountd.storage.base import AuthRecord, parse_record, switched_login
+from accountd.storage.base import AuthRecord, switched_login
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.logged_in import (
     HOUR,

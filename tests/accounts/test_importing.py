@@ -8,7 +8,7 @@ import pytest
 
 from accountd.accounts.importing import import_logins
 from accountd.config.policy import Policy
-from accountd.storage.base import render_record
+from accountd.storage.document import render_record
 from fakes.household import ADA, CAROL, GRACE, add, find_records, log_in_at_the_issuer, open_files, states
 from fakes.records import refresh
 from fakes.world import open_world

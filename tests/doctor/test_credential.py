@@ -13,7 +13,8 @@ from accountd.errors import KeyringAbsent, KeyringLocked
 from accountd.oauth.claims import parse_claims
 from accountd.sandbox import Sandbox
 from accountd.secret import Secret
-from accountd.storage.base import Provenance, api_key_record, chatgpt_record, render_record
+from accountd.storage.base import Provenance, api_key_record, chatgpt_record
+from accountd.storage.document import render_record
 from fakes.surroundings import NOW, daemon_with, surroundings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import trio
 from accountd.client.blocking_connection import ANSWER_TIMEOUT
 from accountd.client.errors import CallFailed
 from accountd.sandbox import Sandbox
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from fakes.processes import PATIENCE, Daemon, completion, running
 from faults.certificates import write_authority
 from faults.network import CONNECTING, Network, reset

@@ -21,7 +21,8 @@ import msgspec
 import pytest
 import trio
 
-from accountd.storage.base import parse_record, render_time
+from accountd.storage.base import render_time
+from accountd.storage.document import parse_record
 from accountd.storage.file import FileStore
 from fakes.household import open_files
 from fakes.records import log_in

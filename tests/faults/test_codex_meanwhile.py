@@ -12,7 +12,7 @@ import trio.testing
 
 from accountd.paths import CREDENTIAL_LOCKS
 from accountd.sandbox import Script
-from accountd.storage.base import render_record
+from accountd.storage.document import render_record
 from fakes.household import ADA, CAROL, GRACE, add, find_records, log_in_at_the_issuer, open_files, states
 from fakes.world import open_world
 from faults.disk import Disk, open_disk

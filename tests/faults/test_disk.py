@@ -15,7 +15,8 @@ from accountd.audit.file import AuditFile
 from accountd.errors import AccountdError, StorageError
 from accountd.sandbox import Script
 from accountd.secret import Secret
-from accountd.storage.base import AuthRecord, api_key_record, parse_record
+from accountd.storage.base import AuthRecord, api_key_record
+from accountd.storage.document import parse_record
 from accountd.storage.file import FileStore
 from fakes.world import open_world
 from faults.disk import ERRORS, open_disk

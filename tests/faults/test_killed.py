@@ -11,7 +11,7 @@ import pytest
 
 from accountd.accounts.listing import render_accounts
 from accountd.errors import MalformedRecord
-from accountd.storage.base import parse_record, render_record
+from accountd.storage.document import parse_record, render_record
 from accountd.storage.file import FileStore
 from fakes.household import open_files
 from fakes.records import log_in, refresh

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from accountd.framing.base import Ended, Message, Prelude
@@ -38,9 +40,8 @@ def test_what_is_none_is_of_the_client(first: bytes) -> None:
 def test_an_answer_says_that_it_is_done_or_why_not() -> None:
     """An older server takes the line for a message that is none."""
     assert read_refusal(b'{"accountd":{"selectedId":"k3q7ab"}}\n') is None
-    assert read_refusal(b'{"id":null,"error":{"code":-32600,"message":"no"}}\n') == {
-        "code": -32600,
-        "message": "no",
-    }
-    for old in (b"", b"[]\n", b"HTTP/1.1 400\r\n", b"5\n"):
-        assert "too old" in (read_refusal(old) or {})["message"]
+    refused = {"code": -32600, "message": "no", "data": {"accountd": {"reason": "noSuchAccount"}}}
+    assert read_refusal(json.dumps({"id": None, "error": refused}).encode()) == refused
+    malformed = b'{"id":null,"error":{"code":-32600,"message":"no message"}}\n'
+    for old in (b"", b"[]\n", b"HTTP/1.1 400\r\n", b"5\n", malformed):
+        assert "older version" in (read_refusal(old) or {})["message"]

@@ -33,7 +33,8 @@ from accountd.requirements.layers import (
     parse_layer,
 )
 from accountd.requirements.rendering import render_response
-from accountd.storage.base import AuthRecord, parse_record, render_record
+from accountd.storage.base import AuthRecord
+from accountd.storage.document import parse_record, render_record
 from fuzz.pieces import UNKNOWN, choose, read_json
 
 if TYPE_CHECKING:

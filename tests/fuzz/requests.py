@@ -23,7 +23,8 @@ from accountd.oauth.refresh import parse_refresh_response
 from accountd.oauth.tokens import parse_token_response
 from accountd.protocol.account import ExternalTokensLogin
 from accountd.secret import Secret
-from accountd.storage.base import Provenance, parse_record
+from accountd.storage.base import Provenance
+from accountd.storage.document import parse_record
 from accountd.web.issuer import Issuer
 from fuzz.network import Server, ask
 from fuzz.pieces import choose

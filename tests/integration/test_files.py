@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accountd.client.errors import CallFailed
-from accountd.storage.base import parse_record, render_record
+from accountd.storage.document import parse_record, render_record
 from fakes.processes import PATIENCE, environment, running
 from fakes.records import log_in, refresh
 

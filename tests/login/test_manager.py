@@ -18,7 +18,7 @@ from accountd.login.lifecycle import State
 from accountd.protocol.account import DeviceCodeLoginStarted
 from accountd.sandbox import Claims, Fault, Sandbox, Script
 from accountd.secret import Secret
-from accountd.storage.base import parse_record, render_record
+from accountd.storage.document import parse_record, render_record
 from accountd.storage.file import FileStore
 from accountd.storage.memory import MemoryStore
 from fakes.world import APPROVED, open_world, stored

@@ -34,7 +34,8 @@ from accountd.protocol.account import (
     ExternalTokensLogin,
 )
 from accountd.secret import Secret
-from accountd.storage.base import Provenance, external_record, parse_record
+from accountd.storage.base import Provenance, external_record
+from accountd.storage.document import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from accountd.config.policy import Policy
 from accountd.errors import ClientFailed
 from accountd.protocol.methods import ServerRequest
 from accountd.sandbox import Claims, Fault, Sandbox, Script
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from fakes.client import Client, open_client
 from fakes.world import World, open_world

@@ -20,7 +20,7 @@ from accountd.sandbox import Fault, Script
 from accountd.server.serve import Server
 from accountd.server.token_socket import TokenSocket
 from accountd.server.token_socket_holder import TokenSocketHolder
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 from accountd.storage.memory import MemoryStore
 from accountd.system.peer_credentials import Peer
 from accountd.system.unix_socket import open_unix_listener

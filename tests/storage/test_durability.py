@@ -12,7 +12,8 @@ import pytest
 
 from accountd.errors import StorageError
 from accountd.secret import Secret
-from accountd.storage.base import api_key_record, render_record
+from accountd.storage.base import api_key_record
+from accountd.storage.document import render_record
 from accountd.storage.file import FileStore
 
 if TYPE_CHECKING:

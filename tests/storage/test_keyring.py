@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from accountd.errors import KeyringAbsent, KeyringError, KeyringLocked, MalformedRecord, StorageError
-from accountd.storage.base import StoreDescription, parse_record
+from accountd.storage.base import StoreDescription
+from accountd.storage.document import parse_record
 from accountd.storage.file import FileStore
 from accountd.storage.keyring import Item, KeyringStore
 from fakes.keyring import RECORD, FakeKeyring, open_fake, operations, save

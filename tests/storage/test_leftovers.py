@@ -10,11 +10,8 @@ import msgspec
 import pytest
 
 from accountd.secret import Secret
-from accountd.storage.base import (
-    AuthRecord,
-    api_key_record,
-    render_record,
-)
+from accountd.storage.base import AuthRecord, api_key_record
+from accountd.storage.document import render_record
 from accountd.storage.file import FileStore
 from fakes.records import log_in, refresh
 

@@ -23,11 +23,10 @@ from accountd.storage.base import (
     chatgpt_record,
     has_other_tokens,
     is_same_account,
-    parse_record,
     refreshed_record,
-    render_record,
     render_time,
 )
+from accountd.storage.document import parse_record, render_record
 
 CANARY = "canary-in-the-document"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accountd.storage.base import render_record
+from accountd.storage.document import render_record
 from accountd.switchers.formats import find_sources
 from fakes.records import log_in
 

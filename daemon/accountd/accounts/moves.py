@@ -138,7 +138,7 @@ class Moves:
             if leaving is not None and here is not None:
                 await roster.store(here).save(leaving)
             await accounts.active.store.save(record)
-        except BaseException:
+        except BaseException:  # whatever it is, and it goes on
             await self._undo(leaving, here, record, owner)
             raise
         accounts.displaced.note_switched()
@@ -231,12 +231,12 @@ class Moves:
                 await accounts.update(with_new)
                 try:
                     await account.store.save(record)
-                except BaseException:
+                except BaseException:  # whatever it is, and it goes on
                     await self._undo(None, None, record, owner)
                     raise
                 account.credential.is_doubtful = doubtful
                 account.credential.become(record, announce)
-        except BaseException:
+        except BaseException:  # as above
             if is_new:
                 await accounts.roster.close(entry.id)
             raise

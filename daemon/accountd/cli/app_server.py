@@ -10,7 +10,9 @@ from accountd import paths
 from accountd.cli.connecting import socket_path
 from accountd.cli.exits import OK, USAGE, Failure
 from accountd.cli.options import add_client_options
+from accountd.cli.selecting import VARIABLE, Wish, decide, refuse
 from accountd.cli.terminal import complain, say
+from accountd.client.errors import CallFailed
 
 if TYPE_CHECKING:
     import argparse
@@ -102,14 +104,19 @@ def run(args: argparse.Namespace) -> int:
     from accountd.front.serve import Front, main
 
     remote = args.account_from is not None
-    account = args.account or os.environ.get("ACCOUNTD_ACCOUNT") or None
     if remote and args.account:
         raise Failure("--account-from has the account of its socket; leave --account out", USAGE)
-    account = None if remote else account
-    launch = Launch(os.environ, args.before, args.unknown, read_agent_program(os.environ), account)
+    # No folder: an editor starts this wherever it likes.
+    wish = Wish("active") if remote else decide(args.account, os.environ.get(VARIABLE, ""), None, {})
+    launch = Launch(os.environ, args.before, args.unknown, read_agent_program(os.environ), wish.name)
     path = _parse_account(args) if remote else socket_path(args)
-    front = Front(Path(path), launch, start=not args.no_start, remote=remote, account=account)
-    return main(front, [Path(place) for place in places])
+    front = Front(Path(path), launch, start=not args.no_start, remote=remote)
+    try:
+        return main(front, [Path(place) for place in places])
+    except CallFailed as error:
+        if wish.name is None:
+            raise
+        raise refuse(error, wish) from error
 
 
 def _say_version() -> int:

@@ -14,14 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from accountd.client.connecting import LONGEST_MESSAGE, introduce, open_connection
-from accountd.client.errors import (
-    CallFailed,
-    CallTimedOut,
-    ConnectionLost,
-    Interrupted,
-    read_candidates,
-    read_reason,
-)
+from accountd.client.errors import CallTimedOut, ConnectionLost, Interrupted, read_error
 from accountd.client.incoming import Notification, NotTheProtocol, parse_line
 
 if TYPE_CHECKING:
@@ -108,9 +101,7 @@ class BlockingConnection:
                 raise CallTimedOut(f"the daemon at {self.path} did not answer within {timeout:g} seconds")
         response = self._responses.pop(request_id)
         if "error" in response:
-            error = response["error"]
-            data = error.get("data")
-            raise CallFailed(error["code"], error["message"], read_reason(data), read_candidates(data))
+            raise read_error(response["error"])
         result: dict[str, Any] = response["result"]
         return result
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 class ClientError(Exception):
@@ -77,6 +78,12 @@ class LoginFailed(ClientError):
 
 class Interrupted(Exception):
     """A wait was ended by its `interrupt`. Nothing is lost: the same thing can be waited for again."""
+
+
+def read_error(error: Mapping[str, Any]) -> CallFailed:
+    """Make the error of an answer that is one."""
+    data = error.get("data")
+    return CallFailed(error["code"], error["message"], read_reason(data), read_candidates(data))
 
 
 def read_reason(data: object) -> str | None:

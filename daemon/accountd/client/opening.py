@@ -103,7 +103,7 @@ async def open_stream(path: Path, start: bool, *, account: str | None = None) ->
 
     try:
         await trio.to_thread.run_sync(work, abandon_on_cancel=True)
-    except BaseException:
+    except BaseException:  # a cancellation, too: nobody gets what is opened
         is_left = True
         for connection in opened:
             connection.close()

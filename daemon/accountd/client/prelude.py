@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accountd.client.errors import CallFailed, ConnectionLost, read_reason
+from accountd.client.errors import ConnectionLost, read_error
 from accountd.protocol.prelude import read_refusal, render_prelude
 
 if TYPE_CHECKING:
@@ -29,6 +29,4 @@ def say_prelude(connection: socket.socket, account: str) -> None:
     except OSError as error:
         raise ConnectionLost("the daemon does not answer") from error
     if (refusal := read_refusal(line)) is not None:
-        code = refusal.get("code")
-        reason = read_reason(refusal.get("data"))
-        raise CallFailed(code if isinstance(code, int) else -32600, str(refusal.get("message")), reason)
+        raise read_error(refusal)

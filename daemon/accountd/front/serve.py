@@ -64,15 +64,13 @@ SIGNALLED: Final = 128
 class Front(msgspec.Struct, frozen=True):
     """The daemon at `path`, which is started where there is none if `start` is set, and how agents are run.
 
-    If the account is `remote`, `path` is a token socket. With `account` all clients mean that one, and so does the
-    agent, whichever is active.
+    If the account is `remote`, `path` is a token socket.
     """
 
     path: Path
     launch: Launch
     start: bool = True
     remote: bool = False
-    account: str | None = None
 
 
 async def run_on_stdio(front: Front) -> None:
@@ -156,7 +154,7 @@ def _open_account(front: Front) -> AbstractAsyncContextManager[Client | RemoteAc
     """Connect to whoever has the account, whom the feed asks. Raises ClientError, but for a remote one."""
     if front.remote:
         return open_remote_account(front.path)
-    return connect(front.path, name=OUR_NAME, title=_TITLE, start=front.start, account=front.account)
+    return connect(front.path, name=OUR_NAME, title=_TITLE, start=front.start, account=front.launch.account)
 
 
 @asynccontextmanager
@@ -180,7 +178,7 @@ async def _open_sides(front: Front, *, shared: bool) -> AsyncIterator[Sides]:
                     front.launch,
                     start=front.start,
                     remote=remote,
-                    account=front.account,
+                    account=front.launch.account,
                 )
                 nursery.start_soon(sides.look_for_program)
                 if not isinstance(account, RemoteAccount):

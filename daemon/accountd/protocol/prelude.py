@@ -28,7 +28,10 @@ def read_refusal(line: bytes) -> dict[str, Any] | None:
         answer = json.loads(line)
     except ValueError:
         answer = None
-    if isinstance(answer, dict) and "accountd" in answer:
-        return None
-    error = answer.get("error") if isinstance(answer, dict) else None
-    return error if isinstance(error, dict) else {"message": "the daemon is too old to know of several accounts"}
+    match answer:
+        case {"accountd": _}:
+            return None
+        case {"error": {"code": int(), "message": str(), "data": {"accountd": _}} as error}:
+            refusal: dict[str, Any] = error
+            return refusal
+    return {"code": -32600, "message": "the daemon is of an older version, which knows one account alone"}

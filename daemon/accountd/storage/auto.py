@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from accountd.errors import KeyringAbsent, StorageError
-from accountd.storage.base import StoreDescription, parse_record
+from accountd.storage.base import StoreDescription
+from accountd.storage.document import parse_record
 from accountd.storage.file import FileStore
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from accountd.files.replace import (
     remove_file,
     replace_file,
 )
-from accountd.storage.base import COMMIT_TIMEOUT, StoreDescription, parse_record, render_record
+from accountd.storage.base import COMMIT_TIMEOUT, StoreDescription
+from accountd.storage.document import parse_record, render_record
 from accountd.storage.leftovers import redo_writing, settle_leftovers
 from accountd.storage.locks import CredentialLocks
 from accountd.storage.rehearsal import rehearse

@@ -27,7 +27,8 @@ from accountd.errors import (
     StorageError,
     describe_foreign,
 )
-from accountd.storage.base import StoreDescription, parse_record, render_record
+from accountd.storage.base import StoreDescription
+from accountd.storage.document import parse_record, render_record
 from accountd.storage.file import FileStore
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from accountd.errors import MalformedRecord
 from accountd.files.read import FileTooLarge, read_own_file
 from accountd.files.replace import find_redo, find_unnamed, remove_file, replace_file
-from accountd.storage.base import has_other_tokens, parse_record
+from accountd.storage.base import has_other_tokens
+from accountd.storage.document import parse_record
 
 if TYPE_CHECKING:
     from pathlib import Path

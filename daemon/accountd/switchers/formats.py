@@ -17,7 +17,7 @@ from accountd import paths
 from accountd.errors import MalformedRecord, describe_os_error
 from accountd.files.read import read_unlinked_file
 from accountd.foreign_json import UNDECODABLE
-from accountd.storage.base import parse_record
+from accountd.storage.document import parse_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

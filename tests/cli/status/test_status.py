@@ -11,7 +11,7 @@ import pytest
 from accountd.cli import main
 from accountd.cli.status import told
 from accountd.client.blocking_connection import BlockingConnection
-from accountd.storage.base import render_record
+from accountd.storage.document import render_record
 from fakes.app_server import INITIALIZED, AppServer, Message, Raw, Refusal, Script
 from fakes.usage import make_record
 
