@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect, sync_playwright
 from accountd.oauth import pages
 from accountd.oauth.callback import Denied
 from accountd.sandbox import Script
-from fakes.processes import completion, running_with_sandbox
+from fakes.processes import PATIENCE, completion, running_with_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,11 +116,11 @@ def test_an_old_link_is_told_to_be_old(client: Client, page: Page) -> None:
 
 
 def test_a_browser_that_is_closed_in_time_has_logged_in(client: Client, page: Page) -> None:
-    """Closing the window as soon as it has been sent back to this machine does not matter."""
+    """Closing the window as soon as it has come back to this machine, and not before, does not matter."""
     started = start(client)
     page.goto(started["authUrl"])
-    with page.expect_request(lambda request: "/auth/callback" in request.url):
-        page.get_by_role("button", name="Approve").click(no_wait_after=True)
+    page.get_by_role("button", name="Approve").click(no_wait_after=True)
+    client.wait_notification(lambda told: told.params.get("state") == "exchanging", PATIENCE)
     page.close()
     assert completion(client, started["loginId"])["success"]
 
